@@ -1,0 +1,49 @@
+# make demo   set up, run the quickstart sweep on bundled real data, write its report
+# make test   set up, check style and types, run the tests
+# make lint   style and types alone         make format  bring the style in order
+# make slow   the tests that take minutes   make lock    choose the newest versions of everything
+
+# The first of these that is Python 3.11 or newer; or say: make PYTHON=/path/to/python demo
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+INSTALLED := .venv/installed
+
+.PHONY: demo test slow lint format lock clean
+
+demo: $(INSTALLED)
+	$(BIN)/resjax train -m experiment=quickstart
+	$(BIN)/resjax report quickstart
+
+test: lint
+	$(BIN)/pytest
+
+slow: $(INSTALLED)
+	$(BIN)/pytest -m slow
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: $(INSTALLED)
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
+		--no-annotate --no-header --group dev pyproject.toml -o requirements/lock.txt
+	$(BIN)/python requirements/installer.py
+
+clean:
+	rm -rf .venv
+
+# uv installs in seconds what pip needs a minute for; where it does not run, pip does it.
+$(INSTALLED): requirements/lock.txt requirements/installer.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "resjax needs Python 3.11 or newer. Type: make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/installer.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --no-deps -r requirements/lock.txt || \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/lock.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@

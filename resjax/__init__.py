@@ -1,0 +1,1 @@
+"""resjax: what do residual connections do? The same network with and without its shortcuts, measured layer by layer."""

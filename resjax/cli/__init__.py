@@ -1,0 +1,64 @@
+"""The `resjax` command. Only this package and experiments/ know Hydra."""
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+from resjax.errors import InputError
+
+BAD_INPUT, INTERRUPTED, TERMINATED = 2, 130, 143
+FIRST_STEPS = """first steps:
+  resjax train -m experiment=quickstart     plain against residual, with and without norm; minutes on a laptop
+  resjax report quickstart                  what happened, as a page with figures and a table
+  resjax train --help                       every setting, and how to sweep over any of them
+"""
+
+
+class Terminated(BaseException):
+    """SIGTERM: the run is recorded as preempted, and the process ends."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code: 0 done, 1 a job failed, 2 bad input, 130 or 143 stopped by a signal."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        # Hydra reads the words of `train` itself.
+        if words[:1] == ["train"]:
+            from resjax.cli import train
+
+            return train.run(words[1:])
+        options = parser().parse_args(words)
+        return int(options.command(options))
+    except InputError as error:
+        print(f"resjax: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("resjax: interrupted; the same command goes on where runs are not done.", file=sys.stderr)
+        return INTERRUPTED
+    except Terminated:
+        return TERMINATED
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands and their options."""
+    from resjax.cli import data, sweeps  # they import what `train` must not wait for
+
+    root = argparse.ArgumentParser(
+        prog="resjax",
+        description="Measure, by experiment, what residual connections do.",
+        epilog=FIRST_STEPS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    commands = root.add_subparsers(metavar="COMMAND", required=True)
+    commands.add_parser("train", help="train one network, or a sweep of them", add_help=False)
+    sweeps.add_commands(commands)
+    data.add_commands(commands)
+    return root

@@ -1,0 +1,85 @@
+"""resjax data list | prepare NAME | check NAME, and resjax models."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from resjax.catalog import CATALOG
+from resjax.cli.output import show
+from resjax.errors import InputError
+
+
+def add_commands(commands: Any) -> None:
+    """Add them to the parser."""
+    models = commands.add_parser("models", help="every network, shortcut and norm, with its paper")
+    models.add_argument("--json", action="store_true", help="one JSON document instead of a table")
+    models.set_defaults(command=list_models)
+    kinds = commands.add_parser("data", help="list, prepare and check data sets").add_subparsers(
+        metavar="list|prepare|check", required=True
+    )
+    listing = kinds.add_parser("list", help="every data set, and whether it can be used as things stand")
+    listing.add_argument("--json", action="store_true", help="one JSON document instead of a table")
+    listing.set_defaults(command=list_data)
+    preparing = kinds.add_parser("prepare", help="download a data set, or take its archive, and check it")
+    preparing.add_argument("--archive", type=Path, metavar="FILE", help="an archive that is downloaded already")
+    preparing.add_argument(
+        "--unverified", action="store_true", help="take FILE though its checksum is not the official one"
+    )
+    preparing.set_defaults(command=prepare_data)
+    checking = kinds.add_parser("check", help="compare every prepared byte with what was prepared")
+    checking.set_defaults(command=check_data)
+    for command in (preparing, checking):
+        command.add_argument("name", metavar="NAME", help="such as cifar10")
+    for command in (listing, preparing, checking):
+        command.add_argument("--root", help="folder of prepared data; default: $RESJAX_DATA, or ~/.cache/resjax/data")
+
+
+def list_models(options: argparse.Namespace) -> int:
+    """resjax models."""
+    show(CATALOG, options.json)
+    return 0
+
+
+def list_data(options: argparse.Namespace) -> int:
+    """resjax data list."""
+    from resjax.data import source
+
+    rows = source.describe(source.data_root(options.root))
+    show(rows, options.json, ("name", "train_examples", "test_examples", "image_shape", "classes", "status", "type"))
+    return 0
+
+
+def prepare_data(options: argparse.Namespace) -> int:
+    """resjax data prepare."""
+    from resjax.data import prepare, source
+
+    if options.unverified and options.archive is None:
+        raise InputError(
+            "--unverified without --archive: a download is always compared with the official checksum.\n"
+            f"Type: resjax data prepare {options.name} --archive FILE --unverified"
+        )
+    prepare.prepare(options.name, source.data_root(options.root), options.archive, options.unverified, say)
+    return 0
+
+
+def check_data(options: argparse.Namespace) -> int:
+    """resjax data check: exit code 1 where something is wrong."""
+    from resjax.data import prepare, source
+
+    found = prepare.check(options.name, source.data_root(options.root))
+    if found.folder is None:
+        say(f"{found.name} comes with resjax: there is nothing to check.")
+        return 0
+    origin = "the official archive" if found.verified else "an UNVERIFIED archive"
+    say(f"{found.name} in {found.folder}, from {origin}: {found.files} files, {found.records:,} records read.")
+    for problem in found.problems:
+        say(f"WRONG: {problem}")
+    say("damaged" if found.problems else "whole")
+    return 1 if found.problems else 0
+
+
+def say(text: str) -> None:
+    """A line on standard output."""
+    Console().print(text, highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,211 @@
+"""The words of `resjax train` become checked configs, one a job, before JAX is imported or anything is written."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, get_args
+
+from hydra import compose, initialize_config_dir
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+import resjax
+from resjax.config import Config, keys, nearest
+from resjax.errors import InputError
+from resjax.legal import check
+
+GROUPS = ("model", "data", "optimizer", "schedule", "parallel", "tracker", "experiment")
+SHOWS_ONLY = ("--cfg", "-c", "--info", "-i", "--version", "--hydra-help", "--shell-completion", "-sc")
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What Hydra is given: its words; the jobs that come of them; how many (None: a sweeper of its own decides)."""
+
+    words: list[str]
+    jobs: list[Config]
+    count: int | None
+    trains: bool
+
+
+def conf_folder() -> Path:
+    """The folder of Hydra's files: inside the installed package, or beside it in a checkout."""
+    package = Path(resjax.__file__).parent
+    inside = package / "conf"
+    return inside if inside.is_dir() else package.parent / "conf"
+
+
+@cache
+def register() -> None:
+    """Tell Hydra the schema, and OmegaConf the resolver of the experiments: ${choose:KEY,{a:1,b:2}}."""
+    ConfigStore.instance().store(name="schema", node=Config)
+    OmegaConf.register_new_resolver("choose", lambda key, table: table[key])
+
+
+def choices(*more: Path) -> dict[str, list[str]]:
+    """Every group's files, by name; `more` folders may add some."""
+    return {
+        group: sorted({path.stem for folder in (conf_folder(), *more) for path in (folder / group).glob("*.yaml")})
+        for group in GROUPS
+    }
+
+
+def launch(words: Sequence[str]) -> Launch:
+    """Check every word and every job of the sweep. InputError says what is wrong and what to type."""
+    register()
+    flags, overrides, folders = split(words)
+    parsed = parse(overrides)
+    for override in parsed:
+        check_word(override, choices(*folders))
+    extra = [f"hydra.searchpath=[{','.join(f'file://{folder.resolve()}' for folder in folders)}]"] if folders else []
+    multirun = bool({"-m", "--multirun"} & set(flags))
+    base = composed([*extra, *(word.input_line or "" for word in parsed if not word.is_sweep_override())], True)
+    multirun = multirun or base.hydra.mode == RunMode.MULTIRUN
+    trains = not set(flags) & set(SHOWS_ONLY)
+    if not base.hydra.sweeper._target_.endswith("BasicSweeper"):
+        return Launch([*flags, *overrides], [to_config(base)], None, trains)
+    if not multirun:
+        refuse_sweep(parsed)
+        return Launch([*flags, *overrides], [checked([*extra, *overrides])], 1, trains)
+    merged = merge(base.hydra.sweeper.params or {}, parsed)
+    batches = BasicSweeper.split_arguments(parse(merged), max_batch_size=None)
+    jobs = [checked([*extra, *job]) for batch in batches for job in batch]
+    # Hydra would sweep over the experiment's values and over the command line's: here the latter replace them.
+    flags = [flag for flag in flags if flag not in ("-m", "--multirun")]
+    return Launch(["--multirun", *flags, *merged, "hydra.sweeper.params=null"], jobs, len(jobs), trains)
+
+
+def split(words: Sequence[str]) -> tuple[list[str], list[str], list[Path]]:
+    """Hydra's flags with their values, the overrides, and the folders of --config-dir."""
+    flags, overrides, folders, rest = [], [], [], list(words)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("-"):
+            overrides.append(word)
+            continue
+        flags.append(word)
+        name, _, value = word.partition("=")
+        if name in ("--config-dir", "-cd", "--cfg", "-c", "--package", "-p") and not value and rest:
+            value = rest.pop(0)
+            flags.append(value)
+        if name in ("--config-dir", "-cd"):
+            folders.append(Path(value))
+    return flags, overrides, folders
+
+
+def parse(overrides: Sequence[str]) -> list[Override]:
+    """Hydra's grammar, word by word."""
+    parser = OverridesParser.create()
+    return [parse_word(parser, word) for word in overrides]
+
+
+def parse_word(parser: OverridesParser, word: str) -> Override:
+    """One override."""
+    try:
+        return parser.parse_override(word)
+    except HydraException as error:
+        raise InputError(
+            f"{word} is not SETTING=VALUE: {str(error).splitlines()[0]}\n"
+            "Type for example: model.depth=56, probes.at=[0,1,10], or for a list: resjax train --help"
+        ) from error
+
+
+def check_word(override: Override, groups: dict[str, list[str]]) -> None:
+    """InputError where the setting or the group's file does not exist."""
+    key, known = override.key_or_group, keys()
+    if key.split(".")[0].split("/")[0] == "hydra":
+        return
+    if override.is_delete():
+        raise InputError(f"~{key}: settings cannot be taken away.\nType a value instead, such as {key}=null")
+    if key in groups:
+        for name in group_names(override):
+            if name not in (*groups[key], "null"):
+                raise InputError(
+                    f"{key}={name} is not known.\nExpected one of: {', '.join(groups[key])}\n"
+                    f"Type: {key}={nearest(name, tuple(groups[key]))}"
+                )
+        return
+    value = (override.input_line or "").partition("=")[2]
+    if key not in known:
+        raise InputError(
+            f"{override.input_line}: there is no setting {key}.\n"
+            f"Did you mean: {nearest(key, (*known, *groups))}={value}\nType for a list: resjax train --help"
+        )
+    if override.is_add() and not override.is_force_add():
+        raise InputError(f"{override.input_line}: {key} is there already, + would add it.\nType: {key}={value}")
+
+
+def group_names(override: Override) -> list[str]:
+    """The files that a group's override names."""
+    if override.is_sweep_override():
+        return [str(name) for name in override.sweep_string_iterator()]
+    value = override.value()
+    return ["null" if value is None else str(value)]
+
+
+def refuse_sweep(parsed: Sequence[Override]) -> None:
+    """InputError where several values are given without -m."""
+    for override in parsed:
+        if override.is_sweep_override():
+            raise InputError(
+                f"{override.input_line} has several values.\nExpected one, or -m for a sweep over them.\n"
+                f"Type: resjax train -m {override.input_line}"
+            )
+
+
+def merge(params: dict[str, Any], parsed: Sequence[Override]) -> list[str]:
+    """The experiment's sweep, with what the command line says in its place."""
+    given = {override.key_or_group for override in parsed}
+    kept = [f"{key}={value}" for key, value in params.items() if key not in given]
+    return [*(override.input_line or "" for override in parsed), *kept]
+
+
+def checked(overrides: Sequence[str]) -> Config:
+    """The config of one job, legal."""
+    return check(to_config(composed(overrides, False)))
+
+
+def composed(overrides: Sequence[str], with_hydra: bool) -> DictConfig:
+    """Compose, with errors that say what to type."""
+    try:
+        with initialize_config_dir(str(conf_folder()), version_base="1.3", job_name="train"):
+            return compose("train", overrides=list(overrides), return_hydra_config=with_hydra)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explained(error, overrides) from error
+
+
+def explained(error: Exception, overrides: Sequence[str]) -> InputError:
+    """What Hydra or OmegaConf could not take."""
+    message = str(error).splitlines()[0]
+    for word in overrides:
+        key, _, value = word.lstrip("+").partition("=")
+        if word in message and key in keys():
+            return wrong_type(key, value)
+    return InputError(f"{message}\nType for a list of settings: resjax train --help")
+
+
+def wrong_type(key: str, value: str) -> InputError:
+    """A value that cannot be the setting's."""
+    item = keys()[key]
+    names = [kind.__name__ for kind in get_args(item.type) if kind is not type(None)] or [item.type.__name__]
+    kind = str(item.type) if "list" in str(item.type) else " or ".join(names)
+    null = ", or null" if type(None) in get_args(item.type) else ""
+    default = getattr(item, "default", None)
+    example = default if isinstance(default, int | float | str) else "[0,1]" if "list" in kind else "1"
+    return InputError(f"{key}={value} has the wrong type.\nExpected {kind}{null}.\nType: {key}={example}")
+
+
+def to_config(settings: DictConfig) -> Config:
+    """Hydra's config as the typed one."""
+    plain = OmegaConf.masked_copy(settings, [str(key) for key in settings if key != "hydra"])
+    try:
+        return Config(**OmegaConf.to_object(plain))  # type: ignore[arg-type]
+    except OmegaConfBaseException as error:
+        raise InputError(f"{str(error).splitlines()[0]}\nType for a list of settings: resjax train --help") from error

@@ -1,0 +1,1 @@
+"""Data sets as plain NumPy arrays, each with the record of where its bytes came from."""

@@ -1,0 +1,165 @@
+"""What a data set is: two splits of uint8 images with labels, and the record of where they came from.
+
+One table says which there are. Images are as they were published; means, augmentation and order are the stream's.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from resjax.config import DATASETS, DataConfig, nearest
+from resjax.data import archives, digests, digits, prepared, synthetic
+from resjax.errors import InputError
+
+KRIZHEVSKY = "Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009"
+ALPAYDIN = "Alpaydin & Kaynak, Optical Recognition of Handwritten Digits, UCI, 1998, by scikit-learn"
+
+
+@dataclass(frozen=True)
+class Split:
+    """Examples in a fixed order."""
+
+    images: np.ndarray  # uint8 (examples, height, width, channels)
+    labels: np.ndarray  # int32 (examples,)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set as loaded. `provenance` is plain JSON and goes into every run's record."""
+
+    name: str
+    train: Split
+    test: Split
+    classes: int
+    provenance: dict[str, object]
+
+
+@dataclass(frozen=True)
+class Description:
+    """A row of `resjax data list`, and the function that loads it."""
+
+    name: str
+    train_examples: int
+    test_examples: int
+    image_shape: tuple[int, int, int]
+    classes: int
+    source: str
+    licence: str
+    load: Callable[[DataConfig], Source]
+
+
+def data_root(config_root: str | None) -> Path:
+    """The folder of prepared data: the one given, else $RESJAX_DATA, else ~/.cache/resjax/data."""
+    return Path(config_root).expanduser() if config_root else prepared.default_root()
+
+
+def load(config: DataConfig) -> Source:
+    """The data set that `config` names, cut to the first train_examples and test_examples where these are set.
+
+    provenance: "digest", the SHA-256 of the train images, train labels, test images and test labels actually used;
+    "verified", whether they come from the official archive (None where there is none); "origin"; for data from an
+    archive also the archive's and the official SHA-256. Raises InputError where there is no such data set, it is not
+    prepared, its files are cut or changed, or it is smaller than asked for.
+    """
+    return description(config.name).load(config)
+
+
+def description(name: str) -> Description:
+    """The row of `name`. Raises InputError where there is no such data set."""
+    rows = {row.name: row for row in TABLE}
+    if name not in rows:
+        raise InputError(
+            f"data={name} is not known.\nExpected one of: {', '.join(rows)}\nType: {nearest(name, DATASETS)}"
+        )
+    return rows[name]
+
+
+def describe(root: Path) -> list[dict[str, object]]:
+    """Rows for `resjax data list`, plain JSON; `status` is bundled, prepared or not prepared (then `type` says how)."""
+    return [
+        {
+            "name": row.name,
+            "train_examples": row.train_examples,
+            "test_examples": row.test_examples,
+            "image_shape": list(row.image_shape),
+            "classes": row.classes,
+            "source": row.source,
+            "licence": row.licence,
+            **preparation(row.name, root),
+        }
+        for row in TABLE
+    ]
+
+
+def preparation(name: str, root: Path) -> dict[str, object]:
+    """Whether `name` can be loaded as things stand, from where, and if not what to type."""
+    place = prepared.folder(name, root)
+    if name not in archives.ARCHIVES:
+        return {"status": "bundled", "path": None, "type": None}
+    if (place / prepared.RECORD).is_file():
+        return {"status": "prepared", "path": str(place), "type": None}
+    return {"status": "not prepared", "path": None, "type": prepared.command(name, root)}
+
+
+def load_digits(config: DataConfig) -> Source:
+    """data=digits."""
+    return assemble(config, digits.arrays(), digits.CLASSES, {"origin": digits.ORIGIN, "verified": None})
+
+
+def load_synthetic(config: DataConfig) -> Source:
+    """data=synthetic, as many examples as asked for."""
+    splits = synthetic.arrays(
+        config.image_size, config.channels, config.classes, config.train_examples, config.test_examples
+    )
+    return assemble(config, splits, config.classes, {"origin": synthetic.ORIGIN, "verified": None})
+
+
+def load_cifar(config: DataConfig) -> Source:
+    """data=cifar10 or cifar100, from prepared data; the labels of CIFAR-100 are the fine ones."""
+    splits, record = prepared.load(config.name, data_root(config.root))
+    facts = {key: value for key, value in record.items() if key not in ("dataset", "files", "url")}
+    origin = f"{record['archive']}, {'the' if record['verified'] else 'NOT the'} official {record['url']}"
+    classes = dict(archives.ARCHIVES[config.name].labels)["label"]
+    train, test = ((splits[split]["image"], splits[split]["label"]) for split in ("train", "test"))
+    return assemble(config, (train, test), classes, {"origin": origin, **facts})
+
+
+def assemble(
+    config: DataConfig, splits: tuple[digits.Examples, digits.Examples], classes: int, facts: dict[str, object]
+) -> Source:
+    """A Source of the first examples asked for, with the digest of what is used."""
+    train = first(splits[0], config.train_examples, "data.train_examples")
+    test = first(splits[1], config.test_examples, "data.test_examples")
+    digest = digests.of_arrays(train.images, train.labels, test.images, test.labels)
+    return Source(config.name, train, test, classes, {"digest": digest, **facts})
+
+
+def first(examples: digits.Examples, count: int | None, setting: str) -> Split:
+    """The first `count` examples, or all. Raises InputError where there are fewer."""
+    images, labels = examples
+    if count is not None and not 1 <= count <= len(labels):
+        raise InputError(
+            f"{setting}={count} cannot be had.\n"
+            f"Expected 1 to {len(labels)}, as many as there are.\n"
+            f"Type: {setting}={len(labels)}, or {setting}=null for all"
+        )
+    return Split(images[:count], labels[:count])
+
+
+TABLE = (
+    Description("digits", 1437, 360, (8, 8, 1), 10, ALPAYDIN, "CC BY 4.0", load_digits),
+    Description(
+        "synthetic",
+        synthetic.TRAIN_EXAMPLES,
+        synthetic.TEST_EXAMPLES,
+        (32, 32, 3),
+        10,
+        "made here; size, channels and classes are settings",
+        "none needed",
+        load_synthetic,
+    ),
+    Description("cifar10", 50_000, 10_000, (32, 32, 3), 10, KRIZHEVSKY, "none stated", load_cifar),
+    Description("cifar100", 50_000, 10_000, (32, 32, 3), 100, KRIZHEVSKY, "none stated", load_cifar),
+)

@@ -1,0 +1,66 @@
+"""Batches computed on the device, inside jit, from (key, step): no iterator, so nothing to save or to lose."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float, Int, UInt8
+
+from resjax.data.source import Split
+from resjax.errors import InputError
+
+
+class Arrays(NamedTuple):
+    """A split as it lies on the device, and the statistics of the training images that standardise it.
+
+    mean: per pixel and channel; scale: one number, the root mean square deviation. Both in units of 1/255.
+    """
+
+    images: UInt8[Array, "examples height width channel"]
+    labels: Int[Array, " examples"]
+    mean: Float[Array, "height width channel"]
+    scale: Float[Array, ""]
+
+
+def to_arrays(split: Split, train: Split, dtype: np.typing.DTypeLike) -> Arrays:
+    """`split`, with the training split's per-pixel mean (He et al. 2015, section 4.2) and overall deviation."""
+    mean = train.images.mean(0, dtype=np.float64)
+    scale = np.sqrt(np.mean([np.square(image - mean).mean() for image in train.images]))
+    scale = scale or 1.0  # one image, or all alike: there is nothing to divide by
+    return Arrays(*map(jnp.asarray, (split.images, split.labels, mean.astype(dtype), np.asarray(scale, dtype))))
+
+
+def standardize(arrays: Arrays, images: UInt8[Array, "batch height width channel"]) -> Array:
+    """(image - per-pixel mean) / scale."""
+    return (images.astype(arrays.mean.dtype) - arrays.mean[None]) / arrays.scale
+
+
+def batch_indices(key: Array, step: Array | int, examples: int, batch: int) -> Int[Array, " batch"]:
+    """Which examples make the batch of `step`.
+
+    The stream is one permutation of the data after another, epoch e's drawn from fold_in(key, e); batch t is its
+    places t batch to (t + 1) batch - 1, so batches straddle epochs. Raises InputError beyond 32 bits.
+    """
+    if examples * batch >= 2**31:
+        raise InputError(
+            f"train.batch_size={batch} is too large for {examples} examples.\nExpected a product below 2^31.\n"
+            f"Type: train.batch_size={(2**31 - 1) // examples}"
+        )
+    # divmod(step * batch, examples), written so that 32 bits hold it.
+    quotient, rest = jnp.divmod(jnp.asarray(step, jnp.int32), examples)
+    carried, first = jnp.divmod(rest * batch, examples)
+    epoch = quotient * batch + carried
+    places = first + jnp.arange(batch, dtype=jnp.int32)
+
+    def order(later: Array) -> Array:
+        return jax.random.permutation(jax.random.fold_in(key, epoch + later), examples)
+
+    def order_if_touched(later: Array) -> Array:
+        # Shuffling 50,000 takes 20 ms on a CPU, and few batches touch a second epoch.
+        return lax.cond(later * examples <= places[-1], order, lambda _: jnp.arange(examples), later)
+
+    spans = (examples - 1 + batch - 1) // examples + 1  # epochs that one batch can touch
+    orders = lax.map(order_if_touched, jnp.arange(spans))
+    return orders[places // examples, places % examples]

@@ -1,0 +1,5 @@
+"""The one exception that means "the input is wrong", told apart from a failure of the program."""
+
+
+class InputError(ValueError):
+    """Input that cannot be used. The message says the value, what is allowed and what to type."""

@@ -1,0 +1,88 @@
+"""Normalisation whose batch statistics are over a stated number of examples, however they are laid out."""
+
+from typing import Protocol
+
+import jax.numpy as jnp
+from flax import nnx
+from jax import lax
+from jaxtyping import Array, Float
+
+EPSILON = 1e-5
+RUNNING_DECAY = 0.9
+Hidden = Float[Array, "batch *space channel"]
+
+
+class Pass(Protocol):
+    """What a norm needs to know of a forward pass (see units.Mode)."""
+
+    train: bool
+    group: int
+    axis: str | None
+
+
+class BatchNorm(nnx.Module):
+    """y = scale (x - mean) / sqrt(var + 1e-5) + bias (Ioffe and Szegedy 2015, arXiv:1502.03167).
+
+    In training mean and var are those of `mode.group` examples: the batch is cut into groups in order, and a group
+    may span devices. Otherwise they are running means: decay 0.9, the variance without Bessel's correction; over the
+    device axis the caller has to average them.
+    """
+
+    def __init__(self, channels: int, dtype: jnp.dtype) -> None:
+        self.scale = nnx.Param(jnp.ones(channels, dtype))
+        self.bias = nnx.Param(jnp.zeros(channels, dtype))
+        self.mean = nnx.BatchStat(jnp.zeros(channels, dtype))
+        self.var = nnx.BatchStat(jnp.ones(channels, dtype))
+
+    def __call__(self, x: Hidden, mode: Pass) -> Hidden:
+        if not mode.train:
+            return self._affine(x, self.mean[...], self.var[...])
+        grouped, mean, var = grouped_moments(x, mode.group, mode.axis)
+        self._track(mean, var)
+        return self._affine(grouped, mean, var).reshape(x.shape)
+
+    def _affine(self, x: Array, mean: Array, var: Array) -> Array:
+        return (x - mean) * (lax.rsqrt(var + EPSILON) * self.scale[...]) + self.bias[...]
+
+    def _track(self, mean: Array, var: Array) -> None:
+        for running, moments in ((self.mean, mean), (self.var, var)):
+            now = lax.stop_gradient(moments.reshape(-1, moments.shape[-1]).mean(0))
+            running[...] = RUNNING_DECAY * running[...] + (1 - RUNNING_DECAY) * now
+
+
+def grouped_moments(x: Hidden, group: int, axis: str | None) -> tuple[Array, Array, Array]:
+    """x as (groups, group, ..., channel), and each group's mean and variance over all but the channels.
+
+    `axis` names the device axis when x is one device's part of the batch; None when x is the whole batch.
+    A group larger than the part is averaged over the devices that hold it.
+    """
+    local = x.shape[0]
+    within = min(group, local)
+    grouped = x.reshape(local // within, within, *x.shape[1:])
+    over = tuple(range(1, grouped.ndim - 1))
+    mean = grouped.mean(over, keepdims=True)
+    mean = _mean_over_devices(mean, group // within, axis)
+    var = jnp.square(grouped - mean).mean(over, keepdims=True)
+    return grouped, mean, _mean_over_devices(var, group // within, axis)
+
+
+def _mean_over_devices(value: Array, span: int, axis: str | None) -> Array:
+    """The mean of `value` over each run of `span` neighbouring devices."""
+    if axis is None or span == 1:
+        return value
+    everyone = lax.all_gather(value, axis)
+    first = lax.axis_index(axis) // span * span
+    return lax.dynamic_slice_in_dim(everyone, first, span).mean(0)
+
+
+class NoNorm(nnx.Module):
+    """y = x + bias: where nothing normalises, a weight layer keeps its bias."""
+
+    def __init__(self, channels: int, dtype: jnp.dtype) -> None:
+        self.bias = nnx.Param(jnp.zeros(channels, dtype))
+
+    def __call__(self, x: Hidden, mode: Pass) -> Hidden:
+        return x + self.bias[...]
+
+
+NORMS = {"batch": BatchNorm, "none": NoNorm}

@@ -1,0 +1,1 @@
+"""Diagnostics: named pure functions of arrays whose results have a leading layer axis."""

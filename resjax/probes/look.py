@@ -1,0 +1,97 @@
+"""All probes of one network on one batch: what layers.parquet holds for one step and seed."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from resjax.models import Mode, Model
+from resjax.models.units import Hidden, Responses
+from resjax.probes.activations import act_rms, dead_fraction, response_std
+from resjax.probes.gradients import norm, per_layer, rms
+
+Quantities = dict[str, Float[Array, " layer"]]
+Loss = Callable[[Array, Array], Array]
+
+
+class Looks(NamedTuple):
+    """The loss on the probe batch; each weight layer's quantities and each unit's, both in forward order."""
+
+    loss: Float[Array, ""]
+    weights: Quantities
+    units: Quantities
+
+
+class Seen(NamedTuple):
+    """What is kept of a unit's forward pass."""
+
+    act_rms: Array
+    dead_fraction: Array
+    response_std: tuple[Array, ...]
+
+
+def observe(h: Hidden, responses: Responses) -> Seen:
+    """The statistics of one unit's output and responses."""
+    return Seen(act_rms(h), dead_fraction(h), tuple(response_std(response) for response in responses))
+
+
+def hidden_grads(
+    model: Model, mode: Mode, loss: Loss, params: Any, batch_stats: Any, x: Hidden, labels: Int[Array, " batch"]
+) -> tuple[Array, list[Seen], Any, list[Array]]:
+    """The loss, what was observed, dL/dw, and dL/dh_l of every unit's output, one array a segment (units, batch, ...).
+
+    Each output gets + eps_l with eps = 0: the gradient in eps is the gradient in h. Batch statistics; the running
+    ones that this pass would leave are dropped.
+    """
+    zeros = [jnp.zeros(shape.shape, shape.dtype) for shape in model.hidden_shapes(len(x))]
+
+    def perturbed(params: Any, perturbations: list[Array]) -> tuple[Array, list[Seen]]:
+        logits, _, seen = model.apply(params, batch_stats, x, mode, perturbations, observe)
+        return loss(logits, labels), seen
+
+    (value, seen), (grads, in_hidden) = jax.value_and_grad(perturbed, (0, 1), has_aux=True)(params, zeros)
+    return value, seen, grads, in_hidden
+
+
+def look(
+    model: Model,
+    group: int,
+    loss: Loss,
+    step_of: Callable[[Any], Any],
+    params: Any,
+    batch_stats: Any,
+    x: Hidden,
+    labels: Int[Array, " batch"],
+) -> Looks:
+    """Every quantity of every layer. step_of: the change of the weights that a gradient would make."""
+    mode = Mode(train=True, group=min(group, len(x)))
+    value, seen, grads, in_hidden = hidden_grads(model, mode, loss, params, batch_stats, x, labels)
+    layers = model.weight_layers
+    weights = {
+        "grad_norm": per_layer(norm, layers, grads),
+        "grad_rms": per_layer(rms, layers, grads),
+        "weight_norm": per_layer(norm, layers, params),
+        "update_ratio": per_layer(lambda u, w: norm(u) / norm(w), layers, step_of(grads), params),
+        "response_std": _in_forward_order(model, seen),
+    }
+    units = {
+        "act_grad_norm": jnp.concatenate([jax.vmap(norm)(part) for part in in_hidden]),
+        "act_rms": jnp.concatenate([part.act_rms for part in seen]),
+        "response_std": jnp.concatenate([part.response_std[-1] for part in seen]),
+        "dead_fraction": jnp.concatenate([part.dead_fraction for part in seen]),
+    }
+    return Looks(value, weights, units)
+
+
+def _in_forward_order(model: Model, seen: list[Seen]) -> Float[Array, " layer"]:
+    """Each weight layer's response_std; nan for projections and the classifier, which have no response."""
+    responses = jnp.concatenate([jnp.stack(part.response_std, axis=1).reshape(-1) for part in seen])
+    padded = jnp.append(responses, jnp.nan)
+    places, count = [], 0
+    for info in model.weight_layers:
+        has_response = info.kind != "projection" and info.name != "head"
+        places.append(count if has_response else -1)
+        count += has_response
+    return padded[jnp.array(places)]

@@ -1,0 +1,61 @@
+"""What `training.fit` yields. Plain values on the host: whoever calls fit decides what a row becomes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Started:
+    """The first row: what will run. devices: as (kind, count); layers and units in forward order."""
+
+    model: dict[str, Any]
+    devices: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Scalars of one step and seed. A value that is not finite is one; records decide how to write it."""
+
+    step: int
+    seed: int
+    values: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Layers:
+    """One probe: every seed's every weight layer and unit, as columns of equal length."""
+
+    step: int
+    columns: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The whole training state of every seed after `step` updates, as host arrays by name."""
+
+    step: int
+    arrays: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one seed ended: finite, or diverged at a step, with the first layer whose values were not finite."""
+
+    seed: int
+    diverged_at: int | None = None
+    first_bad_layer: str | None = None
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The last row. times: seconds of compile, train, probe and evaluation; digest: SHA-256 of the final state."""
+
+    outcomes: tuple[Outcome, ...]
+    times: dict[str, float]
+    images_per_s: float
+    digest: str
+
+
+Row = Started | Metrics | Layers | Snapshot | Finished

@@ -1,0 +1,149 @@
+"""wandb as a mirror of the records: one run a seed ensemble. Nothing depends on it, and it may fail at any time."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from resjax import records
+from resjax.config import Config
+from resjax.rows import Layers, Metrics, Row
+
+CONNECT_SECONDS = 15
+Say = Callable[[str], None]
+
+
+class NoTracker:
+    """tracker=none."""
+
+    def row(self, row: Row) -> None:
+        """Nothing."""
+
+    def close(self, run: dict[str, Any], folder: Path) -> None:
+        """Nothing."""
+
+
+class Tracking:
+    """What the runs of a sweep share: whether wandb's server was found unreachable, so that only one run waits."""
+
+    def __init__(self) -> None:
+        self.unreachable = False
+
+    def open(self, config: Config, run: dict[str, Any], folder: Path, say: Say) -> "NoTracker | WandbTracker":
+        """The tracker of one run."""
+        if config.tracker.name == "none":
+            return NoTracker()
+        mode = "offline" if self.unreachable else config.tracker.mode
+        try:
+            return WandbTracker(config, run, folder, mode, say)
+        except Exception as error:  # wandb raises errors of many kinds; none of them may cost a run
+            if mode == "offline":
+                say(f"wandb does not start, this run is not mirrored: {error}")
+                return NoTracker()
+            self.unreachable = True
+            say(f"wandb's server is not reached ({type(error).__name__}): offline for the rest of this sweep.")
+            say("  Nothing is lost: the records are whole, and `wandb sync` sends the offline runs later.")
+            return self.open(config, run, folder, say)
+
+
+class WandbTracker:
+    """One wandb run: metrics of every seed and their mean, each layer's gradient norm, a heat-map at the end."""
+
+    def __init__(self, config: Config, run: dict[str, Any], folder: Path, mode: str, say: Say) -> None:
+        import wandb  # takes a second, and tracker=none does not need it
+
+        settings = wandb.Settings(
+            silent=True,
+            console="off",
+            init_timeout=CONNECT_SECONDS,
+            finish_timeout=CONNECT_SECONDS,
+            finish_timeout_raises=False,
+            x_disable_stats=True,
+            disable_code=True,
+            disable_git=True,
+        )
+        self.say, self.step, self.broken = say, -1, False
+        self.waiting: dict[str, float] = {}
+        self.wandb = wandb
+        tracker = config.tracker
+        self.mirror = wandb.init(
+            project=tracker.project,
+            entity=tracker.entity,
+            mode=mode,  # type: ignore[arg-type]
+            name=run["name"],
+            group=run["group"][:12],
+            job_type=run["arm"],
+            tags=[config.sweep, run["arm"], config.model.norm, f"depth-{config.model.depth}"],
+            config=run["config"] | {"id": run["id"], "arm": run["arm"], "data_provenance": run["data"]},
+            dir=str(folder),
+            settings=settings,
+        )
+        self.mirror.define_metric("step")
+        self.mirror.define_metric("*", step_metric="step")
+
+    def row(self, row: Row) -> None:
+        """Mirror one row; the rows of a step are sent together. After a failure no more is mirrored."""
+        if self.broken:
+            return
+        try:
+            if isinstance(row, Metrics):
+                self.collect(row.step, {f"{name}/seed{row.seed}": value for name, value in row.values.items()})
+            elif isinstance(row, Layers):
+                self.collect(row.step, layer_series(row))
+        except Exception as error:
+            self.broken = True
+            self.say(f"wandb fails, the run goes on without it: {error}")
+
+    def collect(self, step: int, values: dict[str, float]) -> None:
+        """Keep values of a step until a later one comes."""
+        if step != self.step:
+            self.flush()
+        self.step = step
+        self.waiting |= values
+
+    def flush(self) -> None:
+        """Send what waits, with the mean over seeds beside each seed's value."""
+        if self.waiting:
+            self.mirror.log({"step": self.step} | self.waiting | means(self.waiting))
+        self.waiting = {}
+
+    def close(self, run: dict[str, Any], folder: Path) -> None:
+        """The heat-map, the summary, and the end. What fails here is said, and costs nothing else."""
+        try:
+            self.flush()
+            from resjax.report.figures import heatmap_png  # draws figures: takes a second to import
+
+            layers = records.read_layers(folder)
+            if len(layers):
+                picture = folder / "gradients.png"
+                picture.write_bytes(heatmap_png(layers))
+                self.mirror.log({"step": self.step, "gradient norm by layer and step": self.wandb.Image(str(picture))})
+            diverged = sum(seed["outcome"] == "diverged" for seed in run["seeds"])
+            self.mirror.summary.update({"status": run["status"], "diverged_seeds": diverged, **run["model"]})
+            self.mirror.finish()
+        except Exception as error:
+            self.say(f"wandb did not finish, the records are whole: {error}")
+
+
+def layer_series(row: Layers) -> dict[str, float]:
+    """Each weight layer's grad_norm and each unit's act_grad_norm, the geometric mean over seeds."""
+    series = {}
+    columns = row.columns
+    for quantity in ("grad_norm", "act_grad_norm"):
+        known = np.isfinite(columns[quantity]) & (columns[quantity] > 0)
+        for layer, name in sorted({(int(columns["layer"][i]), str(columns["name"][i])) for i in np.flatnonzero(known)}):
+            here = known & (columns["layer"] == layer) & (columns["name"] == name)
+            series[f"{quantity}/{layer:03d} {name}"] = float(np.exp(np.log(columns[quantity][here]).mean()))
+    return series
+
+
+def means(values: dict[str, float]) -> dict[str, float]:
+    """The mean over seeds of every metric, of the seeds that have a finite value."""
+    groups: dict[str, list[float]] = {}
+    for key, value in values.items():
+        name, _, seed = key.partition("/seed")
+        if seed and math.isfinite(value):
+            groups.setdefault(name, []).append(value)
+    return {f"{name}/mean": sum(group) / len(group) for name, group in groups.items()}

@@ -1,0 +1,50 @@
+"""Loss and error over a whole split, with running statistics."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+from jaxtyping import Array, Int
+
+from resjax.data.stream import Arrays, standardize
+from resjax.models import Model
+from resjax.models.units import EVALUATE
+from resjax.training.packing import packings
+from resjax.training.parallel import Layout
+from resjax.training.state import TrainState
+
+LARGEST_BATCH = 512
+
+
+def make_evaluate(model: Model, layout: Layout, examples: int) -> Callable[..., dict[str, Array]]:
+    """The function (states, data) -> {test_loss, test_error}, one entry a seed: exact means over `examples`."""
+    devices = len(layout.devices)
+    batch = -(-min(examples, LARGEST_BATCH) // devices) * devices
+
+    params_packing, stats_packing = packings(model)
+
+    @jax.jit
+    def sums(states: TrainState, data: Arrays, start: Int[Array, ""]) -> tuple[Array, Array]:
+        places = start + jnp.arange(batch)
+        inside = places < len(data.labels)
+        images = lax.with_sharding_constraint(standardize(data, data.images[places]), layout.sharded())
+        labels = data.labels[places]
+
+        def one_seed(state: TrainState) -> tuple[Array, Array]:
+            params, batch_stats = params_packing.unpack(state.params), stats_packing.unpack(state.batch_stats)
+            logits, _, _ = model.apply(params, batch_stats, images, EVALUATE)
+            losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+            return jnp.sum(losses, where=inside), jnp.sum(logits.argmax(-1) != labels, where=inside, dtype=model.dtype)
+
+        return lax.map(one_seed, states)
+
+    def evaluate(states: TrainState, data: Arrays) -> dict[str, Any]:
+        # Waiting for each part keeps virtual devices from deadlocking on a long queue (jaxlib 0.10).
+        parts = [jax.block_until_ready(sums(states, data, jnp.asarray(start))) for start in range(0, examples, batch)]
+        loss, error = (sum(part) / examples for part in zip(*parts, strict=True))
+        return {"test_loss": loss, "test_error": error}
+
+    return evaluate

@@ -1,0 +1,112 @@
+"""How one step is laid out over devices. Both strategies compute the same network on the same batch."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+from jax import lax
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array
+
+from resjax.config import Config, statistics_group
+from resjax.errors import InputError
+
+AXIS = "batch"
+MOST_VIRTUAL_DEVICES = 8
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Devices, and what each sees of a batch.
+
+    Under pmap a function sees one device's part of the batch, under jit the whole.
+    """
+
+    strategy: str
+    devices: tuple[Any, ...]
+
+    @property
+    def axis(self) -> str | None:
+        """The device axis's name, where a function sees one device's part."""
+        return AXIS if self.strategy == "pmap" else None
+
+    @property
+    def mesh(self) -> Mesh:
+        """The devices in a row."""
+        return Mesh(np.array(self.devices), (AXIS,), axis_types=(AxisType.Auto,))
+
+    def part(self, batch: Array) -> Array:
+        """This device's part of an array along the batch (pmap), or the array, sharded (jit)."""
+        if self.axis is None:
+            return lax.with_sharding_constraint(batch, self.sharded())
+        size = batch.shape[0] // len(self.devices)
+        return lax.dynamic_slice_in_dim(batch, lax.axis_index(AXIS) * size, size)
+
+    def mean(self, values: Any) -> Any:
+        """The mean over devices of each device's mean."""
+        return values if self.axis is None else lax.pmean(values, AXIS)
+
+    def compile(self, step: Callable[..., Any], *arguments: Any) -> Callable[..., Any]:
+        """`step(state, *rest)`, compiled for such arguments: all of them on every device, the state donated."""
+        if self.axis is None:
+            jitted = jax.jit(step, donate_argnums=0, out_shardings=self.replicated())
+            return jitted.lower(*arguments).compile()
+        # pmap wants one argument that is mapped; the others are the same everywhere.
+        ranks = jax.device_put(np.arange(len(self.devices), dtype=np.int32), self.sharded())
+        axes = (0,) + (None,) * len(arguments)
+        mapped = jax.pmap(
+            lambda rank, *rest: step(*rest), AXIS, in_axes=axes, out_axes=None, devices=self.devices, donate_argnums=1
+        )
+        return partial(mapped.lower(ranks, *arguments).compile(), ranks)
+
+    def replicated(self) -> NamedSharding:
+        """The same array on every device."""
+        return NamedSharding(self.mesh, PartitionSpec())
+
+    def sharded(self) -> NamedSharding:
+        """The leading axis cut into a part a device."""
+        return NamedSharding(self.mesh, PartitionSpec(AXIS))
+
+
+def start_devices(wanted: int | None) -> None:
+    """Make virtual CPU devices, one a core and at least `wanted`. Has an effect before JAX's first use only."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = max(wanted or 1, min(cores, MOST_VIRTUAL_DEVICES))
+    try:
+        jax.config.update("jax_num_cpu_devices", count)
+    except RuntimeError:  # the backend runs already: what it has is what there is
+        return
+
+
+def choose(config: Config) -> Layout:
+    """The layout that `parallel` asks for, or InputError with the device counts that would do."""
+    available = len(jax.devices())
+    legal = [count for count in range(1, available + 1) if divides(count, config)]
+    wanted = config.parallel.devices
+    if wanted is None:
+        wanted = legal[-1]
+    elif wanted not in legal:
+        raise InputError(
+            f"parallel.devices={wanted} cannot share train.batch_size={config.train.batch_size} here.\n"
+            f"Expected a count that divides the batch and its groups of batch statistics, of {available} devices.\n"
+            f"Type: parallel.devices={' or '.join(map(str, legal))}"
+        )
+    return Layout(config.parallel.strategy, tuple(jax.devices()[:wanted]))
+
+
+def divides(devices: int, config: Config) -> bool:
+    """Whether each device gets as many examples, in whole groups or each group from whole devices."""
+    batch, group = config.train.batch_size, statistics_group(config)
+    if batch % devices:
+        return False
+    part = batch // devices
+    return group is None or part % group == 0 or group % part == 0
+
+
+def group_size(config: Config, layout: Layout) -> int:
+    """Examples that share batch statistics in training."""
+    return statistics_group(config) or config.train.batch_size // len(layout.devices)

@@ -1,0 +1,168 @@
+"""Everything that `fit` needs compiled and on the device before its first step."""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import lax
+from jaxtyping import Array
+
+from resjax.config import Config
+from resjax.data.source import Source
+from resjax.data.stream import Arrays, standardize, to_arrays
+from resjax.errors import InputError
+from resjax.models import Model, build
+from resjax.models.counts import multiply_adds, parameters
+from resjax.probes.look import Looks, look
+from resjax.probes.table import columns, first_bad_layer
+from resjax.rows import Started
+from resjax.training.evaluation import make_evaluate
+from resjax.training.packing import packings
+from resjax.training.parallel import Layout, choose, group_size
+from resjax.training.schedules import learning_rate
+from resjax.training.state import Keys, TrainState, create, optimizer
+from resjax.training.step import cross_entropy, make_step, training_batch
+
+DTYPES = {"float32": jnp.float32, "float64": jnp.float64}
+
+
+class Clock:
+    """Seconds by what they were spent on."""
+
+    def __init__(self) -> None:
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+
+    @contextmanager
+    def __call__(self, what: str) -> Iterator[None]:
+        """Count the seconds of a `with` block as `what`."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[what] += time.perf_counter() - start
+
+
+@dataclass(frozen=True)
+class Programs:
+    """Compiled functions, the data on the device, and the initial states."""
+
+    config: Config
+    model: Model
+    layout: Layout
+    clock: Clock
+    started: Started
+    seeds: range
+    states: TrainState
+    keys: Keys
+    train: Arrays
+    test: Arrays
+    probe_batch: tuple[Array, Array]
+    step: Callable[..., tuple[TrainState, dict[str, Array]]]
+    evaluate: Callable[[TrainState, Arrays], dict[str, Array]]
+    probe: Callable[..., Looks]
+
+    def look(self, states: TrainState, step: int, seeds: list[int]) -> dict[str, np.ndarray]:
+        """What the probes see of `seeds` on the probe batch, as columns of equal length."""
+        with self.clock("probe"):
+            looks = jax.device_get(self.probe(self.at_home(states), jnp.asarray(step), *self.probe_batch))
+        return columns(self.model, looks, {seed: self.seeds.index(seed) for seed in seeds})
+
+    def first_bad_layer(self, states: TrainState, seed: int, step: int) -> str | None:
+        """Where the values of `seed`, frozen before update number `step`, stop being finite on that step's batch."""
+        index = self.seeds.index(seed)
+        keys = jax.tree.map(lambda leaf: leaf[index], self.keys)
+        whole = replace(self.layout, strategy="jit")
+        images, labels = jax.jit(partial(training_batch, self.config, whole))(keys, jnp.asarray(step), self.train)
+        looks = self.probe(self.at_home(states), jnp.asarray(step), *self.at_home((images, labels)))
+        return first_bad_layer(self.model, jax.tree.map(lambda leaf: leaf[index], jax.device_get(looks)))
+
+    def test_all(self, states: TrainState) -> dict[str, Any]:
+        """Loss and error on the test set, one entry a seed."""
+        with self.clock("evaluation"):
+            return jax.device_get(self.evaluate(jax.device_put(states, self.layout.replicated()), self.test))
+
+    def at_home(self, tree: Any) -> Any:
+        """`tree` on the first device, where the probes run."""
+        return jax.device_put(tree, self.layout.devices[0])
+
+
+def prepare(config: Config, source: Source) -> Programs:
+    """Build, place and compile. InputError where the data set or the devices are too small for the settings."""
+    require_examples(config, source)
+    clock, layout, dtype = Clock(), choose(config), DTYPES[config.train.precision]
+    with clock("compile"):
+        model = build(config.model, source.train.images.shape[1:], source.classes, dtype)
+        tx, seeds = optimizer(config.optimizer), range(config.seed, config.seed + config.seeds)
+        place = partial(jax.device_put, device=layout.replicated())
+        states, keys = (place(tree) for tree in create(model, tx, seeds))
+        train, test = (place(to_arrays(split, source.train, dtype)) for split in (source.train, source.test))
+        probe_batch = jax.device_put(fixed_batch(train, config.probes.batch_size), layout.devices[0])
+        probe, evaluate = make_probe(config, model, tx, layout), make_evaluate(model, layout, len(test.labels))
+        with ThreadPoolExecutor(1) as pool:  # while one program compiles, the next one is traced
+            step = pool.submit(
+                layout.compile, make_step(config, model, tx, layout), states, keys, jnp.asarray(0), train
+            )
+            jax.block_until_ready(probe(jax.device_put(states, layout.devices[0]), jnp.asarray(0), *probe_batch))
+            compiled = step.result()
+        jax.block_until_ready(evaluate(states, test))
+    started = Started(describe(model), {"kind": layout.devices[0].device_kind, "count": len(layout.devices)})
+    return Programs(
+        config, model, layout, clock, started, seeds, states, keys, train, test, probe_batch, compiled, evaluate, probe
+    )
+
+
+def require_examples(config: Config, source: Source) -> None:
+    """Raises InputError where the probe batch is larger than the data set."""
+    there_are = len(source.train.labels)
+    if config.probes.batch_size > there_are:
+        raise InputError(
+            f"probes.batch_size={config.probes.batch_size} is more than the {there_are} training examples.\n"
+            f"Type: probes.batch_size={there_are}"
+        )
+
+
+def make_probe(config: Config, model: Model, tx: optax.GradientTransformation, layout: Layout) -> Callable[..., Looks]:
+    """The function (states, step, images, labels) -> Looks, one entry a seed in every leaf."""
+    group = group_size(config, layout)
+    params_packing, stats_packing = packings(model)
+
+    def one_seed(state: TrainState, step: Array, images: Array, labels: Array) -> Looks:
+        rate = learning_rate(config.schedule, step, config.train.steps, state.warming)
+
+        def step_of(grads: Any) -> Any:
+            updates, _ = tx.update(params_packing.pack(grads), state.opt_state, state.params)
+            return params_packing.unpack(rate * updates)
+
+        params, batch_stats = params_packing.unpack(state.params), stats_packing.unpack(state.batch_stats)
+        return look(model, group, cross_entropy, step_of, params, batch_stats, images, labels)
+
+    @jax.jit
+    def probe(states: TrainState, step: Array, images: Array, labels: Array) -> Looks:
+        return lax.map(lambda state: one_seed(state, step, images, labels), states)
+
+    return probe
+
+
+def fixed_batch(train: Arrays, size: int) -> tuple[Array, Array]:
+    """The probe batch: the same `size` training examples for every seed and arm, drawn once from a fixed key."""
+    places = jax.random.permutation(jax.random.key(0), len(train.labels))[:size]
+    return standardize(train, train.images[places]), train.labels[places]
+
+
+def describe(model: Model) -> dict[str, Any]:
+    """What run.json says of the network."""
+    return {
+        "parameters": parameters(model),
+        "multiply_adds": multiply_adds(model),
+        "weight_layers": len(model.weight_layers),
+        "units": len(model.units),
+    }

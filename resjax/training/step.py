@@ -1,0 +1,94 @@
+"""One training step of every seed: state, data -> state, metrics. Pure, and the same under pmap and jit."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int
+
+from resjax.config import Config
+from resjax.data.augment import crop_flip
+from resjax.data.stream import Arrays, batch_indices, standardize
+from resjax.models import Mode, Model
+from resjax.probes.gradients import norm
+from resjax.training.packing import packings
+from resjax.training.parallel import Layout, group_size
+from resjax.training.schedules import learning_rate, still_warming, track_error
+from resjax.training.state import ALIVE, Keys, TrainState
+
+Metrics = dict[str, Array]
+
+
+def cross_entropy(logits: Float[Array, "batch classes"], labels: Int[Array, " batch"]) -> Float[Array, ""]:
+    """The mean of -log softmax(logits)[label], in nats."""
+    return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+
+
+def error_rate(logits: Float[Array, "batch classes"], labels: Int[Array, " batch"]) -> Float[Array, ""]:
+    """The fraction whose largest logit is not the label's."""
+    return jnp.mean(logits.argmax(-1) != labels, dtype=logits.dtype)
+
+
+def training_batch(config: Config, layout: Layout, keys: Keys, step: Array, data: Arrays) -> tuple[Array, Array]:
+    """The images and labels of `step`, augmented; under pmap this device's part of them."""
+    places = jnp.arange(config.train.batch_size)
+    indices = layout.part(batch_indices(keys.order, step, len(data.labels), config.train.batch_size))
+    images = standardize(data, data.images[indices])
+    if config.data.augment:
+        step_key = jax.random.fold_in(keys.augment, step)
+        images = crop_flip(jax.vmap(lambda place: jax.random.fold_in(step_key, place))(layout.part(places)), images)
+    return images, data.labels[indices]
+
+
+def make_step(config: Config, model: Model, tx: optax.GradientTransformation, layout: Layout) -> Callable[..., Any]:
+    """The function (states, keys, step, data) -> (states, metrics), one entry a seed in every leaf."""
+    mode = Mode(train=True, group=group_size(config, layout), axis=layout.axis)
+    params_packing, stats_packing = packings(model)
+
+    def loss(params: Any, state: TrainState, images: Array, labels: Array) -> tuple[Array, tuple[Array, Array]]:
+        logits, batch_stats, _ = model.apply(params, stats_packing.unpack(state.batch_stats), images, mode)
+        return cross_entropy(logits, labels), (stats_packing.pack(batch_stats), error_rate(logits, labels))
+
+    def one_seed(state: TrainState, keys: Keys, step: Array, data: Arrays) -> tuple[TrainState, Metrics]:
+        images, labels = training_batch(config, layout, keys, step, data)
+        value_and_grads = jax.value_and_grad(loss, has_aux=True)
+        params = params_packing.unpack(state.params)
+        (value, (batch_stats, error)), grads = value_and_grads(params, state, images, labels)
+        # Every device holds the same running statistics before, so their mean after is over the whole batch.
+        value, error, batch_stats, grads = layout.mean((value, error, batch_stats, params_packing.pack(grads)))
+        rate = learning_rate(config.schedule, step, config.train.steps, state.warming).astype(model.dtype)
+        updates, opt_state = tx.update(grads, state.opt_state, state.params)
+        running_error = track_error(state.running_error, error)
+        updated = TrainState(
+            params=state.params - rate * updates,
+            batch_stats=batch_stats,
+            opt_state=opt_state,
+            running_error=running_error,
+            warming=still_warming(config.schedule, step, state.warming, running_error),
+            diverged_at=state.diverged_at,
+        )
+        grad_norm = norm(grads)
+        finite = jnp.isfinite(value) & jnp.isfinite(grad_norm)
+        metrics = {
+            "train_loss": value,
+            "train_error": error,
+            "grad_norm": grad_norm,
+            "learning_rate": rate,
+            "alive": state.diverged_at == ALIVE,
+        }
+        return freeze(state, updated, step, finite), metrics
+
+    def all_seeds(states: TrainState, keys: Keys, step: Array, data: Arrays) -> tuple[TrainState, Metrics]:
+        return lax.map(lambda seed: one_seed(seed[0], seed[1], step, data), (states, keys))
+
+    return all_seeds
+
+
+def freeze(old: TrainState, new: TrainState, step: Array, finite: Bool[Array, ""]) -> TrainState:
+    """`new` while all is finite; else the last finite state, for good, with the step at which it went wrong."""
+    alive = old.diverged_at == ALIVE
+    kept = jax.tree.map(lambda before, after: jnp.where(alive & finite, after, before), old, new)
+    return kept._replace(diverged_at=jnp.where(alive & ~finite, step, old.diverged_at).astype(jnp.int32))

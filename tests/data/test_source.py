@@ -1,0 +1,98 @@
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from resjax.config import DATASETS, DataConfig
+from resjax.data import digests, source
+from resjax.data.prepare import prepare
+
+Refused = Callable[..., AbstractContextManager[None]]
+
+
+def digest(loaded: source.Source) -> str:
+    return digests.of_arrays(loaded.train.images, loaded.train.labels, loaded.test.images, loaded.test.labels)
+
+
+def test_the_table_has_the_data_sets_of_the_settings() -> None:
+    assert tuple(row.name for row in source.TABLE) == DATASETS
+
+
+@pytest.mark.parametrize("name", ["digits", "synthetic"])
+def test_bundled_data_are_as_described(name: str) -> None:
+    loaded, row = source.load(DataConfig(name=name)), source.description(name)
+    assert loaded.train.images.shape == (row.train_examples, *row.image_shape)
+    assert loaded.test.images.shape == (row.test_examples, *row.image_shape)
+    assert loaded.classes == row.classes == loaded.train.labels.max() + 1
+    assert loaded.provenance["verified"] is None
+    assert loaded.provenance["digest"] == digest(loaded)
+
+
+def test_synthetic_data_follow_their_settings() -> None:
+    config = DataConfig(name="synthetic", image_size=8, channels=1, classes=3, train_examples=3000, test_examples=7)
+    loaded = source.load(config)
+    assert (loaded.train.images.shape, loaded.test.images.shape) == ((3000, 8, 8, 1), (7, 8, 8, 1))
+    assert loaded.classes == 3
+
+
+def test_cifar_is_loaded_from_prepared_data(small, tmp_path: Path) -> None:
+    prepare("cifar10", tmp_path, small.path, False, str)
+    loaded = source.load(DataConfig(name="cifar10", root=str(tmp_path)))
+    np.testing.assert_array_equal(loaded.test.labels, small.records["test_batch.bin"][:, 0])
+    assert (len(loaded.train.labels), loaded.classes) == (11, 10)
+    assert loaded.provenance["verified"] is True
+    assert loaded.provenance["archive_sha256"] == small.official.sha256
+    assert "NOT" not in str(loaded.provenance["origin"])
+    json.dumps(loaded.provenance, allow_nan=False)
+
+
+def test_cifar100_has_the_fine_labels(small100, tmp_path: Path) -> None:
+    prepare("cifar100", tmp_path, small100.path, False, str)
+    loaded = source.load(DataConfig(name="cifar100", root=str(tmp_path)))
+    np.testing.assert_array_equal(loaded.test.labels, small100.records["test.bin"][:, 1])
+    assert loaded.classes == 100
+
+
+def test_the_first_examples_are_used_and_their_digest_is_recorded() -> None:
+    whole, part = source.load(DataConfig()), source.load(DataConfig(train_examples=100, test_examples=1))
+    np.testing.assert_array_equal(part.train.images, whole.train.images[:100])
+    np.testing.assert_array_equal(part.test.labels, whole.test.labels[:1])
+    assert part.provenance["digest"] == digest(part) != whole.provenance["digest"]
+
+
+@pytest.mark.parametrize(("key", "most"), [("train_examples", 1437), ("test_examples", 360)])
+def test_more_examples_than_there_are_is_refused(key: str, most: int, refused: Refused) -> None:
+    for count in (most + 1, 0, -1):
+        with refused(f"data.{key}={count}", f"1 to {most}", f"Type: data.{key}={most}"):
+            source.load(DataConfig(**{key: count}))
+    source.load(DataConfig(**{key: most}))
+
+
+def test_an_unknown_name_is_refused_with_the_nearest(refused: Refused) -> None:
+    with refused("data=digit is not known", "digits, synthetic, cifar10, cifar100", "Type: digits"):
+        source.load(DataConfig(name="digit"))
+
+
+def test_rows_say_what_is_there_and_what_to_type(small, tmp_path: Path) -> None:
+    prepare("cifar10", tmp_path, small.path, False, str)
+    rows = {row["name"]: row for row in json.loads(json.dumps(source.describe(tmp_path)))}
+    statuses = {name: row["status"] for name, row in rows.items()}
+    assert statuses == {
+        "digits": "bundled",
+        "synthetic": "bundled",
+        "cifar10": "prepared",
+        "cifar100": "not prepared",
+    }
+    assert rows["cifar10"]["path"] == str(tmp_path / "resjax_cifar10" / "1.0.0")
+    assert rows["cifar100"]["type"] == f"RESJAX_DATA={tmp_path} resjax data prepare cifar100"
+    assert rows["digits"]["image_shape"] == [8, 8, 1]
+
+
+def test_the_root_is_the_setting_or_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RESJAX_DATA", str(tmp_path))
+    monkeypatch.setenv("HOME", "/home/someone")
+    assert source.data_root(None) == tmp_path
+    assert source.data_root("~/data") == Path("/home/someone/data")

@@ -1,0 +1,95 @@
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from resjax.data.source import Split
+from resjax.data.stream import batch_indices, standardize, to_arrays
+
+KEY = jax.random.key(7)
+compiled = jax.jit(batch_indices, static_argnums=(2, 3))
+
+
+def order(epoch: int, examples: int) -> np.ndarray:
+    return np.asarray(jax.random.permutation(jax.random.fold_in(KEY, epoch), examples))
+
+
+@pytest.mark.parametrize(("examples", "batch"), [(10, 4), (10, 10), (10, 25), (10, 1), (1, 3)])
+def test_batches_are_one_permutation_after_another(examples: int, batch: int) -> None:
+    steps = 3 * examples // batch + 4
+    stream = np.concatenate([compiled(KEY, step, examples, batch) for step in range(steps)])
+    expected = np.concatenate([order(epoch, examples) for epoch in range(len(stream) // examples + 1)])
+    np.testing.assert_array_equal(stream, expected[: len(stream)])
+
+
+def test_every_epoch_is_a_permutation_of_its_own() -> None:
+    stream = np.concatenate([compiled(KEY, step, 12, 9) for step in range(8)]).reshape(-1, 12)
+    np.testing.assert_array_equal(np.sort(stream), np.tile(np.arange(12), (6, 1)))
+    assert len({tuple(epoch) for epoch in stream}) == 6
+
+
+@pytest.mark.parametrize("step", [390, 64_000, 2**24 + 1, 2**31 - 1])
+def test_no_step_is_too_large(step: int) -> None:
+    places = [step * 128 + place for place in range(128)]
+    orders = {epoch: order(epoch, 50_000) for epoch in {place // 50_000 for place in places}}
+    expected = [orders[place // 50_000][place % 50_000] for place in places]
+    np.testing.assert_array_equal(compiled(KEY, step, 50_000, 128), expected)
+
+
+def test_a_batch_that_32_bits_cannot_place_is_refused(refused: Callable[..., AbstractContextManager[None]]) -> None:
+    with refused("train.batch_size=65536", "Type: train.batch_size=42949"):
+        batch_indices(KEY, 0, 50_000, 65_536)
+    assert jax.eval_shape(lambda: batch_indices(KEY, 0, 50_000, 42_949)).shape == (42_949,)
+
+
+def test_a_batch_is_a_function_of_key_and_step_alone() -> None:
+    once = np.asarray(compiled(KEY, 5, 12, 9))
+    seeds = jax.jit(jax.vmap(lambda key: batch_indices(key, 5, 12, 9)))(jnp.stack([jax.random.key(1), KEY]))
+    np.testing.assert_array_equal(seeds[1], once)
+    assert not np.array_equal(seeds[0], once)
+    assert not np.array_equal(compiled(KEY, 6, 12, 9), once)
+
+
+def test_double_precision_sees_the_same_batches() -> None:
+    once = np.asarray(compiled(KEY, 3, 12, 9))
+    with jax.enable_x64(True):
+        np.testing.assert_array_equal(compiled(KEY, jnp.asarray(3), 12, 9), once)
+
+
+def random_split(seed: int, examples: int) -> Split:
+    random = np.random.default_rng(seed)
+    images = random.integers(256, size=(examples, 4, 5, 3)).astype(np.uint8)
+    return Split(images, random.integers(10, size=examples).astype(np.int32))
+
+
+def test_training_images_have_mean_0_at_every_pixel_and_deviation_1_overall() -> None:
+    train = random_split(0, 200)
+    with jax.numpy_rank_promotion("raise"):
+        result = np.asarray(standardize(to_arrays(train, train, np.float32), train.images))
+    assert result.dtype == np.float32
+    np.testing.assert_allclose(result.mean(0), 0, atol=1e-6)
+    np.testing.assert_allclose(np.square(result).mean(), 1, rtol=1e-6)
+
+
+def test_test_images_are_standardised_by_the_training_statistics() -> None:
+    train, test = random_split(0, 50), random_split(1, 20)
+    arrays = to_arrays(test, train, np.float32)
+    mean = train.images.astype(float).mean(0)
+    deviation = np.sqrt(np.mean((train.images - mean) ** 2))
+    np.testing.assert_allclose(standardize(arrays, arrays.images), (test.images - mean) / deviation, atol=1e-5)
+    np.testing.assert_array_equal(arrays.labels, test.labels)
+
+
+def test_images_all_alike_stay_finite() -> None:
+    train = random_split(0, 1)
+    assert np.all(np.asarray(standardize(to_arrays(train, train, np.float32), train.images)) == 0)
+
+
+def test_double_precision_stays_double() -> None:
+    train = random_split(0, 3)
+    with jax.enable_x64(True):
+        arrays = to_arrays(train, train, np.float64)
+        assert standardize(arrays, arrays.images).dtype == np.float64
