@@ -68,7 +68,8 @@ def watch_rows(config: Config, data: Any, recorder: records.Recorder, tracker: A
         record(row, recorder)
         tracker.row(row)
         if isinstance(row, Metrics):
-            watch.advance(row.step, row.values.get("train_loss", float("nan")))
+            if "train_loss" in row.values:
+                watch.advance(row.step + 1, row.values["train_loss"])
             tests += [row.values["test_error"]] if row.step == config.train.steps else []
         if isinstance(row, Finished):
             watch.finish(outcome_line(row, tests))

@@ -20,7 +20,7 @@ class Watch:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         note = TextColumn("{task.fields[note]}")
         self.bars = Progress(*columns, TextColumn("left"), TimeRemainingColumn(), note, console=self.console)
-        self.done, self.name, self.steps, self.step = 0, "", 0, 0
+        self.done, self.name, self.steps, self.step, self.first = 0, "", 0, 0, 0
         self.began = time.perf_counter()
 
     def __enter__(self) -> Self:
@@ -54,17 +54,17 @@ class Watch:
         self.finish(f"{why}, skipped")
 
     def advance(self, step: int, loss: float) -> None:
-        """The loss at `step` of the run."""
+        """So many steps of the run are done, the last with this loss."""
         if step == self.step:
             return
         if self.step == 0:  # what came before was compiling, of which the pace of the steps says nothing
-            self.run_began = time.perf_counter()
+            self.run_began, self.first = time.perf_counter(), step
         self.step = step
         if not self.plain:
             self.bars.update(self.run_bar, completed=step, note=f"loss {loss:.3g}")
-        elif time.perf_counter() - self.last_line > PLAIN_LINE_EVERY_S:
+        elif step > self.first and time.perf_counter() - self.last_line > PLAIN_LINE_EVERY_S:
             self.last_line = time.perf_counter()
-            left = (self.last_line - self.run_began) / step * (self.steps - step)
+            left = (self.last_line - self.run_began) / (step - self.first) * (self.steps - step)
             self.say(f"  step {step}/{self.steps}, loss {loss:.3g}, {duration(left)} to go in this run")
 
     def finish(self, how: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from resjax.config import ModelConfig
@@ -32,7 +33,7 @@ class Model:
     config: ModelConfig
     shape: tuple[int, ...]
     classes: int
-    dtype: Any
+    dtype: DTypeLike
     graph: Any
     units: tuple[LayerInfo, ...]
     weight_layers: tuple[LayerInfo, ...]
@@ -63,7 +64,7 @@ class Model:
         return jax.eval_shape(run, params, batch_stats, x)[2]
 
 
-def build(config: ModelConfig, shape: tuple[int, ...], classes: int, dtype: Any = jnp.float32) -> Model:
+def build(config: ModelConfig, shape: tuple[int, ...], classes: int, dtype: DTypeLike = jnp.float32) -> Model:
     """The model that `config` names, for images of `shape` = (height, width, channel)."""
     make = partial(FAMILIES[config.name], config, shape=shape, classes=classes, dtype=dtype)
     network = nnx.eval_shape(lambda: make(key=jax.random.key(0)))
@@ -72,7 +73,7 @@ def build(config: ModelConfig, shape: tuple[int, ...], classes: int, dtype: Any 
 
 
 def _init(
-    config: ModelConfig, shape: tuple[int, ...], classes: int, dtype: Any, key: Array
+    config: ModelConfig, shape: tuple[int, ...], classes: int, dtype: DTypeLike, key: Array
 ) -> tuple[Params, BatchStats]:
     network = FAMILIES[config.name](config, key, shape=shape, classes=classes, dtype=dtype)
     _, *states = nnx.split(network, nnx.Param, nnx.BatchStat)

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from flax import nnx
+from jax.typing import DTypeLike
 from jaxtyping import Array
 
 from resjax.config import ModelConfig
@@ -22,7 +22,7 @@ PROJECTS: dict[str, Callable[[int, int], bool]] = {
 
 
 def make_shortcut(
-    name: str, key: Array, channels: tuple[int, int], stride: int, norm: type[nnx.Module], dtype: Any
+    name: str, key: Array, channels: tuple[int, int], stride: int, norm: type[nnx.Module], dtype: DTypeLike
 ) -> Shortcut:
     """The shortcut of one unit. Its weights have a key of their own, so that the branch's do not depend on it."""
     if name in PROJECTS and PROJECTS[name](*channels):
@@ -30,7 +30,7 @@ def make_shortcut(
     return none if name == "none" else identity
 
 
-def cifar_net(config: ModelConfig, key: Array, shape: tuple[int, ...], classes: int, dtype: Any) -> Network:
+def cifar_net(config: ModelConfig, key: Array, shape: tuple[int, ...], classes: int, dtype: DTypeLike) -> Network:
     """3x3 conv to `width`; three stages of n units at width, 2 width, 4 width and strides 1, 2, 2; pool; classifier."""
     norm, width, n = NORMS[config.norm], config.width, (config.depth - 2) // 6
 

@@ -12,12 +12,14 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-Images = Float[Array, "batch height width channel"]
-Kernel = Float[Array, "kernel_height kernel_width in_channel out_channel"]
+Images = Float[Array, "_batch _height _width _channel"]
+Kernel = Float[Array, "_height _width _in_channel _out_channel"]
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
-def conv2d(x: Images, kernel: Kernel, stride: int = 1) -> Images:
+def conv2d(
+    x: Float[Array, "batch _height _width channel"], kernel: Float[Array, "_ _ channel out_channel"], stride: int = 1
+) -> Float[Array, "batch _out_height _out_width out_channel"]:
     """Convolution with k//2 zeros on every side, k odd: out_size = floor((size - 1) / stride) + 1."""
     if kernel.shape[:2] == (1, 1):
         return x[:, ::stride, ::stride] @ kernel[0, 0]

@@ -1,8 +1,8 @@
 """Fully connected nets of one width, plain and residual: H(x) = F(x) + x with F(x) = g(W x + b)."""
 
 import math
-from typing import Any
 
+from jax.typing import DTypeLike
 from jaxtyping import Array
 
 from resjax.config import ModelConfig
@@ -13,7 +13,7 @@ from resjax.models.stages import Segment
 from resjax.models.units import Dense, DenseUnit, Layer, fold
 
 
-def mlp(config: ModelConfig, key: Array, shape: tuple[int, ...], classes: int, dtype: Any) -> Network:
+def mlp(config: ModelConfig, key: Array, shape: tuple[int, ...], classes: int, dtype: DTypeLike) -> Network:
     """A layer to `width`, depth - 2 units, a classifier: `depth` weight layers."""
     norm, width = NORMS[config.norm], config.width
     shortcut = none if config.shortcut == "none" else identity

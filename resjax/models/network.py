@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flax import nnx
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from resjax.models.stages import Observe, Segment, nothing
@@ -28,12 +29,12 @@ class LayerInfo:
 class Head(nnx.Module):
     """logits = W mean_space(h) + b."""
 
-    def __init__(self, key: Array, channels: int, classes: int, dtype: Any) -> None:
+    def __init__(self, key: Array, channels: int, classes: int, dtype: DTypeLike) -> None:
         self.dense = Dense(key, (channels, classes), dtype)
         self.bias = nnx.Param(nnx.initializers.zeros(key, (classes,), dtype))
 
     def __call__(self, h: Hidden) -> Float[Array, "batch classes"]:
-        return self.dense(h.mean(tuple(range(1, h.ndim - 1)))) + self.bias[...]
+        return self.dense(h.mean(tuple(range(1, h.ndim - 1)))) + self.bias[None]
 
 
 class Network(nnx.Module):

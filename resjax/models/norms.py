@@ -1,17 +1,19 @@
 """Normalisation whose batch statistics are over a stated number of examples, however they are laid out."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import jax.numpy as jnp
 from flax import nnx
 from jax import lax
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 EPSILON = 1e-5
 RUNNING_DECAY = 0.9
-Hidden = Float[Array, "batch *space channel"]
+Hidden = Float[Array, "batch *_space _channel"]
 
 
+@runtime_checkable
 class Pass(Protocol):
     """What a norm needs to know of a forward pass (see units.Mode)."""
 
@@ -28,7 +30,7 @@ class BatchNorm(nnx.Module):
     device axis the caller has to average them.
     """
 
-    def __init__(self, channels: int, dtype: jnp.dtype) -> None:
+    def __init__(self, channels: int, dtype: DTypeLike) -> None:
         self.scale = nnx.Param(jnp.ones(channels, dtype))
         self.bias = nnx.Param(jnp.zeros(channels, dtype))
         self.mean = nnx.BatchStat(jnp.zeros(channels, dtype))
@@ -36,18 +38,24 @@ class BatchNorm(nnx.Module):
 
     def __call__(self, x: Hidden, mode: Pass) -> Hidden:
         if not mode.train:
-            return self._affine(x, self.mean[...], self.var[...])
+            return self._affine(x, per_channel(self.mean, x.ndim), per_channel(self.var, x.ndim))
         grouped, mean, var = grouped_moments(x, mode.group, mode.axis)
         self._track(mean, var)
         return self._affine(grouped, mean, var).reshape(x.shape)
 
     def _affine(self, x: Array, mean: Array, var: Array) -> Array:
-        return (x - mean) * (lax.rsqrt(var + EPSILON) * self.scale[...]) + self.bias[...]
+        scale, bias = (per_channel(parameter, x.ndim) for parameter in (self.scale, self.bias))
+        return (x - mean) * (lax.rsqrt(var + EPSILON) * scale) + bias
 
     def _track(self, mean: Array, var: Array) -> None:
         for running, moments in ((self.mean, mean), (self.var, var)):
             now = lax.stop_gradient(moments.reshape(-1, moments.shape[-1]).mean(0))
             running[...] = RUNNING_DECAY * running[...] + (1 - RUNNING_DECAY) * now
+
+
+def per_channel(variable: nnx.Variable[Array], ndim: int) -> Array:
+    """(1, ..., 1, channel), to meet an array of `ndim` axes."""
+    return variable[...].reshape((1,) * (ndim - 1) + (-1,))
 
 
 def grouped_moments(x: Hidden, group: int, axis: str | None) -> tuple[Array, Array, Array]:
@@ -78,11 +86,11 @@ def _mean_over_devices(value: Array, span: int, axis: str | None) -> Array:
 class NoNorm(nnx.Module):
     """y = x + bias: where nothing normalises, a weight layer keeps its bias."""
 
-    def __init__(self, channels: int, dtype: jnp.dtype) -> None:
+    def __init__(self, channels: int, dtype: DTypeLike) -> None:
         self.bias = nnx.Param(jnp.zeros(channels, dtype))
 
     def __call__(self, x: Hidden, mode: Pass) -> Hidden:
-        return x + self.bias[...]
+        return x + per_channel(self.bias, x.ndim)
 
 
 NORMS = {"batch": BatchNorm, "none": NoNorm}

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import jax.numpy as jnp
 from flax import nnx
+from jax.typing import DTypeLike
 from jaxtyping import Array
 
 from resjax.models.units import Conv, Hidden, Mode
@@ -41,7 +42,7 @@ def option_a(x: Hidden, shape: tuple[int, ...]) -> Hidden:
 class Projection(nnx.Module):
     """Projection shortcut, h = norm(W_s x) + f, W_s a 1x1 convolution (He et al. 2015, eq. 2)."""
 
-    def __init__(self, key: Array, channels: tuple[int, int], stride: int, norm: type[nnx.Module], dtype: jnp.dtype):
+    def __init__(self, key: Array, channels: tuple[int, int], stride: int, norm: type[nnx.Module], dtype: DTypeLike):
         self.conv = Conv(key, (1, 1, *channels), stride, dtype)
         self.norm = norm(channels[1], dtype)  # type: ignore[call-arg]
 

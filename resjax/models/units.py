@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from resjax.models.convolution import conv2d
 from resjax.models.initializers import he_normal
 
-Hidden = Float[Array, "batch *space channel"]
+Hidden = Float[Array, "batch *_space _channel"]
 Responses = tuple[Hidden, ...]
 fold = jax.random.fold_in
 
@@ -40,7 +40,7 @@ EVALUATE = Mode(train=False, group=1)
 class Conv(nnx.Module):
     """k x k convolution without bias; the norm after it has one."""
 
-    def __init__(self, key: Array, shape: tuple[int, int, int, int], stride: int, dtype: jnp.dtype) -> None:
+    def __init__(self, key: Array, shape: tuple[int, int, int, int], stride: int, dtype: DTypeLike) -> None:
         self.kernel = nnx.Param(he_normal(key, shape, dtype))
         self.stride = stride
 
@@ -51,7 +51,7 @@ class Conv(nnx.Module):
 class Dense(nnx.Module):
     """x W, every example flattened to a row."""
 
-    def __init__(self, key: Array, shape: tuple[int, int], dtype: jnp.dtype) -> None:
+    def __init__(self, key: Array, shape: tuple[int, int], dtype: DTypeLike) -> None:
         self.kernel = nnx.Param(he_normal(key, shape, dtype))
 
     def __call__(self, x: Hidden) -> Hidden:
@@ -84,7 +84,7 @@ class BasicUnit(nnx.Module):
         stride: int,
         shortcut: Callable[[Hidden, Hidden, Mode], Hidden],
         norm: type[nnx.Module],
-        dtype: jnp.dtype,
+        dtype: DTypeLike,
     ) -> None:
         before, after = channels
         self.conv1 = Conv(fold(key, 1), (3, 3, before, after), stride, dtype)
@@ -110,7 +110,7 @@ class DenseUnit(nnx.Module):
         width: int,
         shortcut: Callable[[Hidden, Hidden, Mode], Hidden],
         norm: type[nnx.Module],
-        dtype: jnp.dtype,
+        dtype: DTypeLike,
     ) -> None:
         self.dense = Dense(fold(key, 1), (width, width), dtype)
         self.norm = norm(width, dtype)  # type: ignore[call-arg]

@@ -44,16 +44,30 @@ def restore(folder: Path, step: int | None = None) -> tuple[int, Arrays]:
         raise InputError(f"{folder} has no checkpoint of step {step}.\nExpected one of: {there_are}")
     step = steps(folder)[-1] if step is None else step
     expected = json.loads(digests_of(folder, step).read_text())
-    with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
-        arrays = checkpointer.restore(folder.resolve() / f"{step:09d}")
-    found = {name: facts(np.asarray(array)) for name, array in arrays.items()}
+    arrays = read(folder, step)
+    found = {name: facts(array) for name, array in arrays.items()}
     wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
     if wrong:
-        raise InputError(
-            f"the checkpoint of step {step} in {folder} is damaged: {wrong[0]} (of {len(wrong)}) is not as saved.\n"
-            f"Expected the array with {expected.get(wrong[0])}\nType the command again with rerun=all"
-        )
-    return step, {name: np.asarray(array) for name, array in arrays.items()}
+        raise damaged(folder, step, f"{wrong[0]} (of {len(wrong)}) is not as saved, {expected.get(wrong[0])}")
+    return step, arrays
+
+
+def read(folder: Path, step: int) -> Arrays:
+    """What orbax makes of the files. InputError where it cannot read them."""
+    try:
+        with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
+            arrays = checkpointer.restore(folder.resolve() / f"{step:09d}")
+    except Exception as error:  # of many kinds, by what the damage hit
+        raise damaged(folder, step, str(error).splitlines()[0]) from error
+    return {name: np.asarray(array) for name, array in arrays.items()}
+
+
+def damaged(folder: Path, step: int, problem: str) -> InputError:
+    """The refusal of a checkpoint that is not what was saved."""
+    return InputError(
+        f"the checkpoint of step {step} in {folder} is damaged: {problem}.\n"
+        f"Expected every array as it was saved, bit for bit.\nType the run's command again with rerun=all"
+    )
 
 
 def steps(folder: Path) -> list[int]:

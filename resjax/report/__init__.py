@@ -1,0 +1,89 @@
+"""Figures, tables and sentences, from a sweep's records alone."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import vl_convert
+
+from resjax.records import Sweep
+from resjax.report import claims, health, theme
+from resjax.report.charts import VEGA_LITE, Figure
+from resjax.report.figures import figures
+from resjax.report.groups import pool
+from resjax.report.page import Content, page
+from resjax.report.tables import rows as summary_rows
+from resjax.report.tables import terminal, write_csv
+from resjax.report.verdict import verdict
+
+__all__ = ["Report", "terminal", "write"]
+
+PAGE, FIGURES, TABLES = "report.html", "figures", "tables"
+PIXELS = 2.0  # of a PNG, for each of the figure's
+
+
+@dataclass(frozen=True)
+class Report:
+    """Where the page is, the summary table's rows, and the verdict's sentences."""
+
+    page: Path
+    rows: list[dict[str, Any]]
+    verdict: list[str]
+
+
+def write(sweep: Sweep, folder: Path) -> Report:
+    """Write folder/report.html, folder/figures/*.svg|png and folder/tables/*.csv.
+
+    Everything is written beside and then renamed: what interrupts it before leaves the old report whole.
+    """
+    content = assemble(sweep)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".report-") as name:
+        new = Path(name) / "new"
+        write_tables(content, new / TABLES)
+        for figure in content.figures:
+            draw(figure, new / FIGURES)
+        (new / FIGURES).mkdir(exist_ok=True)
+        (new / PAGE).write_text(page(content), encoding="utf-8")
+        put(new, Path(name) / "old", folder)
+    sentences = [sentence for section in content.sections.values() for sentence in section]
+    return Report(folder / PAGE, content.rows, sentences)
+
+
+def assemble(sweep: Sweep) -> Content:
+    """All that is computed."""
+    pooled = pool(sweep)
+    seen, deeper, treated = health.assess(pooled), claims.depths(pooled), claims.shortcuts(pooled)
+    sections = verdict(pooled, seen, deeper, treated)
+    return Content(sweep, pooled, summary_rows(pooled), sections, seen, [*deeper, *treated], figures(pooled))
+
+
+def write_tables(content: Content, folder: Path) -> None:
+    """The summary, what the verdict rests on, and the data behind every figure."""
+    folder.mkdir(parents=True)
+    write_csv(folder / "summary.csv", content.rows)
+    write_csv(folder / "gradient_health.csv", [item.row() for item in content.health])
+    write_csv(folder / "comparisons.csv", [item.row() for item in content.claims])
+    for figure in content.figures:
+        write_csv(folder / f"{figure.name}.csv", figure.data)
+
+
+def draw(figure: Figure, folder: Path) -> None:
+    """One figure as SVG and PNG, on white."""
+    folder.mkdir(exist_ok=True)
+    config = theme.config(dark=False, background="white", font=theme.STATIC_FONT)
+    settings: dict[str, Any] = {"vl_version": VEGA_LITE, "config": config, "allowed_base_urls": []}
+    svg = vl_convert.vegalite_to_svg(figure.spec, **settings)
+    (folder / f"{figure.name}.svg").write_text(svg, encoding="utf-8")
+    (folder / f"{figure.name}.png").write_bytes(vl_convert.svg_to_png(svg, scale=PIXELS))
+
+
+def put(new: Path, old: Path, folder: Path) -> None:
+    """Rename the new parts into their places, the page last; the old ones go with the temporary folder."""
+    old.mkdir()
+    for part in (TABLES, FIGURES):
+        if (folder / part).exists():
+            (folder / part).rename(old / part)
+        (new / part).rename(folder / part)
+    (new / PAGE).replace(folder / PAGE)

@@ -1,0 +1,71 @@
+"""What the figures have in common: their form, their colours, their axes."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+from resjax.report.groups import Pool
+from resjax.report.series import significant
+
+VEGA_LITE = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
+WIDTH = 960  # pixels shared by a figure's columns
+CATEGORIES = 8  # as many as the theme has colours
+LEGEND = alt.Legend(symbolType="stroke", symbolOpacity=1, symbolSize=220)
+LABELS = 7  # on a log axis
+POWER = "datum.value == 1 ? '1' : '1e' + round(log(datum.value) / LN10)"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure: its file's name, what to call it, how to read it, its specification and the data behind it."""
+
+    name: str
+    title: str
+    caption: str
+    spec: dict[str, Any]
+    data: pl.DataFrame
+
+
+def finish(chart: Any, name: str, title: str, caption: str, data: pl.DataFrame) -> Figure:
+    """A figure of a chart; colours and type come from the theme alone."""
+    spec = chart.to_dict()
+    spec.pop("config", None)
+    return Figure(name, title, caption, spec | {"description": f"{title}. {caption}"}, data)
+
+
+def rows_of(frame: pl.DataFrame) -> Any:
+    """A chart's data."""
+    return alt.InlineData(values=significant(frame))
+
+
+def width_of(columns: int, most: int) -> int:
+    """Pixels of one of so many panels side by side."""
+    return max(120, min(most, WIDTH // max(columns, 1) - 14))
+
+
+def header(**settings: Any) -> Any:
+    """A panel's heading, without the column's name."""
+    return alt.Header(title=None, **settings)
+
+
+def arm_colour(pool: Pool) -> Any:
+    """One colour an arm, plain first."""
+    return alt.Color("arm:N", title="arm", legend=LEGEND, scale=alt.Scale(domain=pool.arms))
+
+
+def depth_colour(depths: list[int]) -> Any:
+    """One colour a depth; a ramp where there are more depths than colours."""
+    scale: dict[str, Any] = {} if len(depths) <= CATEGORIES else {"scheme": "viridis"}
+    return alt.Color("depth:N", title="depth (weight layers)", legend=LEGEND, scale=alt.Scale(domain=depths, **scale))
+
+
+def powers(data: pl.DataFrame) -> dict[str, Any]:
+    """Ticks at powers of ten only, for an axis or a legend, where positive values span enough of them."""
+    values = data.filter(pl.col("value") > 0)["value"].to_list()
+    if not values or max(values) < 30 * min(values):
+        return {}
+    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
+    return {"values": [10.0**power for power in range(low, high + 1, -(-(high - low) // LABELS))], "labelExpr": POWER}

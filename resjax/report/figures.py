@@ -1,0 +1,131 @@
+"""The figures of a report, each one Vega-Lite specification over the data of `series`."""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import altair as alt
+import polars as pl
+
+from resjax.report import series
+from resjax.report.charts import Figure, arm_colour, depth_colour, finish, header, powers, rows_of, width_of
+from resjax.report.gradients import gradients, heat_map
+from resjax.report.groups import Pool
+from resjax.report.series import LAYERS, UNITS
+
+ROOM = {"row": 26, "column": 14}  # pixels between panels, for the crosses above them
+FINALS: dict[str, tuple[str, Literal["linear", "log"]]] = {
+    "train_loss": ("final training loss (nats)", "log"),
+    "train_error": ("final training error (%)", "linear"),
+    "test_error": ("test error at the last step (%)", "linear"),
+}
+
+
+def figures(pool: Pool) -> list[Figure]:
+    """Those for which there are data."""
+    makers: tuple[Callable[[Pool], Figure | None], ...] = (
+        training_curves,
+        final_by_depth,
+        lambda p: gradients(p, UNITS),
+        lambda p: gradients(p, LAYERS),
+        heat_map,
+    )
+    return [figure for maker in makers if (figure := maker(pool)) is not None]
+
+
+def training_curves(pool: Pool) -> Figure | None:
+    """Training and test error against the step, as figure 6 of He et al. 2015."""
+    data, lost = series.training_curves(pool), series.divergences(pool)
+    if data.is_empty() and lost.is_empty():
+        return None
+    depths = sorted({group.depth for group in pool.groups})
+    both = pl.concat([data, lost.with_columns(error=pl.lit("diverged"))], how="diagonal_relaxed")
+    base = alt.Chart().encode(
+        x=alt.X("step:Q", title="step (parameter updates)", axis=alt.Axis(format="~s", tickCount=6)),
+        color=depth_colour(depths),
+    )
+    error = alt.Y("value:Q", title="error (%)")
+    tips = ["arm:N", "depth:O", "error:N", *(alt.Tooltip(f"{name}:Q", format=".4~g") for name in ("step", "value"))]
+    tips += [
+        alt.Tooltip(f"{name}:Q", format=".4~g", title=title) for name, title in (("low", "least"), ("high", "most"))
+    ]
+    known = base.transform_filter("datum.error !== 'diverged'")
+    kinds = ["test", "training"]
+    lines = known.mark_line(interpolate="linear").encode(
+        y=error,
+        strokeDash=alt.StrokeDash("error:N", title="error", scale=alt.Scale(domain=kinds, range=[[1, 0], [4, 3]])),
+        strokeWidth=alt.StrokeWidth("error:N", title="error", scale=alt.Scale(domain=kinds, range=[2.6, 1.3])),
+        tooltip=[*tips, "n:Q"],
+    )
+    band = known.mark_area(opacity=0.15).encode(y=alt.Y("low:Q"), y2="high:Q", detail="error:N")
+    tested = base.transform_filter("datum.error === 'test'")
+    dots = tested.mark_point(filled=True, size=34, opacity=1).encode(y=error, tooltip=[*tips, "n:Q"])
+    bars = tested.mark_rule(strokeWidth=1.3).encode(y=alt.Y("low:Q"), y2="high:Q")
+    crosses = base.transform_filter("datum.error === 'diverged'").mark_point(
+        shape="cross", angle=45, size=70, filled=True
+    )
+    crosses = crosses.encode(
+        y=alt.value(-8), tooltip=["arm:N", "depth:O", "seed:O", alt.Tooltip("step:Q", title="diverged")]
+    )
+    panel = alt.layer(band, lines, bars, dots, crosses).properties(width=width_of(len(pool.arms), 440), height=230)
+    chart = panel.facet(
+        data=rows_of(both),
+        column=alt.Column("arm:N", header=header(), sort=pool.arms),
+        row=alt.Row("panel:N", header=header(), sort=pool.panels),
+    )
+    chart = chart.properties(spacing=ROOM)
+    caption = (
+        "Compare the order of the colours between the panels: where a deeper net's dashed line lies above a shallower "
+        "one's, it fits the training data worse. Dashed and thin: training error of the batches, a mean over stretches "
+        "of a hundredth of the steps; solid with dots: test error where it was evaluated; means over the seeds that "
+        "finished, bands and bars from the least to the largest seed; a cross above a panel is a seed that diverged."
+    )
+    return finish(chart, "training_curves", "Error against step", caption, both)
+
+
+def final_by_depth(pool: Pool) -> Figure | None:
+    """Final loss and errors against the depth, every seed a dot."""
+    data = series.final_by_depth(pool)
+    if data.is_empty():
+        return None
+    shown = [quantity for quantity in FINALS if data.filter(quantity=quantity)["value"].count()] or ["train_error"]
+    parts = [_final_panels(pool, data.filter(quantity=q), q, len(shown), q == shown[0]) for q in shown]
+    caption = (
+        "Degradation is a training error that rises with depth. Dots are seeds, lines join their means, bars are one "
+        "standard deviation to each side; a cross above the panel is a seed that diverged and is in no mean. Training "
+        "values are means over the last tenth of the steps; the loss has a log axis."
+    )
+    return finish(alt.hconcat(*parts), "final_by_depth", "Final loss and error against depth", caption, data)
+
+
+def _final_panels(pool: Pool, data: pl.DataFrame, quantity: str, columns: int, first: bool) -> Any:
+    """One quantity, a row of panels for each norm."""
+    title, kind = FINALS[quantity]
+    depths = sorted(set(data["depth"]))
+    drawn = data.filter(pl.col("diverged") | (pl.col("value") > 0)) if kind == "log" else data
+    axis = alt.Axis(values=depths, format="d", grid=False)
+    x = alt.X("depth:Q", title="depth (weight layers)", axis=axis, scale=alt.Scale(zero=False, padding=14))
+    labels: dict[str, Any] = powers(drawn) if kind == "log" else {}
+    y = alt.Y("value:Q", title=title, scale=alt.Scale(type=kind, zero=kind == "linear"), axis=alt.Axis(**labels))
+    base = alt.Chart().encode(x=x, color=arm_colour(pool))
+    known = base.transform_filter("isValid(datum.value)")
+    stats = known.transform_aggregate(
+        mean="mean(value)", std="stdev(value)", n="count()", groupby=["panel", "arm", "depth"]
+    ).transform_calculate(
+        value="datum.mean",
+        low="datum.n > 1 ? datum.mean - datum.std : datum.mean",
+        high="datum.n > 1 ? datum.mean + datum.std : datum.mean",
+    )
+    if kind == "log":
+        stats = stats.transform_calculate(low="max(datum.low, datum.mean / 10)")
+    line = stats.mark_line(strokeWidth=2).encode(y=y)
+    bars = stats.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q"), y2="high:Q")
+    numbers = [alt.Tooltip(f"{name}:Q", format=".4~g") for name in ("mean", "std")]
+    means = stats.mark_point(filled=True, shape="diamond", size=60, opacity=1)
+    means = means.encode(y=y, tooltip=["arm:N", "depth:O", *numbers, "n:Q"])
+    dots = known.mark_point(size=26, opacity=0.75, xOffset=5)
+    dots = dots.encode(y=y, tooltip=["arm:N", "depth:O", "seed:O", alt.Tooltip("value:Q", format=".4~g")])
+    lost = base.transform_filter("datum.diverged").mark_point(shape="cross", angle=45, size=70, filled=True)
+    lost = lost.encode(y=alt.value(-8), tooltip=["arm:N", "depth:O", "seed:O"])
+    panel = alt.layer(bars, line, dots, means, lost).properties(width=width_of(columns, 270), height=190)
+    row = alt.Row("panel:N", header=header(labels=first), sort=pool.panels)
+    return panel.facet(data=rows_of(drawn), row=row).resolve_scale(y="independent").properties(spacing=ROOM)

@@ -1,0 +1,111 @@
+"""The figures of gradients: against the layer at a few steps, and as a map of layer and step."""
+
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+from resjax.report import series
+from resjax.report.charts import Figure, arm_colour, finish, header, powers, rows_of, width_of
+from resjax.report.groups import END, Pool
+from resjax.report.series import LAYERS, UNITS
+
+PROBED = {
+    UNITS: ("Activation gradient by unit", "|dL/dh|", "unit"),
+    LAYERS: ("Weight gradient by layer", "|dL/dw|", "weight layer"),
+}
+
+
+def gradients(pool: Pool, quantity: str) -> Figure | None:
+    """A gradient norm against the layer on a log axis, one panel a step and depth, the arms over one another."""
+    data = series.gradients(pool, quantity)
+    if data.is_empty():
+        return None
+    title, _, what = PROBED[quantity]
+    parts = [_gradient_panels(pool, data.filter(panel=panel), quantity, panel) for panel in pool.panels]
+    zeros = series.left_out(pool, quantity)
+    caption = (
+        f"Read from right to left, as the gradient flows: a line that climbs towards the input (left) explodes, one "
+        f"that falls vanishes, a level one stays. Columns are steps, rows depths; geometric mean over seeds, band from "
+        f"the least to the largest; 0 is the {what} nearest the input, 1 the last; the depths of a norm share an axis."
+    )
+    caption += f" {zeros} values of exactly zero cannot stand on a log axis and are left out." if zeros else ""
+    name = "gradient_by_unit" if quantity == UNITS else "gradient_by_layer"
+    return finish(alt.vconcat(*[part for part in parts if part is not None]), name, title, caption, data)
+
+
+def _gradient_panels(pool: Pool, data: pl.DataFrame, quantity: str, panel: str) -> Any | None:
+    """One norm: a row of panels a depth."""
+    if data.is_empty():
+        return None
+    shown = [moment for moment in dict.fromkeys(data.sort("step")["moment"]) if moment != END]
+    shown += [END] if END in data["moment"] else []
+    position = alt.X(
+        "position:Q",
+        title=f"{PROBED[quantity][2].split()[-1]}, input to output",
+        axis=alt.Axis(values=[0, 0.5, 1]),
+        scale=alt.Scale(domain=[0, 1], nice=False),
+    )
+    labels = powers(data)
+    scale = alt.Scale(type="log", nice=bool(labels))
+    y = alt.Y("value:Q", title=PROBED[quantity][1], scale=scale, axis=alt.Axis(**labels))
+    base = alt.Chart().encode(x=position, color=arm_colour(pool))
+    tips = [alt.Tooltip(f"{name}:Q", format=".3~g") for name in ("value", "low", "high")]
+    names = ["arm:N", "depth:O", alt.Tooltip("moment:N", title="step"), "layer:O", "name:N"]
+    band = base.mark_area(opacity=0.2, aria=False).encode(y=alt.Y("low:Q"), y2="high:Q")
+    line = base.mark_line(strokeWidth=2, aria=False).encode(y=y)
+    dots = base.mark_point(filled=True, size=9, opacity=1, aria=False).encode(y=y, tooltip=[*names, *tips, "n:Q"])
+    layered = alt.layer(band, line, dots).properties(width=width_of(len(shown), 300), height=104)
+    return layered.facet(
+        data=rows_of(
+            data.with_columns(at="step " + pl.col("moment")).with_columns(pl.col("at").replace("step end", END))
+        ),
+        column=alt.Column("at:N", header=header(), sort=[END if m == END else f"step {m}" for m in shown]),
+        row=alt.Row("depth:O", header=header(labelExpr="'depth ' + datum.value", labelPadding=4)),
+    ).properties(title=panel)
+
+
+def heat_map(pool: Pool) -> Figure | None:
+    """Layer against step, the colour is the weight gradient's norm."""
+    data = series.heat_map(pool)
+    if data.is_empty():
+        return None
+    parts = [_heat_panels(pool, data.filter(panel=panel), panel) for panel in pool.panels]
+    chart = alt.vconcat(*[part for part in parts if part is not None]).resolve_scale(
+        color="independent", stroke="independent"
+    )
+    caption = (
+        "One row of cells is a weight layer (0 is nearest the input, at the top), one column a probed step; the colour "
+        "is the norm of its gradient, geometric mean over seeds, on one log scale a norm. Change from top to bottom is "
+        "change across depth, change from left to right is change in training."
+    )
+    zeros = series.left_out(pool, LAYERS)
+    caption += f" {zeros} values of exactly zero are left out." if zeros else ""
+    return finish(chart, "gradient_heat_map", "Gradient by layer and step", caption, data)
+
+
+def _heat_panels(pool: Pool, data: pl.DataFrame, panel: str) -> Any | None:
+    """One norm: arms in rows, depths in columns."""
+    if data.is_empty():
+        return None
+    order = [moment for moment in dict.fromkeys(data.sort("step")["moment"]) if moment != END]
+    order += [END] if END in data["moment"] else []
+    depths = sorted(set(data["depth"]))
+    labels = powers(data)
+    scale = alt.Scale(type="log", scheme="viridis")
+    colour = alt.Color("value:Q", title="|dL/dw|", scale=scale, legend=alt.Legend(**labels))
+    tips = [alt.Tooltip("value:Q", format=".3~g"), "n:Q", alt.Tooltip("moment:N", title="step"), "layer:O", "name:N"]
+    seam = alt.Stroke("value:Q", scale=scale, legend=None)  # or the paper shows between the cells
+    cells = alt.Chart(rows_of(data)).mark_rect(aria=False, strokeWidth=0.7)
+    cells = cells.encode(
+        x=alt.X("moment:O", title="step", sort=order, axis=alt.Axis(labelAngle=0)),
+        y=alt.Y("layer:O", title="weight layer", axis=alt.Axis(labelOverlap="greedy", ticks=False)),
+        color=colour,
+        stroke=seam,
+        tooltip=["arm:N", "depth:O", *tips],
+    )
+    panels = cells.properties(width=width_of(len(depths), 230), height=190).facet(
+        column=alt.Column("depth:O", header=header(labelExpr="'depth ' + datum.value")),
+        row=alt.Row("arm:N", header=header(), sort=pool.arms),
+    )
+    return panels.resolve_scale(y="independent").properties(title=panel)

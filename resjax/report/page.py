@@ -1,0 +1,205 @@
+"""The report as one HTML page that needs nothing but a browser: data, figures, styles and Vega itself are inside."""
+
+import html
+import json
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import vl_convert
+
+from resjax.records import Sweep
+from resjax.report import claims, health, theme
+from resjax.report.charts import VEGA_LITE, Figure
+from resjax.report.groups import END, TAIL, Group, Pool
+from resjax.report.provenance import facts, notices, settings
+from resjax.report.tables import NUMBERS, cell, columns
+from resjax.report.verdict import READING, Sections, amount, factor
+
+# A page that could reach nothing even if it tried; Vega compiles its expressions, hence eval.
+POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:"
+SNIPPET = "window.vegaEmbed = vegaEmbed;"
+CREDIT = (
+    "Figures: Vega, Vega-Lite and Vega-Embed (copyright University of Washington Interactive Data Lab and "
+    "contributors, BSD 3-Clause licence), inside this file."
+)
+
+
+@dataclass(frozen=True)
+class Content:
+    """What the page shows."""
+
+    sweep: Sweep
+    pool: Pool
+    rows: list[dict[str, Any]]
+    sections: Sections
+    health: list[health.Health]
+    claims: list[claims.Claim]
+    figures: list[Figure]
+
+
+def page(content: Content) -> str:
+    """The whole HTML document."""
+    name = ", ".join(folder.resolve().name for folder in content.sweep.folders) or "no sweep"
+    parts = [
+        f"<h1>{text(name)}</h1>",
+        *notices(content.sweep, content.pool),
+        verdict(content.sections),
+        summary(content.rows),
+        gradient_table(content.health),
+        claim_table(content.claims),
+        "<h2>Figures</h2>",
+        *(drawing(figure) for figure in content.figures),
+        "" if content.figures else "<p>No finished run has left data to draw.</p>",
+        how(content.sweep),
+        f"<footer><p>{text(CREDIT)}</p></footer>",
+        scripts(content.figures),
+    ]
+    head = (
+        f'<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}"><title>{text(name)}: resjax report</title>'
+        f"<style>{read('page.css')}</style>"
+    )
+    body = "\n".join(part for part in parts if part)
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
+
+
+def text(value: object) -> str:
+    """Escaped for HTML."""
+    return html.escape(str(value))
+
+
+def read(name: str) -> str:
+    """A file that lies beside this module."""
+    return resources.files("resjax.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def table(titles: list[tuple[str, str]], rows: list[list[tuple[str, str]]]) -> str:
+    """Titles and cells, each with its class; in a box that scrolls sideways where the screen is narrow."""
+    head = "".join(f'<th class="{kind}" scope="col">{text(title)}</th>' for title, kind in titles)
+    body = "".join(
+        "<tr>" + "".join(f'<td class="{kind}">{text(value)}</td>' for value, kind in row) + "</tr>" for row in rows
+    )
+    box = '<div class="wide" tabindex="0" role="region" aria-label="table">'
+    return f"{box}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+
+
+def verdict(sections: Sections) -> str:
+    """The sentences under their headings."""
+    note = f'<p class="soft">{text(READING)}</p>'
+    lists = [f"<h3>{text(heading)}</h3>{bullets(sentences)}" for heading, sentences in sections.items()]
+    return "<h2>What the numbers say</h2>" + "".join(lists) + note if lists else ""
+
+
+def bullets(sentences: list[str]) -> str:
+    """A list."""
+    return "<ul>" + "".join(f"<li>{text(sentence)}</li>" for sentence in sentences) + "</ul>"
+
+
+def summary(rows: list[dict[str, Any]]) -> str:
+    """The table of the runs."""
+    if not rows:
+        return ""
+    shown = columns(rows)
+    kinds = {key: "number" if key in NUMBERS else "" for key, _ in shown}
+    cells = [[(cell(row, key), kinds[key]) for key, _ in shown] for row in rows]
+    note = (
+        f"Mean ± sample standard deviation over the seeds that finished; what diverged is counted and left out of the "
+        f"means. Training values are means over the last {TAIL:.0%} of the steps, test values are those of the last "
+        f"step. Half-widths of the 95 % intervals are in tables/summary.csv."
+    )
+    return f'<h2>Results</h2>{table([(title, kinds[key]) for key, title in shown], cells)}<p class="soft">{note}</p>'
+
+
+def gradient_table(found: list[health.Health]) -> str:
+    """What the gradients of each group do, a column a step."""
+    if not found:
+        return ""
+    moments = sorted({item.moment for item in found}, key=lambda m: float("inf") if m == END else int(m))
+    groups: dict[str, tuple[Group, dict[str, health.Health]]] = {}
+    for item in found:
+        groups.setdefault(item.group.id, (item.group, {}))[1][item.moment] = item
+    titles = [("norm", ""), ("depth", "number"), ("arm", "")]
+    titles += [("end" if moment == END else f"step {moment}", "") for moment in moments]
+    rows = [
+        [(group.panel, ""), (str(group.depth), "number"), (group.arm, ""), *(_state(by.get(m)) for m in moments)]
+        for group, by in groups.values()
+    ]
+    note = f'<details><summary>The rule behind the words</summary><p class="soft">{text(health.RULE)}</p></details>'
+    lead = '<p class="soft">r: gradient norm at the first unit / at the last; l: level, where compared; n: seeds.</p>'
+    return f"<h2>Gradients, by the stated rule</h2>{table(titles, rows)}{lead}{note}"
+
+
+def _state(item: health.Health | None) -> tuple[str, str]:
+    if item is None:
+        return "–", ""  # noqa: RUF001
+    level = f", l {factor(health.factors(item.level)[0])}" if item.level else ""
+    return f"{item.state}\nr {factor(health.factors(item.ratio)[0])}{level}, n {item.n}", f"state {item.state}"
+
+
+def claim_table(found: list[claims.Claim]) -> str:
+    """Every comparison that was made."""
+    if not found:
+        return ""
+    names = {"train_error": "training error", "train_loss": "training loss", "test_error": "test error"}
+    titles = [("network", ""), ("beside", ""), ("norm", ""), ("quantity", ""), ("difference", ""), ("outcome", "")]
+    rows = [
+        [
+            (c.of.label, ""),
+            (c.beside.label, ""),
+            (c.of.panel, ""),
+            (names[c.quantity], ""),
+            (amount(c.comparison, c.quantity), ""),
+            (c.outcome, "undecided" if c.outcome == claims.UNDECIDED else ""),
+        ]
+        for c in found
+    ]
+    tests = sum(c.comparison.p is not None for c in found)
+    many = (
+        f" {tests} tests were made and none is corrected for their number: at 5 % each, about {tests * 0.05:.1f} would "
+        f"come out by chance if nothing differed."
+    )
+    rule = f'<p class="soft">{text(claims.RULE)}{many}</p>'
+    return (
+        f"<details><summary>All {len(found)} comparisons, and their rule</summary>{table(titles, rows)}{rule}</details>"
+    )
+
+
+def drawing(figure: Figure) -> str:
+    """A figure's place, with how to read it."""
+    link = f'<a href="figures/{figure.name}.svg">figures/{figure.name}.svg</a>'
+    return (
+        f'<figure><h3>{text(figure.title)}</h3><div class="drawing" id="{figure.name}">'
+        f"<noscript>Drawn by script; as a picture: {link}</noscript></div>"
+        f"<figcaption>{text(figure.caption)}</figcaption></figure>"
+    )
+
+
+def how(sweep: Sweep) -> str:
+    """How it was run: what differs, what is common, and where."""
+    differing, common = settings(sweep)
+    plain = [("setting", ""), ("value", "long")]
+    differ = table([("setting", ""), ("values", "long")], [[(key, ""), (value, "long")] for key, value in differing])
+    shared = table(plain, [[(key, ""), (value, "long")] for key, value in common])
+    where = table([("fact", ""), ("value", "long")], [[(key, ""), (value, "long")] for key, value in facts(sweep)])
+    return (
+        f"<h2>How it was run</h2>{where}"
+        + (f"<h3>Settings that differ between the runs</h3>{differ}" if differing else "")
+        + f"<details><summary>Settings that all runs share ({len(common)})</summary>{shared}</details>"
+    )
+
+
+def scripts(figures: list[Figure]) -> str:
+    """The specifications, both themes, Vega, and what draws them."""
+    if not figures:
+        return ""
+    specs = embedded("specs", {figure.name: figure.spec for figure in figures})
+    themes = embedded("themes", {"light": theme.config(dark=False), "dark": theme.config(dark=True)})
+    bundle = vl_convert.javascript_bundle(SNIPPET, VEGA_LITE).replace("</script", "<\\/script")
+    return f'{specs}{themes}<script type="module">{bundle}</script><script type="module">{read("page.js")}</script>'
+
+
+def embedded(name: str, value: Any) -> str:
+    """JSON that no text in it can end early."""
+    spelled = json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    return f'<script type="application/json" id="{name}">{spelled}</script>'

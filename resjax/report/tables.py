@@ -1,0 +1,115 @@
+"""The summary of a sweep, and every table as CSV, HTML cells and terminal lines."""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from rich.table import Table
+
+from resjax.records import Sweep
+from resjax.report.groups import Group, Pool, pool
+from resjax.report.statistics import estimate
+
+PERCENT = 100.0
+COLUMNS = (
+    ("model", "network"),
+    ("arm", "arm"),
+    ("depth", "depth"),
+    ("norm", "norm"),
+    ("data", "data"),
+    ("setting", "setting"),
+    ("parameters", "parameters"),
+    ("train_error", "training error, %"),
+    ("test_error", "test error, %"),
+    ("gap", "test − training, points"),  # noqa: RUF001
+    ("train_loss", "training loss, nats"),
+    ("n_finished", "finished"),
+    ("n_diverged", "diverged"),
+    ("seeds", "seeds"),
+)
+NUMBERS = ("depth", "parameters", "train_error", "test_error", "gap", "train_loss", "n_finished", "n_diverged")
+MEASURED = ("train_error", "test_error", "gap", "train_loss")
+
+
+def summary(sweep: Sweep) -> list[dict[str, Any]]:
+    """A row a group, by data, model, norm, depth, arm. Errors are fractions; a mean is over the seeds that finished.
+
+    _std: sample standard deviation (ddof 1); _ci95: half the 95 % interval, Student's t below ten seeds, BCa bootstrap
+    from ten. Both are None from one seed.
+    """
+    return rows(pool(sweep))
+
+
+def rows(pooled: Pool) -> list[dict[str, Any]]:
+    """`summary` of what is pooled."""
+    return [row(group) for group in pooled.groups]
+
+
+def row(group: Group) -> dict[str, Any]:
+    """One group's row."""
+    names = ("model", "arm", "depth", "norm", "data", "setting", "parameters")
+    found: dict[str, Any] = {name: getattr(group, name) for name in names}
+    for quantity in MEASURED:
+        value = estimate(group.final(quantity).values())
+        found |= {f"{quantity}_mean": value.mean, f"{quantity}_std": value.std, f"{quantity}_ci95": value.half}
+    counts = {"n_finished": len(group.finished), "n_diverged": len(group.diverged)}
+    return found | counts | {"seeds": [seed.number for seed in group.seeds]}
+
+
+def columns(found: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Those worth showing: the setting only where it differs."""
+    return [(key, title) for key, title in COLUMNS if key != "setting" or any(row["setting"] for row in found)]
+
+
+def cell(row: dict[str, Any], key: str) -> str:
+    """A value for people; errors in percent."""
+    if key in MEASURED:
+        return spread(row[f"{key}_mean"], row[f"{key}_std"], 1.0 if key == "train_loss" else PERCENT)
+    if key == "seeds":
+        return spans(row["seeds"])
+    value = row[key]
+    return "–" if value is None else f"{value:,}" if isinstance(value, int) else str(value)  # noqa: RUF001
+
+
+def spread(mean: float | None, std: float | None, scale: float) -> str:
+    """mean ± std; without the spread where there is one seed."""
+    if mean is None:
+        return "–"  # noqa: RUF001
+    digits = 2 if scale == PERCENT else 4
+    return f"{scale * mean:.{digits}f}" + ("" if std is None else f" ± {scale * std:.{digits}f}")
+
+
+def spans(numbers: list[int]) -> str:
+    """Sorted numbers, with a hyphen for three or more in a row: 0-2, 5."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs)
+
+
+def terminal(found: list[dict[str, Any]]) -> Table:
+    """The summary for a terminal."""
+    table = Table(box=None, pad_edge=False, header_style="bold", caption_justify="left")
+    shown = columns(found)
+    for key, title in shown:
+        table.add_column(title.replace(", ", "\n"), justify="right" if key in NUMBERS else "left", overflow="fold")
+    for row in found:
+        table.add_row(*(cell(row, key) for key, _ in shown))
+    table.caption = "mean ± std over the seeds that finished"
+    return table
+
+
+def write_csv(path: Path, found: list[dict[str, Any]] | pl.DataFrame) -> None:
+    """A table as CSV; a list in a cell becomes words with spaces between."""
+    if isinstance(found, pl.DataFrame):
+        found.write_csv(path)
+        return
+    plain = [{key: _plain(value) for key, value in row.items()} for row in found]
+    pl.DataFrame(plain, infer_schema_length=None).write_csv(path)
+
+
+def _plain(value: Any) -> Any:
+    return " ".join(map(str, value)) if isinstance(value, list) else value

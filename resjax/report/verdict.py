@@ -1,0 +1,241 @@
+"""What happened, in sentences made of the numbers and of nothing else. It takes no side."""
+
+from collections.abc import Iterable
+
+from resjax.report.claims import HIGHER, IMPOSSIBLE, LOWER, UNDECIDED, Claim, series
+from resjax.report.groups import END, Group, Pool, arm_order
+from resjax.report.health import EXPLODING, OPPOSED, STEADY, VANISHING, Health, factors
+from resjax.report.statistics import Comparison
+
+GRADIENTS, DEGRADATION, SHORTCUTS, DIVERGENCE = (
+    "Gradients",
+    "Does the training error rise with depth?",
+    "Plain beside the other arms",
+    "Divergence",
+)
+STATES = (EXPLODING, VANISHING, OPPOSED, STEADY, "undecided")
+READING = (
+    "Differences are means over seeds, of training values over the last tenth of the steps and of test values at the "
+    "last step, with 95 % intervals in brackets; the tables below and tables/comparisons.csv hold every number and test."
+)
+WORDS = {"train_error": "training error", "train_loss": "training loss", "test_error": "test error"}
+SUPPORTED = {LOWER: "supported", HIGHER: "contradicted"}
+
+Sections = dict[str, list[str]]
+
+
+def verdict(pool: Pool, health: list[Health], depths: list[Claim], shortcuts: list[Claim]) -> Sections:
+    """Sentences under their headings; a heading without a sentence is left out."""
+    found = {
+        GRADIENTS: gradient_sentences(health),
+        DEGRADATION: depth_sentences(pool, depths),
+        SHORTCUTS: shortcut_sentences(shortcuts),
+        DIVERGENCE: divergence_sentences(pool),
+    }
+    return {heading: sentences for heading, sentences in found.items() if sentences}
+
+
+def capital(text: str) -> str:
+    """The first letter large."""
+    return text[:1].upper() + text[1:]
+
+
+def listing(items: Iterable[object]) -> str:
+    """1, 2 and 3."""
+    words = [str(item) for item in items]
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def factor(value: float | None) -> str:
+    """A positive number for people: three digits, powers of ten where they are many."""
+    if value is None:
+        return "?"
+    return f"{value:.3g}" if 1e-3 <= value < 1e4 else f"{value:.1e}"
+
+
+def gradient_sentences(health: list[Health]) -> list[str]:
+    """A sentence a norm and arm: its depths by what their gradients do, step by step."""
+    if not health:
+        return ["No gradients were recorded: nothing is said of them."]
+    by_arm: dict[tuple[str, str], dict[str, list[Health]]] = {}
+    for item in health:
+        by_arm.setdefault((item.group.panel, item.group.arm), {}).setdefault(item.moment, []).append(item)
+    panels = list(dict.fromkeys(panel for panel, _ in by_arm))
+    keys = sorted(by_arm, key=lambda key: (panels.index(key[0]), arm_order(key[1])))
+    return [f"{capital(panel)}, {arm}: {_by_moment(by_arm[panel, arm])}." for panel, arm in keys]
+
+
+def _by_moment(moments: dict[str, list[Health]]) -> str:
+    """Clauses, one for each stretch of moments at which the same depths do the same."""
+    depths = sorted({item.group.depth for items in moments.values() for item in items})
+    stretches: list[tuple[list[str], list[Health]]] = []
+    for moment in sorted(moments, key=lambda m: float("inf") if m == END else int(m)):
+        now = moments[moment]
+        if stretches and _states(stretches[-1][1]) == _states(now):
+            stretches[-1][0].append(moment)
+            stretches[-1][1].extend(now)
+        else:
+            stretches.append(([moment], list(now)))
+    return "; ".join(f"{_when(at, len(moments))} {_what(items, depths)}" for at, items in stretches)
+
+
+def _when(moments: list[str], probed: int) -> str:
+    if len(moments) == probed > 1:
+        return "at every probed step"
+    steps = [moment for moment in moments if moment != END]
+    words = [f"step{'s' if len(steps) > 1 else ''} {listing(steps)}"] if steps else []
+    return "at " + " and ".join([*words, *(["the end"] if END in moments else [])])
+
+
+def _states(items: list[Health]) -> set[tuple[str, int]]:
+    return {(item.state, item.group.depth) for item in items}
+
+
+def _what(items: list[Health], depths: list[int]) -> str:
+    """Such as: exploding at depth 56 (ratio 811, level 12, n = 3), steady at depths 20 and 32 (...)."""
+    by_state = {state: [item for item in items if item.state == state] for state in STATES}
+    return ", ".join(_of_state(state, chosen, depths) for state, chosen in by_state.items() if chosen)
+
+
+def _of_state(state: str, items: list[Health], all_depths: list[int]) -> str:
+    depths = sorted({item.group.depth for item in items})
+    start = all_depths.index(depths[0])
+    in_a_row = len(depths) > 2 and depths == all_depths[start : start + len(depths)]
+    told = f"{depths[0]} to {depths[-1]}" if in_a_row else listing(depths)
+    seeds = listing(sorted({item.n for item in items}))
+    numbers = [f"ratio {_span(factors(item.ratio)[0] for item in items)}"]
+    levels = [factors(item.level)[0] for item in items if item.level]
+    numbers += [f"level {_span(levels)}"] if levels and state != STEADY else []
+    return f"{state} at depth{'s' if len(depths) > 1 else ''} {told} ({', '.join(numbers)}, n = {seeds})"
+
+
+def _span(values: Iterable[float | None]) -> str:
+    known = sorted(value for value in values if value is not None)
+    texts = list(dict.fromkeys([factor(known[0]), factor(known[-1])]))
+    return " to ".join(texts)
+
+
+def amount(found: Comparison, quantity: str) -> str:
+    """Such as: +12.3 points [+8.0, +16.6], p = 0.004, n = 3."""
+    if found.difference is None:
+        return f"n = {found.n}"
+    parts = [f"{signed(found.difference, quantity)} {'nats' if quantity.endswith('loss') else 'points'}"]
+    if found.low is not None and found.high is not None and found.p is not None:
+        parts[0] += f" [{signed(found.low, quantity)}, {signed(found.high, quantity)}]"
+        parts.append(f"p {p_value(found.p)}")
+    if found.p_permutation is not None and found.method != "sign-flip":
+        parts.append(f"sign-flip p {p_value(found.p_permutation)}")
+    return ", ".join([*parts, f"n = {found.n}"])
+
+
+def signed(value: float, quantity: str) -> str:
+    """A difference: of losses in nats, of errors in percentage points; with its sign, a minus being a minus."""
+    text = f"{value:+.3f}" if quantity.endswith("loss") else f"{100 * value:+.1f}"
+    return text.replace("-", "\u2212")
+
+
+def p_value(p: float) -> str:
+    """= 0.013, or < 0.001."""
+    return "< 0.001" if p < 0.001 else f"= {p:.2g}"
+
+
+def depth_sentences(pool: Pool, claims: list[Claim]) -> list[str]:
+    """A sentence a norm and arm with two depths or more (degradation: He et al. 2015, the TRAINING error rises)."""
+    found = []
+    for (panel, arm), groups in series(pool).items():
+        own = [c for c in claims if (c.of.panel, c.of.arm) == (panel, arm)]
+        errors = [c for c in own if c.quantity == "train_error"]
+        if errors:
+            losses = {c.of.id: c for c in own if c.quantity == "train_loss"}
+            found.append(f"{capital(panel)}, {arm}: {_degradation(groups, errors, losses)}.")
+    return found
+
+
+def _degradation(groups: list[Group], errors: list[Claim], losses: dict[str, Claim]) -> str:
+    """Begins at, none seen, or undecided; what is undecided or cannot be compared is always told."""
+    higher = [c for c in errors if c.outcome == HIGHER]
+    open_ = [c for c in errors if c.outcome in (UNDECIDED, IMPOSSIBLE)]
+    before = [c for c in open_ if not higher or c.of.depth < higher[0].of.depth]
+    if higher:
+        first = higher[0]
+        loss = amount(losses[first.of.id].comparison, "train_loss") if first.of.id in losses else ""
+        text = f"degradation begins at depth {first.of.depth}{' at the latest' if before else ''} ({_pair(first)}"
+        text += f"; training loss {loss})" if loss else ")"
+        return text + (f"; undecided: {'; '.join(_pair(c) for c in before)}" if before else "")
+    if before:
+        return f"undecided: {'; '.join(_pair(c) for c in before)}"
+    largest = max(errors, key=lambda c: c.comparison.difference or 0.0)
+    return f"none seen from depth {groups[0].depth} to {groups[-1].depth} (largest difference {_pair(largest)})"
+
+
+def _pair(claim: Claim) -> str:
+    """Such as: 44 to 56 +12.3 points, ..."""
+    a, b = claim.beside, claim.of
+    if claim.outcome == IMPOSSIBLE:
+        bare = [f"{len(g.finished)} of {len(g.seeds)} seeds finished at depth {g.depth}" for g in (a, b)]
+        return f"{a.depth} to {b.depth} cannot be compared, {' and '.join(bare)}"
+    lost = len(a.diverged) + len(b.diverged)
+    told = f", {lost} diverged and left out" if lost else ""
+    return f"{a.depth} to {b.depth}: {amount(claim.comparison, claim.quantity)}{told}"
+
+
+def shortcut_sentences(claims: list[Claim]) -> list[str]:
+    """A sentence a norm, arm and error: whether it is below the plain network's."""
+    found: dict[tuple[str, str, str], list[Claim]] = {}
+    for claim in claims:
+        if claim.quantity.endswith("error"):
+            found.setdefault((claim.of.panel, claim.of.arm, claim.quantity), []).append(claim)
+    return [
+        f"{capital(panel)}: {arm} has a lower {WORDS[quantity]} than plain: {_shortcut(chosen)}."
+        for (panel, arm, quantity), chosen in sorted(found.items(), key=lambda item: item[0][:2])
+    ]
+
+
+def _shortcut(claims: list[Claim]) -> str:
+    """Supported, contradicted, undecided, each with its depths and numbers."""
+    by_word: dict[str, list[Claim]] = {}
+    for claim in claims:
+        by_word.setdefault(SUPPORTED.get(claim.outcome, claim.outcome), []).append(claim)
+    order = ("supported", "contradicted", "same", UNDECIDED, IMPOSSIBLE)
+    return "; ".join(f"{word} at {_at_depths(by_word[word])}" for word in order if word in by_word)
+
+
+def _at_depths(claims: list[Claim]) -> str:
+    """Each depth with its numbers; several at once where they are many and lost no seed."""
+    whole = [c for c in claims if not c.of.diverged and not c.beside.diverged and c.comparison.difference is not None]
+    together = [_together(whole)] if len(whole) > 2 else [_at_depth(c) for c in whole]
+    return ", ".join([*together, *(_at_depth(c) for c in claims if c not in whole)])
+
+
+def _together(claims: list[Claim]) -> str:
+    """Such as: depths 32, 44 and 56 (-10.0, -20.0 and -29.8 points, largest p = 0.003, n = 3)."""
+    quantity, depths = claims[0].quantity, listing(c.of.depth for c in claims)
+    differences = listing(signed(c.comparison.difference or 0.0, quantity) for c in claims)
+    tests = [p for c in claims for p in (c.comparison.p, c.comparison.p_permutation) if p is not None]
+    largest = f", largest p {p_value(max(tests))}" if tests else ""
+    return f"depths {depths} ({differences} points{largest}, n = {listing(sorted({c.comparison.n for c in claims}))})"
+
+
+def _at_depth(claim: Claim) -> str:
+    lost = [g for g in (claim.of, claim.beside) if g.diverged]
+    counts = [f"{g.arm} lost {len(g.diverged)} of {len(g.seeds)} seeds to divergence" for g in lost]
+    numbers = [] if claim.outcome == IMPOSSIBLE else [amount(claim.comparison, claim.quantity)]
+    return f"depth {claim.of.depth} ({', '.join([*numbers, *counts])})"
+
+
+def divergence_sentences(pool: Pool) -> list[str]:
+    """How many, at which step, and the first layer whose values were not finite."""
+    total = sum(len(group.seeds) for group in pool.groups)
+    if not any(group.diverged for group in pool.groups):
+        return [f"No seed diverged (n = {total})."] if total else []
+    return [_diverged(group) for group in pool.groups if group.diverged]
+
+
+def _diverged(group: Group) -> str:
+    steps = sorted({seed.diverged_at for seed in group.diverged if seed.diverged_at is not None})
+    layers = sorted({seed.first_bad_layer for seed in group.diverged if seed.first_bad_layer})
+    where = f", first in {listing(layers)}" if layers else ""
+    at = f" at step{'s' if len(steps) > 1 else ''} {listing(steps)}" if steps else ""
+    return (
+        f"{capital(group.label)}, {group.panel}: {len(group.diverged)} of {len(group.seeds)} seeds diverged{at}{where}."
+    )

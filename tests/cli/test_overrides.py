@@ -1,0 +1,102 @@
+"""What is typed after `resjax train`: refused with what to type instead, or a list of legal jobs."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from resjax.cli.overrides import choices, launch
+from resjax.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["model.dept=3"], "model.depth=3"),
+        (["+model.dept=3"], "model.depth=3"),
+        (["++train.stps=3"], "train.steps=3"),
+        (["+model.depth=56"], "Type: model.depth=56"),
+        (["~seeds"], "cannot be taken away"),
+        (["train=3"], "train.steps=3"),
+        (["model.depth=21"], "model.depth=20 or model.depth=26"),
+        (["model.depth=deep"], "Expected int"),
+        (["train.steps=2.5"], "Expected int"),
+        (["data.train_examples=many"], "Expected int, or null"),
+        (["probes.at=3"], "probes.at=[0,1]"),
+        (["seeds=0"], "seeds=1"),
+        (["seeds=null"], "seeds=1"),
+        (["model.shortcut=idntity"], "model.shortcut=identity"),
+        (["model=rsnet"], "model=resnet"),
+        (["model.depth=20,56"], "resjax train -m model.depth=20,56"),
+        (["model.depth"], "model.depth=56"),
+        (["model.depth=${nowhere}"], "nowhere"),
+        (["-m", "model.depth=20,21"], "model.depth=20 or model.depth=26"),
+        (["-m", "model=plain,rsnet"], "model=resnet"),
+        (["experiment=quickstart", "model.depth=22"], "model.depth=20 or model.depth=26"),
+        (["experiment=quikstart"], "experiment=quickstart"),
+    ],
+)
+def test_what_is_wrong_is_refused_with_what_to_type(words: list[str], says: str) -> None:
+    with pytest.raises(InputError) as error:
+        launch(words)
+    assert says in str(error.value)
+    assert len(str(error.value).splitlines()) <= 6
+
+
+def test_a_plain_net_is_a_resnet_without_shortcuts() -> None:
+    (plain,), (spelt,) = (launch(words).jobs for words in (["model=plain"], ["model=resnet", "model.shortcut=none"]))
+    assert plain == spelt
+
+
+@pytest.mark.parametrize("group", ["model", "data", "optimizer", "schedule", "parallel", "tracker"])
+def test_every_file_of_every_group_composes(group: str) -> None:
+    for name in choices()[group]:
+        assert launch([f"{group}={name}"]).count == 1
+
+
+def test_a_sweep_is_every_combination() -> None:
+    launched = launch(["-m", "model=plain,resnet", "model.depth=20,32,44", "seeds=2"])
+    arms = [(job.model.shortcut, job.model.depth, job.seeds) for job in launched.jobs]
+    assert arms == [(shortcut, depth, 2) for shortcut in ("none", "identity") for depth in (20, 32, 44)]
+
+
+def test_the_quickstart_is_both_arms_at_two_depths_with_and_without_norm() -> None:
+    jobs = launch(["experiment=quickstart"]).jobs
+    arms = {(job.model.shortcut, job.model.depth, job.model.norm) for job in jobs}
+    assert len(jobs) == len(arms) == 8
+    assert {job.seeds for job in jobs} == {3}
+    assert {job.sweep for job in jobs} == {"quickstart"}
+    assert {(job.model.norm, job.train.steps) for job in jobs} == {("batch", 120), ("none", 20)}
+
+
+def test_the_command_line_replaces_a_sweep_of_the_experiment() -> None:
+    jobs = launch(["experiment=quickstart", "model.depth=8", "model.norm=batch", "train.steps=2"]).jobs
+    assert [(job.model.depth, job.model.shortcut, job.train.steps) for job in jobs] == [
+        (8, "none", 2),
+        (8, "identity", 2),
+    ]
+
+
+def test_a_folder_of_ones_own_experiments(tmp_path: Path) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text("# @package _global_\nsweep: mine\nmodel:\n  depth: 32\n")
+    (job,) = launch([f"--config-dir={tmp_path}", "experiment=mine"]).jobs
+    assert (job.sweep, job.model.depth) == ("mine", 32)
+
+
+def test_a_refusal_comes_before_jax_within_two_seconds() -> None:
+    program = (
+        "import sys; from resjax.cli import main; code = main(['train', 'model.depth=21']); "
+        "assert 'jax' not in sys.modules; sys.exit(code)"
+    )
+    seconds = []
+    for _ in range(3):  # the fastest: the machine may be busy
+        began = time.perf_counter()
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+        seconds.append(time.perf_counter() - began)
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert 1 <= len(done.stderr.splitlines()) <= 6
+    assert min(seconds) < 2, seconds

@@ -1,0 +1,25 @@
+"""Four virtual CPU devices, quick compilation instead of quick programs, and shapes checked at every call."""
+
+import os
+from collections.abc import Iterator
+
+# Before JAX starts. The programs of the tests are small: compiling them well would take longer than running them.
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
+os.environ["WANDB_MODE"] = "offline"
+
+import jax
+import pytest
+from jaxtyping import install_import_hook
+
+jax.config.update("jax_num_cpu_devices", 4)
+assert jax.device_count() == 4  # starts JAX: later wishes of the command change nothing
+jax.config.update("jax_numpy_rank_promotion", "raise")
+install_import_hook(["resjax.models", "resjax.probes"], "beartype.beartype")
+
+
+@pytest.fixture
+def float64() -> Iterator[None]:
+    """Double precision for one test."""
+    jax.config.update("jax_enable_x64", True)
+    yield
+    jax.config.update("jax_enable_x64", False)

@@ -1,0 +1,72 @@
+from collections.abc import Callable
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from resjax.models.convolution import conv2d
+
+SIZES = [(8, 8), (9, 11), (7, 10), (1, 2)]
+pytestmark = pytest.mark.usefixtures("float64")
+
+
+def reference(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
+    """The same sum, its gradients by JAX's own rules."""
+    pads = [(k // 2, k // 2) for k in kernel.shape[:2]]
+    return lax.conv_general_dilated(x, kernel, (stride, stride), pads, dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+
+def drawn(*shape: int) -> jax.Array:
+    return jnp.asarray(np.random.default_rng(sum(shape)).standard_normal(shape))
+
+
+def assert_equal(one: object, other: object) -> None:
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-12, atol=1e-12), one, other)
+
+
+def value_and_pullback(convolve: Callable[..., jax.Array], x: jax.Array, kernel: jax.Array) -> tuple[object, ...]:
+    y, pull = jax.vjp(convolve, x, kernel)
+    return y, *pull(drawn(*y.shape))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("side", [1, 3])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_value_and_both_gradients(stride: int, side: int, size: tuple[int, int]) -> None:
+    x, kernel = drawn(3, *size, 2), drawn(side, side, 2, 4)
+    one, other = (
+        jax.jit(partial(value_and_pullback, partial(f, stride=stride)))(x, kernel) for f in (conv2d, reference)
+    )
+    assert_equal(one, other)
+
+
+def test_output_size() -> None:
+    for stride in (1, 2, 3):
+        for size in range(1, 12):
+            shape = jax.eval_shape(partial(conv2d, stride=stride), drawn(1, size, 4, 1), drawn(3, 3, 1, 1)).shape
+            assert shape[1] == (size - 1) // stride + 1
+
+
+def test_inside_a_scan_over_units() -> None:
+    x, kernels = drawn(3, 9, 6, 2), drawn(4, 3, 3, 2, 2)
+
+    def chain(convolve: Callable[..., jax.Array], x: jax.Array, kernels: jax.Array) -> jax.Array:
+        def unit(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, None]:
+            return jnp.tanh(convolve(x, kernel, 1)), None
+
+        return lax.scan(unit, x, kernels)[0]
+
+    one, other = (jax.jit(partial(value_and_pullback, partial(chain, f)))(x, kernels) for f in (conv2d, reference))
+    assert_equal(one, other)
+
+
+def test_strided_inside_a_map_over_seeds() -> None:
+    x, kernels = drawn(3, 9, 6, 2), drawn(2, 3, 3, 2, 4)
+
+    def each(convolve: Callable[..., jax.Array], kernels: jax.Array) -> object:
+        return lax.map(lambda kernel: value_and_pullback(partial(convolve, stride=2), x, kernel), kernels)
+
+    assert_equal(jax.jit(partial(each, conv2d))(kernels), jax.jit(partial(each, reference))(kernels))

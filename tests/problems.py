@@ -1,0 +1,82 @@
+"""Small problems on real digits, and what comes of them."""
+
+from functools import cache, partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from resjax.config import Config
+from resjax.data import source
+from resjax.data.source import Source
+from resjax.data.stream import to_arrays
+from resjax.models import build
+from resjax.rows import Metrics, Row, Snapshot
+from resjax.training.loop import fit
+from resjax.training.parallel import choose
+from resjax.training.programs import DTYPES
+from resjax.training.state import create, optimizer
+from resjax.training.state import to_arrays as state_arrays
+from resjax.training.step import make_step
+
+State = dict[str, np.ndarray]
+
+
+def small(**sections: dict[str, object]) -> Config:
+    """ResNet-14 of width 4 on digits, batches of 16 with batch statistics over 8; then what `sections` say."""
+    config = Config()
+    settings: dict[str, dict[str, object]] = {
+        "model": {"depth": 14, "width": 4, "norm_group": 8},
+        "train": {"batch_size": 16, "steps": 4},
+        "schedule": {"name": "constant", "learning_rate": 0.05},
+        "probes": {"at": [0], "batch_size": 16},
+        "parallel": {"devices": 1},
+    }
+    for section, values in [*settings.items(), *sections.items()]:
+        for key, value in values.items():
+            setattr(getattr(config, section), key, value)
+    return config
+
+
+@cache
+def digits() -> Source:
+    """The bundled data set."""
+    return source.load(Config().data)
+
+
+def rows_of(config: Config) -> list[Row]:
+    """Everything that training on digits yields."""
+    return list(fit(config, digits()))
+
+
+def steps_of(config: Config, steps: int) -> tuple[State, list[float]]:
+    """The state and the losses after so many steps, without the probes and tests around them."""
+    layout, source, dtype = choose(config), digits(), DTYPES[config.train.precision]
+    model = build(config.model, source.train.images.shape[1:], source.classes, dtype)
+    tx = optimizer(config.optimizer)
+    place = partial(jax.device_put, device=layout.replicated())
+    states, keys = (place(tree) for tree in create(model, tx, range(config.seed, config.seed + config.seeds)))
+    data = place(to_arrays(source.train, source.train, dtype))
+    step = layout.compile(make_step(config, model, tx, layout), states, keys, jnp.asarray(0), data)
+    losses = []
+    for number in range(steps):
+        states, metrics = step(states, keys, jnp.asarray(number), data)
+        losses.append(float(metrics["train_loss"][0]))
+    return state_arrays(model, states), losses
+
+
+def last_state(rows: list[Row]) -> State:
+    """The state at the end."""
+    return [row.arrays for row in rows if isinstance(row, Snapshot)][-1]
+
+
+def series(rows: list[Row], name: str, seed: int = 0) -> list[float]:
+    """One metric of one seed, step by step."""
+    return [row.values[name] for row in rows if isinstance(row, Metrics) and row.seed == seed and name in row.values]
+
+
+def furthest(one: State, other: State) -> float:
+    """The largest difference of two states, in units of each array's largest entry."""
+    assert one.keys() == other.keys()
+    pairs = [(np.asarray(one[name], np.float64), np.asarray(other[name], np.float64)) for name in one]
+    return max(float(np.max(np.abs(a - b), initial=0) / max(np.max(np.abs(a), initial=0), 1e-12)) for a, b in pairs)

@@ -1,0 +1,142 @@
+"""fit yields rows: what they hold, that seeds do not know of each other, and what becomes of one that goes wrong."""
+
+from collections.abc import Iterator
+from functools import cache
+from itertools import pairwise
+
+import jax
+import numpy as np
+import pytest
+from problems import digits, furthest, last_state, rows_of, series, small
+
+from resjax.config import Config
+from resjax.errors import InputError
+from resjax.rows import Finished, Layers, Metrics, Row, Snapshot, Started
+from resjax.training.loop import Run
+from resjax.training.programs import prepare
+
+STEPS = 12
+
+
+@pytest.fixture(scope="module")
+def double() -> Iterator[None]:
+    jax.config.update("jax_enable_x64", True)
+    yield
+    jax.config.update("jax_enable_x64", False)
+
+
+@cache
+def double_rows(seed: int, seeds: int) -> list[Row]:
+    config = small(
+        model={"name": "mlp", "depth": 5, "width": 8},
+        train={"steps": STEPS, "precision": "float64", "evaluate_every": 5},
+        probes={"at": [0, 3], "every": 6},
+        checkpoint={"every": 4},
+    )
+    config.seed, config.seeds = seed, seeds
+    return rows_of(config)
+
+
+@pytest.mark.usefixtures("double")
+class TestRows:
+    def test_first_what_runs_last_how_it_ended(self) -> None:
+        rows = double_rows(0, 3)
+        assert isinstance(rows[0], Started)
+        assert isinstance(rows[-1], Finished)
+        assert rows[0].model["weight_layers"] == 5
+        assert rows[0].model["parameters"] == 64 * 8 + 3 * 64 + 4 * 16 + 8 * 10 + 10
+        assert {"compile", "train", "probe", "evaluation"} == set(rows[-1].times)
+
+    def test_every_step_and_seed_has_its_metrics_in_order(self) -> None:
+        rows = [row for row in double_rows(0, 3) if isinstance(row, Metrics)]
+        assert [(row.step, row.seed) for row in rows] == [(s, seed) for s in range(STEPS + 1) for seed in range(3)]
+
+    def test_the_test_set_is_looked_at_when_due_and_at_the_end(self) -> None:
+        rows = [row for row in double_rows(0, 3) if isinstance(row, Metrics) and "test_error" in row.values]
+        assert sorted({row.step for row in rows}) == [0, 5, 10, STEPS]
+
+    def test_the_probes_run_when_due_and_at_the_end(self) -> None:
+        assert [row.step for row in double_rows(0, 3) if isinstance(row, Layers)] == [0, 3, 6, STEPS]
+
+    def test_checkpoints_when_due_and_at_the_end(self) -> None:
+        assert [row.step for row in double_rows(0, 3) if isinstance(row, Snapshot)] == [4, 8, STEPS]
+
+    def test_rows_of_a_step_come_at_most_four_steps_late(self) -> None:
+        looked, latest = -1, -1
+        for row in double_rows(0, 3):
+            if isinstance(row, Metrics):
+                latest = row.step
+            if isinstance(row, Layers):  # looked at before this step's update: every earlier step is told
+                looked = row.step
+                assert latest == looked - 1 or looked == 0
+
+    @pytest.mark.parametrize("seed", [0, 1, 2])
+    def test_seeds_side_by_side_equal_separate_runs(self, seed: int) -> None:
+        together, alone = double_rows(0, 3), double_rows(seed, 1)
+        assert series(together, "train_loss", seed) == pytest.approx(series(alone, "train_loss", seed), rel=1e-9)
+        mine = {name: array[seed : seed + 1] for name, array in last_state(together).items()}
+        assert furthest(mine, last_state(alone)) < 1e-9
+
+    def test_different_seeds_differ(self) -> None:
+        first, second = (series(double_rows(0, 3), "train_loss", seed) for seed in (0, 1))
+        assert abs(first[0] - second[0]) > 1e-3
+
+    def test_the_same_run_twice_is_the_same(self) -> None:
+        digests = [rows[-1].digest for rows in (double_rows(0, 1), double_rows.__wrapped__(0, 1))]
+        assert digests[0] == digests[1]
+
+    def test_epochs_count_examples_not_passes_cut_off(self) -> None:
+        epochs = series(double_rows(0, 3), "epoch")
+        assert all(later - earlier == pytest.approx(16 / 1437) for earlier, later in pairwise(epochs))
+
+
+def poisoned(which: str) -> tuple[Config, list[Row], dict[str, np.ndarray]]:
+    """Two seeds, of which the second gets a parameter that is not finite before the first step."""
+    config = small(model={"name": "mlp", "depth": 5, "width": 8}, train={"steps": 3})
+    config.seeds = 2
+    programs = prepare(config, digits())
+    run = Run(config, programs)
+    packed = np.array(run.states.params)
+    packed[1, 0 if which == "first" else -1] = np.nan
+    run.states = run.states._replace(params=jax.device_put(packed, programs.layout.replicated()))
+    before = {name: np.array(value) for name, value in run.states._asdict().items() if name != "opt_state"}
+    rows: list[Row] = [row for step in range(3) for row in run.advance(step)]
+    rows += run.finish()
+    return config, rows, before
+
+
+@pytest.mark.parametrize(("which", "layer"), [("first", "head"), ("last", "stage1.unit3")])
+def test_a_seed_that_is_not_finite_freezes_and_the_others_go_on(which: str, layer: str) -> None:
+    _, rows, before = poisoned(which)
+    finished = rows[-1]
+    assert isinstance(finished, Finished)
+    healthy, wrong = finished.outcomes
+    assert healthy.diverged_at is None
+    assert (wrong.diverged_at, wrong.first_bad_layer) == (0, layer)
+    assert len(series(rows, "train_loss", 0)) == 3
+    assert len(series(rows, "train_loss", 1)) == 1, "the step that went wrong is told, and nothing after it"
+    state = last_state(rows)
+    assert np.isfinite(state["params/head/bias"][0]).all()
+    np.testing.assert_array_equal(state["running_error"][1], before["running_error"][1])
+    assert not np.allclose(state["params/head/dense/kernel"][0], 0)
+
+
+def test_when_no_seed_is_left_training_ends() -> None:
+    config = small(
+        model={"name": "mlp", "depth": 5, "width": 8, "norm": "none"},
+        schedule={"learning_rate": 1e30},
+        train={"steps": 50},
+    )
+    rows = rows_of(config)
+    finished = rows[-1]
+    assert isinstance(finished, Finished)
+    assert finished.outcomes[0].diverged_at is not None
+    assert finished.outcomes[0].diverged_at < 5
+    assert max(row.step for row in rows if isinstance(row, Metrics)) < 10
+    assert not any("test_error" in row.values for row in rows if isinstance(row, Metrics))
+
+
+def test_a_probe_batch_larger_than_the_data_is_refused() -> None:
+    config = small(probes={"batch_size": 1440})
+    with pytest.raises(InputError, match="probes.batch_size=1437"):
+        rows_of(config)

@@ -1,0 +1,89 @@
+"""The same network whatever the strategy and the number of devices: as the config says, and no other."""
+
+from collections.abc import Callable, Iterator
+from functools import cache
+
+import jax
+import pytest
+from problems import State, furthest, small, steps_of
+
+from resjax.config import Config
+from resjax.errors import InputError
+from resjax.training.parallel import choose, group_size
+
+COUNTS = (1, 2, 4)
+TOLERANCE = 1e-5
+Trained = Callable[[str, str, int], tuple[State, list[float]]]
+
+
+def laid_out(scope: str, strategy: str, devices: int, precision: str = "float64") -> Config:
+    return small(
+        # The scanned units of depth 14 once for all scopes: they take longest to compile.
+        model={"norm_scope": scope, "depth": 14 if scope == "ghost" else 8},
+        train={"precision": precision},
+        parallel={"strategy": strategy, "devices": devices},
+    )
+
+
+@pytest.fixture(scope="module")
+def trained() -> Iterator[Trained]:
+    """The state and the losses after 20 steps in double precision; each layout is trained once."""
+    jax.config.update("jax_enable_x64", True)
+
+    @cache
+    def train(scope: str, strategy: str, devices: int) -> tuple[State, list[float]]:
+        return steps_of(laid_out(scope, strategy, devices), 20)
+
+    yield train
+    jax.config.update("jax_enable_x64", False)
+
+
+@pytest.mark.parametrize("devices", COUNTS)
+@pytest.mark.parametrize("scope", ["ghost", "per_device", "global"])
+def test_pmap_and_jit_train_the_same_network(trained: Trained, scope: str, devices: int) -> None:
+    (mapped, mapped_losses), (sharded, sharded_losses) = (trained(scope, how, devices) for how in ("pmap", "jit"))
+    assert len(mapped_losses) == 20
+    assert mapped_losses == pytest.approx(sharded_losses, rel=TOLERANCE)
+    assert furthest(mapped, sharded) < TOLERANCE
+
+
+@pytest.mark.parametrize("devices", COUNTS[1:])
+@pytest.mark.parametrize("scope", ["ghost", "global"])
+def test_the_number_of_devices_changes_nothing(trained: Trained, scope: str, devices: int) -> None:
+    assert furthest(trained(scope, "pmap", 1)[0], trained(scope, "pmap", devices)[0]) < TOLERANCE
+
+
+def test_the_scopes_are_different_networks(trained: Trained) -> None:
+    ghost, whole = trained("ghost", "pmap", 1)[0], trained("global", "pmap", 1)[0]
+    assert furthest(ghost, whole) > 1e-3
+    assert furthest(trained("per_device", "pmap", 2)[0], ghost) < TOLERANCE  # 16 examples on two devices: groups of 8
+    assert furthest(trained("per_device", "pmap", 4)[0], ghost) > 1e-3
+
+
+@pytest.mark.parametrize("strategy", ["pmap", "jit"])
+def test_one_single_precision_step_agrees(strategy: str) -> None:
+    one, four = (steps_of(laid_out("ghost", strategy, count, "float32"), 1)[0] for count in (1, 4))
+    assert furthest(one, four) < 1e-4
+
+
+def test_the_group_is_what_the_scope_says() -> None:
+    sizes = {scope: group_size(config, choose(config)) for scope in ("ghost", "per_device", "global")
+             if (config := laid_out(scope, "pmap", 4))}
+    assert sizes == {"ghost": 8, "per_device": 4, "global": 16}
+
+
+def test_devices_that_do_not_divide_the_batch_are_refused_with_those_that_do() -> None:
+    with pytest.raises(InputError, match=r"parallel.devices=1 or 2 or 4"):
+        choose(small(parallel={"devices": 3}))
+
+
+def test_devices_that_cut_a_group_unevenly_are_refused() -> None:
+    # 24 examples in groups of 8: three devices hold a group each, four would hold three quarters of one, two a half more.
+    config = small(train={"batch_size": 24}, parallel={"devices": 4})
+    with pytest.raises(InputError, match=r"parallel.devices=1 or 3"):
+        choose(config)
+
+
+def test_by_default_as_many_devices_as_divide() -> None:
+    assert len(choose(small(parallel={"devices": None})).devices) == 4
+    assert len(choose(small(train={"batch_size": 24}, parallel={"devices": None})).devices) == 3
