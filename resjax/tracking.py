@@ -113,7 +113,7 @@ class WandbTracker:
         """The heat-map, the summary, and the end. What fails here is said, and costs nothing else."""
         try:
             self.flush()
-            from resjax.report.figures import heatmap_png  # draws figures: takes a second to import
+            from resjax.report.run_map import heatmap_png  # draws figures: takes a second to import
 
             layers = records.read_layers(folder)
             if len(layers):

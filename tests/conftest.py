@@ -12,8 +12,8 @@ import pytest
 from jaxtyping import install_import_hook
 
 jax.config.update("jax_num_cpu_devices", 4)
-assert jax.device_count() == 4  # starts JAX: later wishes of the command change nothing
 jax.config.update("jax_numpy_rank_promotion", "raise")
+assert jax.device_count() == 4  # starts JAX: later wishes of the command change nothing
 install_import_hook(["resjax.models", "resjax.probes"], "beartype.beartype")
 
 

@@ -1,5 +1,6 @@
 """What the figures have in common: their form, their colours, their axes."""
 
+import json
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from resjax.report.series import significant
 VEGA_LITE = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
 WIDTH = 960  # pixels shared by a figure's columns
 CATEGORIES = 8  # as many as the theme has colours
+ROWS = alt.NamedData(name="rows")  # added by `finish`: altair would check every value of inline data
 LEGEND = alt.Legend(symbolType="stroke", symbolOpacity=1, symbolSize=220)
 LABELS = 7  # on a log axis
 POWER = "datum.value == 1 ? '1' : '1e' + round(log(datum.value) / LN10)"
@@ -33,17 +35,18 @@ def finish(chart: Any, name: str, title: str, caption: str, data: pl.DataFrame) 
     """A figure of a chart; colours and type come from the theme alone."""
     spec = chart.to_dict()
     spec.pop("config", None)
-    return Figure(name, title, caption, spec | {"description": f"{title}. {caption}"}, data)
+    inside = {"description": f"{title}. {caption}", "datasets": {"rows": significant(data)}}
+    return Figure(name, title, caption, spec | inside, data)
 
 
-def rows_of(frame: pl.DataFrame) -> Any:
-    """A chart's data."""
-    return alt.InlineData(values=significant(frame))
+def only(column: str, value: str) -> str:
+    """A filter's expression."""
+    return f"datum.{column} === {json.dumps(value)}"
 
 
-def width_of(columns: int, most: int) -> int:
-    """Pixels of one of so many panels side by side."""
-    return max(120, min(most, WIDTH // max(columns, 1) - 14))
+def width_of(columns: int, most: int, each: int = 14) -> int:
+    """Pixels of one of so many panels side by side; each: what stands between two."""
+    return max(120, min(most, WIDTH // max(columns, 1) - each))
 
 
 def header(**settings: Any) -> Any:

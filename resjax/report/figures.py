@@ -7,7 +7,7 @@ import altair as alt
 import polars as pl
 
 from resjax.report import series
-from resjax.report.charts import Figure, arm_colour, depth_colour, finish, header, powers, rows_of, width_of
+from resjax.report.charts import ROWS, Figure, arm_colour, depth_colour, finish, header, only, powers, width_of
 from resjax.report.gradients import gradients, heat_map
 from resjax.report.groups import Pool
 from resjax.report.series import LAYERS, UNITS
@@ -68,7 +68,7 @@ def training_curves(pool: Pool) -> Figure | None:
     )
     panel = alt.layer(band, lines, bars, dots, crosses).properties(width=width_of(len(pool.arms), 440), height=230)
     chart = panel.facet(
-        data=rows_of(both),
+        data=ROWS,
         column=alt.Column("arm:N", header=header(), sort=pool.arms),
         row=alt.Row("panel:N", header=header(), sort=pool.panels),
     )
@@ -101,10 +101,9 @@ def _final_panels(pool: Pool, data: pl.DataFrame, quantity: str, columns: int, f
     """One quantity, a row of panels for each norm."""
     title, kind = FINALS[quantity]
     depths = sorted(set(data["depth"]))
-    drawn = data.filter(pl.col("diverged") | (pl.col("value") > 0)) if kind == "log" else data
     axis = alt.Axis(values=depths, format="d", grid=False)
     x = alt.X("depth:Q", title="depth (weight layers)", axis=axis, scale=alt.Scale(zero=False, padding=14))
-    labels: dict[str, Any] = powers(drawn) if kind == "log" else {}
+    labels: dict[str, Any] = powers(data) if kind == "log" else {}
     y = alt.Y("value:Q", title=title, scale=alt.Scale(type=kind, zero=kind == "linear"), axis=alt.Axis(**labels))
     base = alt.Chart().encode(x=x, color=arm_colour(pool))
     known = base.transform_filter("isValid(datum.value)")
@@ -128,4 +127,7 @@ def _final_panels(pool: Pool, data: pl.DataFrame, quantity: str, columns: int, f
     lost = lost.encode(y=alt.value(-8), tooltip=["arm:N", "depth:O", "seed:O"])
     panel = alt.layer(bars, line, dots, means, lost).properties(width=width_of(columns, 270), height=190)
     row = alt.Row("panel:N", header=header(labels=first), sort=pool.panels)
-    return panel.facet(data=rows_of(drawn), row=row).resolve_scale(y="independent").properties(spacing=ROOM)
+    shown = only("quantity", quantity) + (" && (datum.diverged || datum.value > 0)" if kind == "log" else "")
+    return (
+        panel.facet(data=ROWS, row=row).transform_filter(shown).resolve_scale(y="independent").properties(spacing=ROOM)
+    )

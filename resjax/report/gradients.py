@@ -1,12 +1,13 @@
 """The figures of gradients: against the layer at a few steps, and as a map of layer and step."""
 
+import math
 from typing import Any
 
 import altair as alt
 import polars as pl
 
 from resjax.report import series
-from resjax.report.charts import Figure, arm_colour, finish, header, powers, rows_of, width_of
+from resjax.report.charts import ROWS, Figure, arm_colour, finish, header, only, powers, width_of
 from resjax.report.groups import END, Pool
 from resjax.report.series import LAYERS, UNITS
 
@@ -30,16 +31,21 @@ def gradients(pool: Pool, quantity: str) -> Figure | None:
         f"the least to the largest; 0 is the {what} nearest the input, 1 the last; the depths of a norm share an axis."
     )
     caption += f" {zeros} values of exactly zero cannot stand on a log axis and are left out." if zeros else ""
+    caption += series.thinned(pool)
     name = "gradient_by_unit" if quantity == UNITS else "gradient_by_layer"
     return finish(alt.vconcat(*[part for part in parts if part is not None]), name, title, caption, data)
+
+
+def in_time(data: pl.DataFrame) -> list[str]:
+    """The moments, the end last."""
+    return sorted(set(data["moment"]), key=lambda moment: math.inf if moment == END else int(moment))
 
 
 def _gradient_panels(pool: Pool, data: pl.DataFrame, quantity: str, panel: str) -> Any | None:
     """One norm: a row of panels a depth."""
     if data.is_empty():
         return None
-    shown = [moment for moment in dict.fromkeys(data.sort("step")["moment"]) if moment != END]
-    shown += [END] if END in data["moment"] else []
+    shown = in_time(data)
     position = alt.X(
         "position:Q",
         title=f"{PROBED[quantity][2].split()[-1]}, input to output",
@@ -56,13 +62,13 @@ def _gradient_panels(pool: Pool, data: pl.DataFrame, quantity: str, panel: str) 
     line = base.mark_line(strokeWidth=2, aria=False).encode(y=y)
     dots = base.mark_point(filled=True, size=9, opacity=1, aria=False).encode(y=y, tooltip=[*names, *tips, "n:Q"])
     layered = alt.layer(band, line, dots).properties(width=width_of(len(shown), 300), height=104)
-    return layered.facet(
-        data=rows_of(
-            data.with_columns(at="step " + pl.col("moment")).with_columns(pl.col("at").replace("step end", END))
-        ),
-        column=alt.Column("at:N", header=header(), sort=[END if m == END else f"step {m}" for m in shown]),
+    heading = f"datum.value === '{END}' ? datum.value : 'step ' + datum.value"
+    panels = layered.facet(
+        data=ROWS,
+        column=alt.Column("moment:N", header=header(labelExpr=heading), sort=shown),
         row=alt.Row("depth:O", header=header(labelExpr="'depth ' + datum.value", labelPadding=4)),
-    ).properties(title=panel)
+    )
+    return panels.transform_filter(only("panel", panel)).properties(title=panel)
 
 
 def heat_map(pool: Pool) -> Figure | None:
@@ -81,6 +87,7 @@ def heat_map(pool: Pool) -> Figure | None:
     )
     zeros = series.left_out(pool, LAYERS)
     caption += f" {zeros} values of exactly zero are left out." if zeros else ""
+    caption += series.thinned(pool)
     return finish(chart, "gradient_heat_map", "Gradient by layer and step", caption, data)
 
 
@@ -88,15 +95,14 @@ def _heat_panels(pool: Pool, data: pl.DataFrame, panel: str) -> Any | None:
     """One norm: arms in rows, depths in columns."""
     if data.is_empty():
         return None
-    order = [moment for moment in dict.fromkeys(data.sort("step")["moment"]) if moment != END]
-    order += [END] if END in data["moment"] else []
+    order = in_time(data)
     depths = sorted(set(data["depth"]))
     labels = powers(data)
     scale = alt.Scale(type="log", scheme="viridis")
     colour = alt.Color("value:Q", title="|dL/dw|", scale=scale, legend=alt.Legend(**labels))
     tips = [alt.Tooltip("value:Q", format=".3~g"), "n:Q", alt.Tooltip("moment:N", title="step"), "layer:O", "name:N"]
     seam = alt.Stroke("value:Q", scale=scale, legend=None)  # or the paper shows between the cells
-    cells = alt.Chart(rows_of(data)).mark_rect(aria=False, strokeWidth=0.7)
+    cells = alt.Chart().mark_rect(aria=False, strokeWidth=1)
     cells = cells.encode(
         x=alt.X("moment:O", title="step", sort=order, axis=alt.Axis(labelAngle=0)),
         y=alt.Y("layer:O", title="weight layer", axis=alt.Axis(labelOverlap="greedy", ticks=False)),
@@ -104,8 +110,9 @@ def _heat_panels(pool: Pool, data: pl.DataFrame, panel: str) -> Any | None:
         stroke=seam,
         tooltip=["arm:N", "depth:O", *tips],
     )
-    panels = cells.properties(width=width_of(len(depths), 230), height=190).facet(
+    panels = cells.properties(width=width_of(len(depths), 230, each=52), height=190).facet(
+        data=ROWS,
         column=alt.Column("depth:O", header=header(labelExpr="'depth ' + datum.value")),
         row=alt.Row("arm:N", header=header(), sort=pool.arms),
     )
-    return panels.resolve_scale(y="independent").properties(title=panel)
+    return panels.transform_filter(only("panel", panel)).resolve_scale(y="independent").properties(title=panel)

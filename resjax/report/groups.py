@@ -147,12 +147,15 @@ def _finals(metrics: pl.DataFrame) -> dict[tuple[str, int], dict[str, float | No
 
 
 def _labelled(done: list[dict[str, Any]]) -> Iterable[tuple[list[dict[str, Any]], tuple[str, str, str]]]:
-    """Each group's runs, with its setting, place and context. Settings that all runs share are not told."""
+    """Each group's runs, with its setting, place and context. Settings that all runs of a norm share are not told."""
     by_group: dict[str, list[dict[str, Any]]] = {}
     for run in done:
         by_group.setdefault(run["group"], []).append(run)
     contexts = {group: _context(runs[0]) for group, runs in by_group.items()}
-    told = [key for key in sorted({key for form in contexts.values() for key in form}) if _differs(key, contexts)]
+    norms = {group: runs[0]["config"]["model"]["norm"] for group, runs in by_group.items()}
+    alike = [[contexts[group] for group in by_group if norms[group] == norm] for norm in dict.fromkeys(norms.values())]
+    every = sorted({key for form in contexts.values() for key in form})
+    told = [key for key in every if any(_differs(key, forms) for forms in alike)]
     for group, runs in by_group.items():
         form = contexts[group]
         names = [str(form[key]) for key in ("model.name", "data.name") if key in told]
@@ -162,9 +165,9 @@ def _labelled(done: list[dict[str, Any]]) -> Iterable[tuple[list[dict[str, Any]]
         yield runs, (setting, place, json.dumps(form, sort_keys=True))
 
 
-def _differs(key: str, contexts: dict[str, dict[str, Any]]) -> bool:
-    """Whether the groups differ in a setting."""
-    return len({json.dumps(form.get(key)) for form in contexts.values()}) > 1
+def _differs(key: str, forms: list[dict[str, Any]]) -> bool:
+    """Whether they differ in a setting."""
+    return len({json.dumps(form.get(key)) for form in forms}) > 1
 
 
 def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:

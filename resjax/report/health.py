@@ -3,7 +3,7 @@
 ratio   |dL/dh| at the unit nearest the input / at the last unit. Depth within one network.
 level   the geometric mean over weight layers of |dL/dw|, divided by 1 - exp(-training loss), the size of the error
         signal at the logits, so that a network that has learned is not taken for one whose gradients vanish; relative
-        to the shallowest plain network of the same norm and settings at the same step.
+        to the shallowest network of the same arm, norm and settings at the same step: what depth alone has done.
 
 The level catches what the ratio cannot: gradients equally tiny in every layer.
 """
@@ -17,7 +17,7 @@ import polars as pl
 from resjax.report.groups import END, Group, Pool
 from resjax.report.statistics import Estimate, estimate
 
-RATIO, LEVEL = 10.0, 100.0
+RATIO, LEVEL = 100.0, 100.0  # two orders of magnitude
 TINY = 1e-38  # below float32's range: what underflowed to zero counts as this
 EXPLODING, VANISHING, STEADY, UNDECIDED, OPPOSED = "exploding", "vanishing", "steady", "undecided", "opposed"
 WEIGHTS = ("conv", "dense")
@@ -28,11 +28,11 @@ RULE = (
     "Two numbers decide. The ratio is the gradient's norm at the unit nearest the input, divided by that at the last "
     f"unit: exploding above {RATIO:g}, vanishing below 1/{RATIO:g}, steady between. The level is the geometric mean of "
     f"the weight layers' gradient norms, divided by 1 - exp(-training loss) (the error signal at the logits, so that a "
-    "net that has learned is not taken for one whose gradients vanish) and relative to the shallowest plain net of "
-    f"the same norm and settings at the same step: exploding above {LEVEL:g}, vanishing below 1/{LEVEL:g}. The whole "
+    "net that has learned is not taken for one whose gradients vanish) and relative to the shallowest net of the "
+    f"same arm, norm and settings at the same step: exploding above {LEVEL:g}, vanishing below 1/{LEVEL:g}. The whole "
     "95 % t interval of the logarithm over seeds has to lie on one side, else the outcome is undecided; so is every "
     "outcome from one seed. Either number alone makes exploding or vanishing; where they say opposite things, the "
-    "outcome is opposed; steady needs both, or the ratio alone where there is no shallower plain net to compare "
+    "outcome is opposed; steady needs both, or the ratio alone where there is no shallower net to compare "
     "the level with."
 )
 
@@ -174,8 +174,8 @@ def losses(pool: Pool, shown: list[str]) -> pl.DataFrame:
 
 
 def reference(pool: Pool, group: Group) -> Group | None:
-    """The shallowest plain network of the same norm and settings."""
-    alike = [g for g in pool.groups if (g.arm, g.norm, g.context) == ("plain", group.norm, group.context)]
+    """The shallowest network of the same arm, norm and settings."""
+    alike = [g for g in pool.groups if (g.arm, g.norm, g.context) == (group.arm, group.norm, group.context)]
     return min(alike, key=lambda g: g.depth, default=None)
 
 

@@ -12,7 +12,6 @@ async function draw() {
     try {
       const made = await vegaEmbed(place, spec, {
         config: themes[dark.matches ? "dark" : "light"],
-        theme: dark.matches ? "dark-page" : undefined,
         tooltip: { theme: dark.matches ? "dark" : "light" },
         actions: { export: true, source: false, compiled: false, editor: false },
         downloadFileName: name,

@@ -1,9 +1,6 @@
 """The report as one HTML page that needs nothing but a browser: data, figures, styles and Vega itself are inside."""
 
-import html
-import json
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
 import vl_convert
@@ -12,9 +9,11 @@ from resjax.records import Sweep
 from resjax.report import claims, health, theme
 from resjax.report.charts import VEGA_LITE, Figure
 from resjax.report.groups import END, TAIL, Group, Pool
+from resjax.report.markup import bullets, embedded, read, table, text
 from resjax.report.provenance import facts, notices, settings
 from resjax.report.tables import NUMBERS, cell, columns
-from resjax.report.verdict import READING, Sections, amount, factor
+from resjax.report.verdict import READING, Sections
+from resjax.report.words import amount, factor
 
 # A page that could reach nothing even if it tried; Vega compiles its expressions, hence eval.
 POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:"
@@ -64,36 +63,11 @@ def page(content: Content) -> str:
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
 
 
-def text(value: object) -> str:
-    """Escaped for HTML."""
-    return html.escape(str(value))
-
-
-def read(name: str) -> str:
-    """A file that lies beside this module."""
-    return resources.files("resjax.report").joinpath(name).read_text(encoding="utf-8")
-
-
-def table(titles: list[tuple[str, str]], rows: list[list[tuple[str, str]]]) -> str:
-    """Titles and cells, each with its class; in a box that scrolls sideways where the screen is narrow."""
-    head = "".join(f'<th class="{kind}" scope="col">{text(title)}</th>' for title, kind in titles)
-    body = "".join(
-        "<tr>" + "".join(f'<td class="{kind}">{text(value)}</td>' for value, kind in row) + "</tr>" for row in rows
-    )
-    box = '<div class="wide" tabindex="0" role="region" aria-label="table">'
-    return f"{box}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-
-
 def verdict(sections: Sections) -> str:
     """The sentences under their headings."""
     note = f'<p class="soft">{text(READING)}</p>'
     lists = [f"<h3>{text(heading)}</h3>{bullets(sentences)}" for heading, sentences in sections.items()]
     return "<h2>What the numbers say</h2>" + "".join(lists) + note if lists else ""
-
-
-def bullets(sentences: list[str]) -> str:
-    """A list."""
-    return "<ul>" + "".join(f"<li>{text(sentence)}</li>" for sentence in sentences) + "</ul>"
 
 
 def summary(rows: list[dict[str, Any]]) -> str:
@@ -105,7 +79,7 @@ def summary(rows: list[dict[str, Any]]) -> str:
     cells = [[(cell(row, key), kinds[key]) for key, _ in shown] for row in rows]
     note = (
         f"Mean ± sample standard deviation over the seeds that finished; what diverged is counted and left out of the "
-        f"means. Training values are means over the last {TAIL:.0%} of the steps, test values are those of the last "
+        f"means. Training values are means over the last {100 * TAIL:.0f} % of steps, test values those of the last "
         f"step. Half-widths of the 95 % intervals are in tables/summary.csv."
     )
     return f'<h2>Results</h2>{table([(title, kinds[key]) for key, title in shown], cells)}<p class="soft">{note}</p>'
@@ -197,9 +171,3 @@ def scripts(figures: list[Figure]) -> str:
     themes = embedded("themes", {"light": theme.config(dark=False), "dark": theme.config(dark=True)})
     bundle = vl_convert.javascript_bundle(SNIPPET, VEGA_LITE).replace("</script", "<\\/script")
     return f'{specs}{themes}<script type="module">{bundle}</script><script type="module">{read("page.js")}</script>'
-
-
-def embedded(name: str, value: Any) -> str:
-    """JSON that no text in it can end early."""
-    spelled = json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-    return f'<script type="application/json" id="{name}">{spelled}</script>'

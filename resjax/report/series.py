@@ -10,6 +10,7 @@ from resjax.report.health import WEIGHTS, moments
 
 POINTS = 100  # a training curve's points; each is a mean over a stretch of steps
 MOST_STEPS = 40  # columns of a heat-map
+MOST_LAYERS = 150  # of one network; deeper ones are thinned
 UNITS, LAYERS = "act_grad_norm", "grad_norm"
 FACTS = {"group": pl.String, "panel": pl.String, "arm": pl.String, "depth": pl.Int64}
 
@@ -93,6 +94,7 @@ def gradients(pool: Pool, quantity: str, shown: list[str] | None = None) -> pl.D
     logs = layers.filter(pl.col(quantity) > 0).with_columns(pl.col(quantity).log().alias("value"))
     found = over_seeds(logs, ["group", "moment", "step", "layer", "name"])
     last = pl.col("layer").max().over("group").clip(lower_bound=1)
+    found = found.filter((pl.col("layer") % (last // MOST_LAYERS + 1) == 0) | (pl.col("layer") == last))
     found = found.with_columns(pl.col("value", "low", "high").exp(), position=pl.col("layer") / last)
     ordered = found.join(facts(pool), on="group").sort("panel", "depth", "arm", "step", "layer")
     return ordered.select(
@@ -103,6 +105,12 @@ def gradients(pool: Pool, quantity: str, shown: list[str] | None = None) -> pl.D
 def left_out(pool: Pool, quantity: str) -> int:
     """How many values of the layers a log axis cannot show: zeros."""
     return pool.layers.filter(pl.col(quantity) <= 0).height
+
+
+def thinned(pool: Pool) -> str:
+    """What a caption adds where layers are left out."""
+    deep = max((group.depth for group in pool.groups), default=0) > MOST_LAYERS
+    return f" Networks of more than {MOST_LAYERS} layers are thinned to about as many." if deep else ""
 
 
 def heat_map(pool: Pool) -> pl.DataFrame:

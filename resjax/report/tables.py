@@ -28,6 +28,14 @@ COLUMNS = (
     ("seeds", "seeds"),
 )
 NUMBERS = ("depth", "parameters", "train_error", "test_error", "gap", "train_loss", "n_finished", "n_diverged")
+SHORT = {
+    "train_error": "training\nerror, %",
+    "test_error": "test\nerror, %",
+    "n_finished": "fin-\nished",
+    "n_diverged": "di-\nverged",
+    "gap": "test −\ntraining",  # noqa: RUF001
+}
+CAPTION = "mean ± std over the seeds that finished"
 MEASURED = ("train_error", "test_error", "gap", "train_loss")
 
 
@@ -56,26 +64,30 @@ def row(group: Group) -> dict[str, Any]:
     return found | counts | {"seeds": [seed.number for seed in group.seeds]}
 
 
-def columns(found: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    """Those worth showing: the setting only where it differs."""
-    return [(key, title) for key, title in COLUMNS if key != "setting" or any(row["setting"] for row in found)]
+def columns(found: list[dict[str, Any]], most: bool = True) -> list[tuple[str, str]]:
+    """Those worth showing: the setting where it differs; without `most`, what all rows share neither."""
+    hidden = {"setting"} if not any(row["setting"] for row in found) else set()
+    if not most:
+        hidden |= {key for key in ("model", "data", "seeds") if len({str(row[key]) for row in found}) == 1}
+    return [(key, title) for key, title in COLUMNS if key not in hidden]
 
 
-def cell(row: dict[str, Any], key: str) -> str:
-    """A value for people; errors in percent."""
+def cell(row: dict[str, Any], key: str, digits: int = 2) -> str:
+    """A value for people; errors in percent, with so many digits."""
+    if key == "train_loss":
+        return spread(row["train_loss_mean"], row["train_loss_std"], 1.0, 4)
     if key in MEASURED:
-        return spread(row[f"{key}_mean"], row[f"{key}_std"], 1.0 if key == "train_loss" else PERCENT)
+        return spread(row[f"{key}_mean"], row[f"{key}_std"], PERCENT, digits)
     if key == "seeds":
         return spans(row["seeds"])
     value = row[key]
     return "–" if value is None else f"{value:,}" if isinstance(value, int) else str(value)  # noqa: RUF001
 
 
-def spread(mean: float | None, std: float | None, scale: float) -> str:
+def spread(mean: float | None, std: float | None, scale: float, digits: int) -> str:
     """mean ± std; without the spread where there is one seed."""
     if mean is None:
         return "–"  # noqa: RUF001
-    digits = 2 if scale == PERCENT else 4
     return f"{scale * mean:.{digits}f}" + ("" if std is None else f" ± {scale * std:.{digits}f}")
 
 
@@ -91,14 +103,20 @@ def spans(numbers: list[int]) -> str:
 
 
 def terminal(found: list[dict[str, Any]]) -> Table:
-    """The summary for a terminal."""
-    table = Table(box=None, pad_edge=False, header_style="bold", caption_justify="left")
-    shown = columns(found)
+    """The summary for a terminal of 80 columns: one decimal, without what the rows share."""
+    table = Table(
+        box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold", caption_justify="left", caption=CAPTION
+    )
+    shown = [(key, title) for key, title in columns(found, most=False) if key not in ("train_loss", "seeds")]
     for key, title in shown:
-        table.add_column(title.replace(", ", "\n"), justify="right" if key in NUMBERS else "left", overflow="fold")
+        table.add_column(
+            SHORT.get(key, title),
+            justify="right" if key in NUMBERS else "left",
+            no_wrap=key in NUMBERS or key == "arm",
+            overflow="fold",
+        )
     for row in found:
-        table.add_row(*(cell(row, key) for key, _ in shown))
-    table.caption = "mean ± std over the seeds that finished"
+        table.add_row(*(cell(row, key, digits=1) for key, _ in shown))
     return table
 
 

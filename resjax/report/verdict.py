@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from resjax.report.claims import HIGHER, IMPOSSIBLE, LOWER, UNDECIDED, Claim, series
 from resjax.report.groups import END, Group, Pool, arm_order
 from resjax.report.health import EXPLODING, OPPOSED, STEADY, VANISHING, Health, factors
-from resjax.report.statistics import Comparison
+from resjax.report.words import amount, capital, factor, listing, p_value, signed
 
 GRADIENTS, DEGRADATION, SHORTCUTS, DIVERGENCE = (
     "Gradients",
@@ -16,7 +16,7 @@ GRADIENTS, DEGRADATION, SHORTCUTS, DIVERGENCE = (
 STATES = (EXPLODING, VANISHING, OPPOSED, STEADY, "undecided")
 READING = (
     "Differences are means over seeds, of training values over the last tenth of the steps and of test values at the "
-    "last step, with 95 % intervals in brackets; the tables below and tables/comparisons.csv hold every number and test."
+    "last step, with 95 % intervals in brackets; tables/comparisons.csv holds every number and test."
 )
 WORDS = {"train_error": "training error", "train_loss": "training loss", "test_error": "test error"}
 SUPPORTED = {LOWER: "supported", HIGHER: "contradicted"}
@@ -33,24 +33,6 @@ def verdict(pool: Pool, health: list[Health], depths: list[Claim], shortcuts: li
         DIVERGENCE: divergence_sentences(pool),
     }
     return {heading: sentences for heading, sentences in found.items() if sentences}
-
-
-def capital(text: str) -> str:
-    """The first letter large."""
-    return text[:1].upper() + text[1:]
-
-
-def listing(items: Iterable[object]) -> str:
-    """1, 2 and 3."""
-    words = [str(item) for item in items]
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
-def factor(value: float | None) -> str:
-    """A positive number for people: three digits, powers of ten where they are many."""
-    if value is None:
-        return "?"
-    return f"{value:.3g}" if 1e-3 <= value < 1e4 else f"{value:.1e}"
 
 
 def gradient_sentences(health: list[Health]) -> list[str]:
@@ -113,30 +95,6 @@ def _span(values: Iterable[float | None]) -> str:
     known = sorted(value for value in values if value is not None)
     texts = list(dict.fromkeys([factor(known[0]), factor(known[-1])]))
     return " to ".join(texts)
-
-
-def amount(found: Comparison, quantity: str) -> str:
-    """Such as: +12.3 points [+8.0, +16.6], p = 0.004, n = 3."""
-    if found.difference is None:
-        return f"n = {found.n}"
-    parts = [f"{signed(found.difference, quantity)} {'nats' if quantity.endswith('loss') else 'points'}"]
-    if found.low is not None and found.high is not None and found.p is not None:
-        parts[0] += f" [{signed(found.low, quantity)}, {signed(found.high, quantity)}]"
-        parts.append(f"p {p_value(found.p)}")
-    if found.p_permutation is not None and found.method != "sign-flip":
-        parts.append(f"sign-flip p {p_value(found.p_permutation)}")
-    return ", ".join([*parts, f"n = {found.n}"])
-
-
-def signed(value: float, quantity: str) -> str:
-    """A difference: of losses in nats, of errors in percentage points; with its sign, a minus being a minus."""
-    text = f"{value:+.3f}" if quantity.endswith("loss") else f"{100 * value:+.1f}"
-    return text.replace("-", "\u2212")
-
-
-def p_value(p: float) -> str:
-    """= 0.013, or < 0.001."""
-    return "< 0.001" if p < 0.001 else f"= {p:.2g}"
 
 
 def depth_sentences(pool: Pool, claims: list[Claim]) -> list[str]:

@@ -67,8 +67,11 @@ def test_one_single_precision_step_agrees(strategy: str) -> None:
 
 
 def test_the_group_is_what_the_scope_says() -> None:
-    sizes = {scope: group_size(config, choose(config)) for scope in ("ghost", "per_device", "global")
-             if (config := laid_out(scope, "pmap", 4))}
+    sizes = {
+        scope: group_size(config, choose(config))
+        for scope in ("ghost", "per_device", "global")
+        if (config := laid_out(scope, "pmap", 4))
+    }
     assert sizes == {"ghost": 8, "per_device": 4, "global": 16}
 
 

@@ -1,0 +1,86 @@
+import json
+from collections.abc import Callable
+
+import polars as pl
+import pytest
+import vl_convert
+
+from resjax.records import Sweep
+from resjax.report import series
+from resjax.report.charts import VEGA_LITE
+from resjax.report.figures import figures
+from resjax.report.groups import pool
+
+Make = Callable[..., tuple[dict, pl.DataFrame, pl.DataFrame]]
+Join = Callable[..., Sweep]
+NAMES = ["training_curves", "final_by_depth", "gradient_by_unit", "gradient_by_layer", "gradient_heat_map"]
+
+
+def draw(sweep: Sweep) -> list[str]:
+    """Their names, once Vega has drawn each."""
+    found = figures(pool(sweep))
+    for figure in found:
+        assert "<svg" in vl_convert.vegalite_to_svg(json.dumps(figure.spec), vl_version=VEGA_LITE)
+        assert "config" not in figure.spec
+    return [figure.name for figure in found]
+
+
+def test_one_run_of_one_seed(make: Make, sweep_of: Join) -> None:
+    assert draw(sweep_of(make(seeds=range(1)))) == NAMES
+
+
+def test_no_layers(make: Make, sweep_of: Join) -> None:
+    run, metrics, layers = make()
+    assert draw(sweep_of((run, metrics, layers.clear()))) == NAMES[:2]
+
+
+def test_all_seeds_diverged_before_anything(make: Make, sweep_of: Join) -> None:
+    run, metrics, layers = make(seeds=range(2), outcomes={0: 0, 1: 0})
+    assert draw(sweep_of((run, metrics, layers.clear()))) == NAMES[:2]
+
+
+def test_mlps_of_many_depths(make: Make, sweep_of: Join) -> None:
+    runs = [make("plain", depth, "none", range(1), model__name="mlp") for depth in range(4, 24, 2)]
+    dense = [
+        (r, m, x.with_columns(kind=pl.col("kind").replace("conv", "dense"), stage=pl.lit(0, pl.Int64)))
+        for r, m, x in runs
+    ]
+    assert draw(sweep_of(*dense)) == NAMES
+
+
+def test_nothing_is_drawn_of_nothing(sweep_of: Join) -> None:
+    assert draw(sweep_of()) == []
+
+
+def test_zeros_are_left_out_of_log_axes_and_told(make: Make, sweep_of: Join) -> None:
+    run, metrics, layers = make()
+    zero = layers.with_columns(grad_norm=pl.when(layer=0, kind="conv").then(0.0).otherwise(pl.col("grad_norm")))
+    found = {figure.name: figure for figure in figures(pool(sweep_of((run, metrics, zero))))}
+    assert found["gradient_by_layer"].data["value"].min() > 0
+    assert "15 values of exactly zero" in found["gradient_by_layer"].caption
+    assert "zero" not in found["gradient_by_unit"].caption
+
+
+def test_training_curves_are_means_over_seeds_in_percent(make: Make, sweep_of: Join) -> None:
+    sweep = sweep_of(make(level=0.2))
+    curve = series.training_curves(pool(sweep)).filter(error="training")
+    first = sweep.metrics.filter(pl.col("step") < 3)["train_error"]
+    assert curve.height == series.POINTS
+    assert curve["value"][0] == pytest.approx(100 * first.mean())
+    assert curve["step"][0] == 1
+
+
+def test_gradients_are_geometric_means(make: Make, sweep_of: Join) -> None:
+    sweep = sweep_of(make(spread=1.0))
+    found = series.gradients(pool(sweep), "act_grad_norm").filter(moment="0", layer=0)
+    values = sweep.layers.filter(step=0, layer=0, kind="unit")["act_grad_norm"]
+    assert found["value"].item() == pytest.approx(values.product() ** (1 / 3))
+    assert (found["low"].item(), found["high"].item()) == pytest.approx((values.min(), values.max()))
+
+
+def test_deep_networks_are_thinned(make: Make, sweep_of: Join) -> None:
+    pooled = pool(sweep_of(make("residual", 1202, seeds=range(1))))
+    found = series.gradients(pooled, "grad_norm").filter(moment="0")
+    assert found.height <= series.MOST_LAYERS + 2
+    assert found["position"].max() == 1
+    assert "thinned" in figures(pooled)[-1].caption

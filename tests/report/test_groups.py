@@ -1,0 +1,68 @@
+import math
+from collections.abc import Callable
+
+import polars as pl
+import pytest
+
+from resjax.records import Sweep
+from resjax.report.groups import pool
+
+Make = Callable[..., tuple[dict, pl.DataFrame, pl.DataFrame]]
+Join = Callable[..., Sweep]
+
+
+def test_runs_that_differ_in_seeds_are_pooled_and_a_seed_counts_once(make: Make, sweep_of: Join) -> None:
+    pooled = pool(sweep_of(make(seeds=range(3)), make(seeds=range(2, 5))))
+    (group,) = pooled.groups
+    assert [seed.number for seed in group.seeds] == [0, 1, 2, 3, 4]
+    assert pooled.metrics.filter(seed=2, step=0).height == 1
+
+
+def test_only_runs_that_are_done_count(make: Make, sweep_of: Join) -> None:
+    left, cut = make(depth=20), make(depth=32)
+    cut[0]["status"] = "failed"
+    assert [group.depth for group in pool(sweep_of(left, cut)).groups] == [20]
+
+
+def test_final_training_values_are_means_of_the_last_tenth(make: Make, sweep_of: Join) -> None:
+    run, metrics, layers = make(seeds=range(1))
+    pooled = pool(sweep_of((run, metrics, layers)))
+    tail = metrics.filter((pl.col("step") >= 270) & pl.col("train_error").is_not_null())
+    assert tail.height == 30
+    assert pooled.groups[0].final("train_error") == {0: pytest.approx(tail["train_error"].mean())}
+    last = metrics.filter(step=300)["test_error"].item()
+    assert pooled.groups[0].final("gap")[0] == pytest.approx(last - tail["train_error"].mean())
+
+
+def test_a_logged_row_too_few_still_gives_a_final_value(make: Make, sweep_of: Join) -> None:
+    run, metrics, layers = make(seeds=range(1))
+    few = metrics.filter(pl.col("step").is_in([0, 100, 200, 300]))
+    found = pool(sweep_of((run, few, layers))).groups[0].final("train_loss")
+    assert found == {0: few.filter(step=200)["train_loss"].item()}
+
+
+def test_diverged_seeds_have_no_final_values(make: Make, sweep_of: Join) -> None:
+    group = pool(sweep_of(make(outcomes={1: 7}))).groups[0]
+    assert [seed.number for seed in group.diverged] == [1]
+    assert sorted(group.final("train_loss")) == [0, 2]
+
+
+def test_places_name_only_what_differs(make: Make, sweep_of: Join) -> None:
+    one, same = make("plain"), make("residual")
+    assert {g.place for g in pool(sweep_of(one, same)).groups} == {""}
+    rates = [make(schedule__learning_rate=rate) for rate in (0.1, 0.01)]
+    assert [g.place for g in pool(sweep_of(*rates)).groups] == ["learning_rate=0.01", "learning_rate=0.1"]
+    mlp = pool(sweep_of(one, make(model__name="mlp")))
+    assert [g.place for g in mlp.groups] == ["mlp", "resnet"]
+    assert [g.setting for g in mlp.groups] == ["", ""]
+
+
+def test_probing_more_often_is_no_other_setting(make: Make, sweep_of: Join) -> None:
+    found = pool(sweep_of(make("plain"), make("residual", probes__every=5))).groups
+    assert found[0].context == found[1].context
+
+
+def test_values_that_are_not_finite_are_null(make: Make, sweep_of: Join) -> None:
+    run, metrics, layers = make()
+    bad = layers.with_columns(grad_norm=pl.lit(math.inf), act_grad_norm=pl.lit(math.nan))
+    assert pool(sweep_of((run, metrics, bad))).layers["grad_norm"].null_count() == bad.height

@@ -1,0 +1,125 @@
+import ast
+import html.parser
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import resjax.report
+from resjax import report
+from resjax.records import Sweep
+
+Make = Callable[..., tuple[dict, pl.DataFrame, pl.DataFrame]]
+Join = Callable[..., Sweep]
+MEGABYTE = 10**6
+
+
+class Page(html.parser.HTMLParser):
+    """What a page would fetch, and its visible text."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.fetched: list[str] = []
+        self.text: list[str] = []
+        self.inside: list[str] = []
+        self.feed(source)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.inside = [*self.inside, tag][-1:]
+        wanted = {"script": "src", "img": "src", "link": "href", "iframe": "src"}.get(tag)
+        self.fetched += [value or "" for name, value in attributes if name == wanted]
+
+    def handle_data(self, data: str) -> None:
+        if self.inside != ["script"] and self.inside != ["style"]:
+            self.text.append(data)
+
+
+@pytest.fixture(scope="module")
+def written(full: Sweep, tmp_path_factory: pytest.TempPathFactory) -> report.Report:
+    return report.write(full, tmp_path_factory.mktemp("sweep") / "report")
+
+
+def test_everything_is_there(written: report.Report) -> None:
+    folder = written.page.parent
+    figures = {path.stem for path in (folder / "figures").glob("*.svg")}
+    assert figures == {path.stem for path in (folder / "figures").glob("*.png")}
+    assert len(figures) == 5
+    tables = {path.stem for path in (folder / "tables").glob("*.csv")}
+    assert tables == figures | {"summary", "gradient_health", "comparisons"}
+    assert sorted(path.name for path in folder.iterdir()) == ["figures", "report.html", "tables"]
+    assert len(written.rows) == 16
+    assert written.verdict
+
+
+def test_the_page_needs_nothing_else(written: report.Report) -> None:
+    source = written.page.read_text()
+    assert Page(source).fetched == []
+    assert "default-src 'none'" in source
+    assert "@import" not in source
+    assert not re.search(r"url\(", source[: source.index("</style>")])
+    assert len(source) < 6 * MEGABYTE
+    assert "prefers-color-scheme: dark" in source
+
+
+def test_the_page_says_what_the_verdict_says(written: report.Report) -> None:
+    text = " ".join(Page(written.page.read_text()).text)
+    for sentence in written.verdict:
+        assert sentence in text
+    assert text.index(written.verdict[0]) < text.index("parameters") < text.index("Error against step")
+
+
+def test_other_runs_and_unverified_data_are_told(make: Make, sweep_of: Join, tmp_path: Path) -> None:
+    runs = [make(depth=depth, seeds=range(1)) for depth in (20, 32, 44)]
+    runs[0][0]["data"]["verified"] = False
+    runs[1][0]["status"], runs[2][0]["status"] = "failed", "running"
+    for run, _, _ in runs[1:]:
+        del run["model"], run["devices"], run["images_per_s"], run["times"]
+    text = " ".join(Page(report.write(sweep_of(*runs), tmp_path).page.read_text()).text)
+    assert "2 more runs not counted here: 1 failed, 1 running" in text
+    assert "The data of digits are not verified" in text
+
+
+def test_names_are_escaped(make: Make, sweep_of: Join, tmp_path: Path) -> None:
+    run, metrics, layers = make(seeds=range(1))
+    run["data"]["origin"] = "</script><script>alert(1)</script>"
+    layers = layers.with_columns(name=pl.lit("</script><b>"))
+    sweep = sweep_of((run, metrics, layers), name="a<b>&c")
+    source = report.write(sweep, tmp_path).page.read_text()
+    assert "<script>alert" not in source
+    assert "</script><b>" not in source
+    assert "<h1>a&lt;b&gt;&amp;c</h1>" in source
+
+
+def test_an_interrupted_report_leaves_the_old_one_whole(
+    make: Make, sweep_of: Join, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep = sweep_of(make(seeds=range(1)))
+    report.write(sweep, tmp_path)
+    old = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(resjax.report, "page", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        report.write(sweep_of(make(depth=32)), tmp_path)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == old
+    monkeypatch.undo()
+    report.write(sweep_of((*make(seeds=range(1))[:2], make()[2].clear())), tmp_path)
+    assert not (tmp_path / "figures" / "gradient_by_unit.svg").exists()
+
+
+def test_nothing_done(sweep_of: Join, tmp_path: Path) -> None:
+    found = report.write(sweep_of(), tmp_path)
+    assert (found.rows, found.verdict) == ([], ["No gradients were recorded: nothing is said of them."])
+
+
+def test_records_are_all_it_imports() -> None:
+    allowed = {"resjax.records", "resjax.config", "resjax.errors"}
+    for path in Path(resjax.report.__file__).parent.glob("*.py"):
+        nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
+        ours = {str(node.module) for node in nodes if str(node.module).split(".")[0] == "resjax"}
+        assert {name for name in ours if not name.startswith("resjax.report")} <= allowed
+        assert not {str(node.module).split(".")[0] for node in nodes} & {"jax", "hydra", "wandb", "flax"}

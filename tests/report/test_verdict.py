@@ -1,0 +1,79 @@
+from collections.abc import Callable
+
+import polars as pl
+
+from resjax.records import Sweep
+from resjax.report import claims, health
+from resjax.report.groups import pool
+from resjax.report.verdict import DEGRADATION, DIVERGENCE, GRADIENTS, SHORTCUTS, Sections, verdict
+
+Make = Callable[..., tuple[dict, pl.DataFrame, pl.DataFrame]]
+Join = Callable[..., Sweep]
+
+
+def told(sweep: Sweep) -> Sections:
+    pooled = pool(sweep)
+    return verdict(pooled, health.assess(pooled), claims.depths(pooled), claims.shortcuts(pooled))
+
+
+def test_full(full: Sweep) -> None:
+    found = told(full)
+    assert "Batch norm, plain: at step 0 exploding at depths 44 and 56 (ratio 147 to 800" in found[GRADIENTS][0]
+    assert found[DEGRADATION][0].startswith("Batch norm, plain: degradation begins at depth 32 (20 to 32: +10")
+    assert "none seen from depth 20 to 56" in found[DEGRADATION][1]
+    assert "supported at depths 32, 44 and 56" in found[SHORTCUTS][0]
+    assert "not comparable at depth 56 (residual lost 3 of 3 seeds to divergence)" in found[SHORTCUTS][2]
+    assert found[DIVERGENCE][-1].startswith(
+        "Residual-56, no norm: 3 of 3 seeds diverged at steps 4 and 5, first in stage2"
+    )
+    assert all("n = " in sentence for sentence in (*found[GRADIENTS], *found[DEGRADATION], *found[SHORTCUTS]))
+
+
+def test_the_shortcut_may_be_contradicted(make: Make, sweep_of: Join) -> None:
+    found = told(sweep_of(make("plain", level=0.02), make("residual", level=0.3)))
+    assert all("contradicted at depth 20 (+2" in sentence for sentence in found[SHORTCUTS])
+
+
+def test_one_seed_decides_nothing(make: Make, sweep_of: Join) -> None:
+    one = range(1)
+    runs = [make(arm, d, seeds=one, level=0.01 * d) for arm in ("plain", "residual") for d in (20, 56)]
+    found = told(sweep_of(*runs))
+    assert all("undecided" in sentence for part in (GRADIENTS, DEGRADATION, SHORTCUTS) for sentence in found[part])
+    assert all("n = 1" in sentence for part in (GRADIENTS, DEGRADATION, SHORTCUTS) for sentence in found[part])
+    assert not any("supported" in sentence for sentence in found[SHORTCUTS])
+
+
+def test_an_arm_that_lost_seeds_does_not_win(make: Make, sweep_of: Join) -> None:
+    found = told(sweep_of(make("plain", level=0.5), make("residual", level=0.01, outcomes={1: 5})))
+    assert all("undecided" in s and "residual lost 1 of 3 seeds" in s for s in found[SHORTCUTS])
+    assert "supported" not in " ".join(found[SHORTCUTS])
+
+
+def test_degradation_below_an_undecided_depth_begins_at_the_latest(make: Make, sweep_of: Join) -> None:
+    runs = [make("plain", 20, seeds=range(1), level=0.01)]
+    runs += [make("plain", depth, level=level) for depth, level in ((32, 0.02), (44, 0.5))]
+    sentence = told(sweep_of(*runs))[DEGRADATION][0]
+    assert "degradation begins at depth 44 at the latest" in sentence
+    assert "undecided: 20 to 32" in sentence
+
+
+def test_other_settings_are_not_compared(make: Make, sweep_of: Join) -> None:
+    slow = {"schedule__learning_rate": 0.01}
+    found = told(sweep_of(make("plain", 20), make("plain", 56, level=0.5, **slow), make("residual", 20, **slow)))
+    assert DEGRADATION not in found
+    assert SHORTCUTS not in found
+    assert any("learning_rate=0.01" in sentence for sentence in found[GRADIENTS])
+
+
+def test_all_seeds_diverged(make: Make, sweep_of: Join) -> None:
+    outcomes = {0: 1, 1: 2, 2: 3}
+    found = told(sweep_of(make("plain", outcomes=outcomes), make("residual", outcomes=outcomes)))
+    assert len(found[DIVERGENCE]) == 2
+    assert "not comparable" in found[SHORTCUTS][0]
+
+
+def test_nothing_diverged_and_nothing_recorded_are_told(make: Make, sweep_of: Join) -> None:
+    run, metrics, layers = make()
+    found = told(sweep_of((run, metrics, layers.clear())))
+    assert found[DIVERGENCE] == ["No seed diverged (n = 3)."]
+    assert "nothing is said" in found[GRADIENTS][0]
