@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from resjax import records
+from resjax.durable import write_whole
 from resjax.errors import InputError
 from resjax.records import Recorder
 from resjax.rows import Layers, Metrics
@@ -85,10 +86,16 @@ def test_a_run_in_two_sweeps_is_read_once(tmp_path: Path) -> None:
     assert len(sweep.metrics) == 2
 
 
-def test_an_exception_is_recorded_and_goes_on(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), Recorder(tmp_path / "run", facts()) as recorder:
+def fail(folder: Path) -> None:
+    with Recorder(folder, facts()) as recorder:
         recorder.layers(layers(0))
+        recorder.metrics(Metrics(0, 0, {"train_loss": 5.0}))
         _ = 1 / 0
+
+
+def test_an_exception_is_recorded_and_goes_on(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError):
+        fail(tmp_path / "run")
     run = json.loads((tmp_path / "run" / "run.json").read_text())
     assert run["status"] == records.state(tmp_path / "run") == "failed"
     assert run["error"] == "ZeroDivisionError: division by zero"
@@ -124,9 +131,8 @@ def test_a_kill_leaves_whole_rows_and_is_seen(tmp_path: Path) -> None:
 
 def test_another_attempt_sets_the_first_aside(tmp_path: Path) -> None:
     folder = tmp_path / "sweep" / "run"
-    with pytest.raises(ZeroDivisionError), Recorder(folder, facts()) as recorder:
-        recorder.metrics(Metrics(0, 0, {"train_loss": 5.0}))
-        _ = 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        fail(folder)
     written(folder)
     assert not (folder / "error.txt").exists()
     assert records.read(tmp_path / "sweep").metrics["train_loss"].to_list() == [2.0, 1.0]
@@ -148,7 +154,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
     before = (tmp_path / "run" / "run.json").read_text()
     monkeypatch.setattr(os, "fsync", lambda descriptor: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
-        records.write_whole(tmp_path / "run" / "run.json", b"{}")
+        write_whole(tmp_path / "run" / "run.json", b"{}")
     assert (tmp_path / "run" / "run.json").read_text() == before
 
 

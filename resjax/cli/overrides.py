@@ -3,25 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any, get_args
 
 from hydra import compose, initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-import resjax
-from resjax.config import Config, keys, nearest
+from resjax.cli.words import check_word, choices, conf_folder, parse, refuse_sweep, split
+from resjax.config import Config, keys
 from resjax.errors import InputError
 from resjax.legal import check
 
-GROUPS = ("model", "data", "optimizer", "schedule", "parallel", "tracker", "experiment")
 SHOWS_ONLY = ("--cfg", "-c", "--info", "-i", "--version", "--hydra-help", "--shell-completion", "-sc")
 
 
@@ -35,26 +32,11 @@ class Launch:
     trains: bool
 
 
-def conf_folder() -> Path:
-    """The folder of Hydra's files: inside the installed package, or beside it in a checkout."""
-    package = Path(resjax.__file__).parent
-    inside = package / "conf"
-    return inside if inside.is_dir() else package.parent / "conf"
-
-
 @cache
 def register() -> None:
     """Tell Hydra the schema, and OmegaConf the resolver of the experiments: ${choose:KEY,{a:1,b:2}}."""
     ConfigStore.instance().store(name="schema", node=Config)
     OmegaConf.register_new_resolver("choose", lambda key, table: table[key])
-
-
-def choices(*more: Path) -> dict[str, list[str]]:
-    """Every group's files, by name; `more` folders may add some."""
-    return {
-        group: sorted({path.stem for folder in (conf_folder(), *more) for path in (folder / group).glob("*.yaml")})
-        for group in GROUPS
-    }
 
 
 def launch(words: Sequence[str]) -> Launch:
@@ -80,84 +62,6 @@ def launch(words: Sequence[str]) -> Launch:
     # Hydra would sweep over the experiment's values and over the command line's: here the latter replace them.
     flags = [flag for flag in flags if flag not in ("-m", "--multirun")]
     return Launch(["--multirun", *flags, *merged, "hydra.sweeper.params=null"], jobs, len(jobs), trains)
-
-
-def split(words: Sequence[str]) -> tuple[list[str], list[str], list[Path]]:
-    """Hydra's flags with their values, the overrides, and the folders of --config-dir."""
-    flags, overrides, folders, rest = [], [], [], list(words)
-    while rest:
-        word = rest.pop(0)
-        if not word.startswith("-"):
-            overrides.append(word)
-            continue
-        flags.append(word)
-        name, _, value = word.partition("=")
-        if name in ("--config-dir", "-cd", "--cfg", "-c", "--package", "-p") and not value and rest:
-            value = rest.pop(0)
-            flags.append(value)
-        if name in ("--config-dir", "-cd"):
-            folders.append(Path(value))
-    return flags, overrides, folders
-
-
-def parse(overrides: Sequence[str]) -> list[Override]:
-    """Hydra's grammar, word by word."""
-    parser = OverridesParser.create()
-    return [parse_word(parser, word) for word in overrides]
-
-
-def parse_word(parser: OverridesParser, word: str) -> Override:
-    """One override."""
-    try:
-        return parser.parse_override(word)
-    except HydraException as error:
-        raise InputError(
-            f"{word} is not SETTING=VALUE: {str(error).splitlines()[0]}\n"
-            "Type for example: model.depth=56, probes.at=[0,1,10], or for a list: resjax train --help"
-        ) from error
-
-
-def check_word(override: Override, groups: dict[str, list[str]]) -> None:
-    """InputError where the setting or the group's file does not exist."""
-    key, known = override.key_or_group, keys()
-    if key.split(".")[0].split("/")[0] == "hydra":
-        return
-    if override.is_delete():
-        raise InputError(f"~{key}: settings cannot be taken away.\nType a value instead, such as {key}=null")
-    if key in groups:
-        for name in group_names(override):
-            if name not in (*groups[key], "null"):
-                raise InputError(
-                    f"{key}={name} is not known.\nExpected one of: {', '.join(groups[key])}\n"
-                    f"Type: {key}={nearest(name, tuple(groups[key]))}"
-                )
-        return
-    value = (override.input_line or "").partition("=")[2]
-    if key not in known:
-        raise InputError(
-            f"{override.input_line}: there is no setting {key}.\n"
-            f"Did you mean: {nearest(key, (*known, *groups))}={value}\nType for a list: resjax train --help"
-        )
-    if override.is_add() and not override.is_force_add():
-        raise InputError(f"{override.input_line}: {key} is there already, + would add it.\nType: {key}={value}")
-
-
-def group_names(override: Override) -> list[str]:
-    """The files that a group's override names."""
-    if override.is_sweep_override():
-        return [str(name) for name in override.sweep_string_iterator()]
-    value = override.value()
-    return ["null" if value is None else str(value)]
-
-
-def refuse_sweep(parsed: Sequence[Override]) -> None:
-    """InputError where several values are given without -m."""
-    for override in parsed:
-        if override.is_sweep_override():
-            raise InputError(
-                f"{override.input_line} has several values.\nExpected one, or -m for a sweep over them.\n"
-                f"Type: resjax train -m {override.input_line}"
-            )
 
 
 def merge(params: dict[str, Any], parsed: Sequence[Override]) -> list[str]:

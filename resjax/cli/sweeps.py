@@ -88,7 +88,7 @@ def summary_line(rows: list[dict[str, Any]]) -> str:
 
 def write_report(options: argparse.Namespace) -> int:
     """resjax report."""
-    from resjax import report  # draws figures: takes a second to import
+    import resjax.report as report  # draws figures: takes a second to import
 
     folders = [records.find(sweep, options.runs) for sweep in options.sweep]
     sweep = records.read(*folders)

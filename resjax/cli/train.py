@@ -6,7 +6,8 @@ from dataclasses import MISSING
 from pathlib import Path
 from typing import Any
 
-from resjax.cli.overrides import Launch, choices, conf_folder, launch, to_config
+from resjax.cli.overrides import Launch, launch, to_config
+from resjax.cli.words import choices, conf_folder
 from resjax.config import keys
 from resjax.errors import InputError
 from resjax.legal import check

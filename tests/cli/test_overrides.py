@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from resjax.cli.overrides import choices, launch
+from resjax.cli.overrides import launch
+from resjax.cli.words import choices
 from resjax.errors import InputError
 
 

@@ -138,5 +138,5 @@ def test_when_no_seed_is_left_training_ends() -> None:
 
 def test_a_probe_batch_larger_than_the_data_is_refused() -> None:
     config = small(probes={"batch_size": 1440})
-    with pytest.raises(InputError, match="probes.batch_size=1437"):
+    with pytest.raises(InputError, match=r"probes.batch_size=1437"):
         rows_of(config)

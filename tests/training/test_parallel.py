@@ -81,7 +81,7 @@ def test_devices_that_do_not_divide_the_batch_are_refused_with_those_that_do() -
 
 
 def test_devices_that_cut_a_group_unevenly_are_refused() -> None:
-    # 24 examples in groups of 8: three devices hold a group each, four would hold three quarters of one, two a half more.
+    # 24 examples in groups of 8: three devices hold a group each, two or four would cut groups unevenly.
     config = small(train={"batch_size": 24}, parallel={"devices": 4})
     with pytest.raises(InputError, match=r"parallel.devices=1 or 3"):
         choose(config)

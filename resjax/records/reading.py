@@ -1,0 +1,84 @@
+"""Read runs back: their states, and everything that a sweep recorded."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from resjax.errors import InputError
+from resjax.records.lock import is_locked
+from resjax.records.schema import LAYERS, LAYERS_SCHEMA, METRICS, METRICS_SCHEMA, PARTS, RUN
+
+
+def state(folder: Path) -> str:
+    """The run's status: that of run.json, "cut off" where it says running but no process does, "pending" without it."""
+    try:
+        status = json.loads((folder / RUN).read_text())["status"]
+    except FileNotFoundError:
+        return "pending"
+    return "cut off" if status == "running" and not is_locked(folder) else status
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One or more sweeps as read back. `metrics` and `layers` have a column `run`, the id of the run."""
+
+    folders: tuple[Path, ...]
+    runs: list[dict[str, Any]]
+    metrics: pl.DataFrame
+    layers: pl.DataFrame
+
+
+def find(sweep: str, runs: str = "runs") -> Path:
+    """The folder of a sweep, given by its path or by its name in `runs`. InputError with those that there are."""
+    for folder in (Path(sweep), Path(runs) / sweep):
+        if run_folders(folder):
+            return folder
+    there_are = sorted(path.name for path in Path(runs).glob("*") if run_folders(path))
+    raise InputError(
+        f"{sweep} is no sweep with runs, neither here nor in {runs}/.\n"
+        f"Expected {'one of: ' + ', '.join(there_are) if there_are else 'a folder that resjax train wrote'}\n"
+        "Type: resjax train -m experiment=quickstart"
+    )
+
+
+def run_folders(sweep: Path) -> list[Path]:
+    """The runs' folders, by name."""
+    return sorted(path.parent for path in sweep.glob(f"*/{RUN}"))
+
+
+def read(*sweeps: Path) -> Sweep:
+    """Everything that is recorded in the sweeps' folders; a run that is in two of them is read once."""
+    folders = [folder for sweep in sweeps for folder in run_folders(sweep)]
+    runs: dict[str, dict[str, Any]] = {}
+    metrics, layers = (
+        [pl.DataFrame(schema={"run": pl.String} | METRICS_SCHEMA)],
+        [pl.DataFrame(schema={"run": pl.String} | LAYERS_SCHEMA)],
+    )
+    for folder in folders:
+        run = json.loads((folder / RUN).read_text())
+        if run["id"] in runs:
+            continue
+        runs[run["id"]] = run | {"status": state(folder)}
+        name = pl.lit(run["id"]).alias("run")
+        metrics.append(read_metrics(folder).select(name, pl.all()))
+        layers.append(read_layers(folder).select(name, pl.all()))
+    return Sweep(sweeps, list(runs.values()), pl.concat(metrics), pl.concat(layers))
+
+
+def read_metrics(folder: Path) -> pl.DataFrame:
+    """metrics.jsonl, without the half row that a kill may have left at its end."""
+    path = folder / METRICS
+    lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+    return pl.DataFrame([json.loads(line) for line in lines], schema=METRICS_SCHEMA)
+
+
+def read_layers(folder: Path) -> pl.DataFrame:
+    """layers.parquet, or its parts while there are."""
+    paths = [path for path in (folder / LAYERS, *sorted((folder / PARTS).glob("step-*.parquet"))) if path.exists()]
+    frames = [pl.read_parquet(path) for path in paths]
+    return pl.concat([pl.DataFrame(schema=LAYERS_SCHEMA), *frames]).unique(
+        ["step", "seed", "kind", "layer"], maintain_order=True
+    )

@@ -1,0 +1,41 @@
+"""What is in a run's folder: the files' names and the tables' columns."""
+
+from typing import Any
+
+import polars as pl
+
+RUN, METRICS, LAYERS, PARTS, LOCK = "run.json", "metrics.jsonl", "layers.parquet", "layers.parts", ".lock"
+ATTEMPTS = "attempts"
+
+Schema = dict[str, Any]
+METRICS_SCHEMA: Schema = {
+    "step": pl.Int64,
+    "seed": pl.Int64,
+    "epoch": pl.Float64,
+    "learning_rate": pl.Float64,
+    "train_loss": pl.Float64,
+    "train_error": pl.Float64,
+    "grad_norm": pl.Float64,
+    "test_loss": pl.Float64,
+    "test_error": pl.Float64,
+    "not_finite": pl.List(pl.String),
+}
+LAYERS_KEY: Schema = {
+    "step": pl.Int64,
+    "seed": pl.Int64,
+    "layer": pl.Int64,
+    "name": pl.String,
+    "stage": pl.Int64,
+    "kind": pl.String,
+}
+QUANTITIES = (
+    "grad_norm",
+    "grad_rms",
+    "weight_norm",
+    "update_ratio",
+    "response_std",
+    "act_grad_norm",
+    "act_rms",
+    "dead_fraction",
+)
+LAYERS_SCHEMA: Schema = LAYERS_KEY | dict.fromkeys(QUANTITIES, pl.Float64)

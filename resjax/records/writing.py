@@ -1,0 +1,116 @@
+"""Write one run's folder so that a kill at any moment leaves whole rows and a whole run.json."""
+
+import json
+import math
+import os
+import time
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import polars as pl
+
+from resjax.durable import sync_rename, write_whole
+from resjax.records.lock import lock
+from resjax.records.schema import ATTEMPTS, LAYERS, LAYERS_SCHEMA, LOCK, METRICS, PARTS, RUN
+from resjax.rows import Layers, Metrics
+
+
+class Recorder:
+    """Writes one run's folder. Use as a context: an exception that leaves it is recorded, and goes on.
+
+    Whatever kills the process, at any moment, leaves whole rows and a whole run.json behind.
+    """
+
+    def __init__(self, folder: Path, run: dict[str, Any]) -> None:
+        self.folder, self.run = folder, run | {"status": "running", "started": now()}
+        self.clock = time.perf_counter()
+
+    def __enter__(self) -> Self:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.lock = lock(self.folder)
+        set_aside(self.folder)
+        self.metrics_file = os.open(self.folder / METRICS, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self.update()
+        self.log("started")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if error is not None and self.run["status"] == "running":
+            status = "failed" if isinstance(error, Exception) else "preempted"
+            text = "".join(traceback.format_exception(error))
+            write_whole(self.folder / "error.txt", text.encode())
+            self.finish(status, error=f"{kind.__name__ if kind else ''}: {error}")
+        os.close(self.metrics_file)
+        os.close(self.lock)
+
+    def update(self, **facts: Any) -> None:
+        """Add facts to run.json."""
+        self.run |= facts
+        write_whole(self.folder / RUN, (json.dumps(self.run, indent=1, allow_nan=False) + "\n").encode())
+
+    def metrics(self, row: Metrics) -> None:
+        """Append a row to metrics.jsonl in one write."""
+        values = {name: value if math.isfinite(value) else None for name, value in row.values.items()}
+        bad = [name for name, value in values.items() if value is None]
+        line = {"step": row.step, "seed": row.seed} | values | ({"not_finite": bad} if bad else {})
+        os.write(self.metrics_file, (json.dumps(line, allow_nan=False) + "\n").encode())
+
+    def layers(self, row: Layers) -> None:
+        """Write the layers of one step as a part of layers.parquet."""
+        parts = self.folder / PARTS
+        parts.mkdir(exist_ok=True)
+        frame = (
+            pl.DataFrame({"step": row.step, **row.columns}).select(list(LAYERS_SCHEMA)).cast(pl.Schema(LAYERS_SCHEMA))
+        )
+        write_frame(parts / f"step-{row.step:09d}.parquet", frame.with_columns(pl.col(pl.Float64).fill_nan(None)))
+
+    def log(self, text: str) -> None:
+        """Append a line to log.txt."""
+        with (self.folder / "log.txt").open("a") as stream:
+            stream.write(f"{now()} {text}\n")
+
+    def finish(self, status: str, **facts: Any) -> None:
+        """The last state: layers in one file, run.json with the status."""
+        self.compact()
+        os.fsync(self.metrics_file)
+        times = facts.pop("times", {}) | {"total": round(time.perf_counter() - self.clock, 3)}
+        self.log(status)
+        self.update(status=status, ended=now(), times=times, **facts)
+
+    def compact(self) -> None:
+        """Make one layers.parquet of the parts."""
+        parts = sorted((self.folder / PARTS).glob("step-*.parquet"))
+        if not parts:
+            return
+        write_frame(self.folder / LAYERS, pl.concat([pl.read_parquet(part) for part in parts]))
+        for part in parts:
+            part.unlink()
+        (self.folder / PARTS).rmdir()
+
+
+def now() -> str:
+    """The time in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def write_frame(path: Path, frame: pl.DataFrame) -> None:
+    """`write_whole` of a frame as Parquet."""
+    beside = path.with_name(path.name + ".new")
+    frame.write_parquet(beside)
+    with beside.open("rb") as stream:
+        os.fsync(stream.fileno())
+    sync_rename(beside, path)
+
+
+def set_aside(folder: Path) -> None:
+    """Move what an earlier attempt left to <sweep>/attempts/: nothing of it is lost, nothing of it is mixed in."""
+    left = [path for path in folder.iterdir() if path.name != LOCK]
+    if not left:
+        return
+    aside = folder.parent / ATTEMPTS / f"{folder.name}-{time.time_ns()}"
+    aside.mkdir(parents=True)
+    for path in left:
+        path.rename(aside / path.name)
