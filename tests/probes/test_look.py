@@ -18,7 +18,7 @@ BATCH, GROUP, CLASSES, SHAPE = 8, 4, 5, (6, 7, 2)
 Unit = Callable[[jax.Array], tuple[jax.Array, list[jax.Array]]]
 CASES = {
     "plain": ModelConfig(depth=8, width=4, shortcut="none"),
-    "residual": ModelConfig(depth=14, width=4),
+    "residual": ModelConfig(depth=8, width=4),
     "mlp": ModelConfig(name="mlp", depth=5, width=6),
     "plain mlp without norm": ModelConfig(name="mlp", depth=5, width=6, shortcut="none", norm="none"),
 }
@@ -224,6 +224,8 @@ def test_scanned_and_unrolled_nets_look_alike() -> None:
     jax.tree.map(assert_close, one, other)
     projections = [info.kind == "projection" for info in scanned.weight_layers]
     np.testing.assert_array_equal(np.isnan(one.weights["response_std"]), [*projections[:-1], True])
+    last = [info.name.endswith((".weight", ".conv2")) for info in scanned.weight_layers]  # of their units
+    np.testing.assert_array_equal(one.weights["response_std"][np.array(last)], one.units["response_std"])
 
 
 def test_a_group_larger_than_the_probe_batch_is_the_batch() -> None:
