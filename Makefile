@@ -16,7 +16,7 @@ demo: $(INSTALLED)
 	$(BIN)/resjax report quickstart
 
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 slow: $(INSTALLED)
 	$(BIN)/pytest -m slow

@@ -11,7 +11,7 @@ from resjax import records
 from resjax.config import Config
 from resjax.rows import Layers, Metrics, Row
 
-CONNECT_SECONDS = 15
+CONNECT_SECONDS = 10
 Say = Callable[[str], None]
 
 

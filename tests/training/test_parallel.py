@@ -16,10 +16,9 @@ TOLERANCE = 1e-5
 Trained = Callable[[str, str, int], tuple[State, list[float]]]
 
 
-def laid_out(scope: str, strategy: str, devices: int, precision: str = "float64") -> Config:
+def laid_out(scope: str, strategy: str, devices: int, precision: str = "float64", depth: int = 8) -> Config:
     return small(
-        # The scanned units of depth 14 once for all scopes: they take longest to compile.
-        model={"norm_scope": scope, "depth": 14 if scope == "ghost" else 8},
+        model={"norm_scope": scope, "depth": depth},
         train={"precision": precision},
         parallel={"strategy": strategy, "devices": devices},
     )
@@ -44,6 +43,12 @@ def test_pmap_and_jit_train_the_same_network(trained: Trained, scope: str, devic
     (mapped, mapped_losses), (sharded, sharded_losses) = (trained(scope, how, devices) for how in ("pmap", "jit"))
     assert len(mapped_losses) == 20
     assert mapped_losses == pytest.approx(sharded_losses, rel=TOLERANCE)
+    assert furthest(mapped, sharded) < TOLERANCE
+
+
+@pytest.mark.usefixtures("trained")
+def test_scanned_units_train_the_same_network() -> None:
+    (mapped, _), (sharded, _) = (steps_of(laid_out("ghost", how, 2, depth=14), 20) for how in ("pmap", "jit"))
     assert furthest(mapped, sharded) < TOLERANCE
 
 
