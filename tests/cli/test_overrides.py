@@ -69,7 +69,7 @@ def test_the_quickstart_is_both_arms_at_two_depths_with_and_without_norm() -> No
     assert len(jobs) == len(arms) == 8
     assert {job.seeds for job in jobs} == {3}
     assert {job.sweep for job in jobs} == {"quickstart"}
-    assert {(job.model.norm, job.train.steps) for job in jobs} == {("batch", 120), ("none", 20)}
+    assert {(job.model.norm, job.train.steps) for job in jobs} == {("batch", 100), ("none", 20)}
 
 
 def test_the_command_line_replaces_a_sweep_of_the_experiment() -> None:
