@@ -32,10 +32,4 @@ CATALOG = (
         "paper": "Ioffe and Szegedy 2015, arXiv:1502.03167",
     },
     {"setting": "model.norm", "name": "none", "what": "a bias instead", "paper": ""},
-    {
-        "setting": "model.init",
-        "name": "he_normal",
-        "what": "w ~ N(0, 2 / inputs), the only one",
-        "paper": "He et al. 2015, arXiv:1502.01852",
-    },
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write the file beside, bring it to the disk, rename it."""
-    beside = path.with_name(path.name + ".new")
+    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
     with beside.open("wb") as stream:
         stream.write(content)
         stream.flush()

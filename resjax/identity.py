@@ -7,6 +7,8 @@ from typing import Any
 
 from resjax.config import Config
 
+# How often one looks changes no number that training computes: runs that differ in it are pooled.
+LOOKING = (("train", "log_every"), ("train", "evaluate_every"), ("probes", "at"), ("probes", "every"))
 # What follows decides nothing of the numbers a run computes, so it is no part of the run's identity.
 NOT_IN_IDENTITY = ("parallel", "tracker", "checkpoint", "sweep", "runs", "rerun")
 
@@ -57,9 +59,11 @@ def run_id(config: Config, devices: int | None = None) -> str:
 
 
 def group_id(config: Config, devices: int | None = None) -> str:
-    """The id of what is left without the seeds: runs that share it are pooled."""
+    """The id of what is left without the seeds and without how often one looks: runs that share it are pooled."""
     form = canonical(config, devices)
     del form["seed"], form["seeds"]
+    for section, key in LOOKING:
+        del form[section][key]
     return _sha256(form)
 
 

@@ -1,5 +1,6 @@
 """One run, from a checked config to a finished folder: fit's rows become records, and the tracker mirrors them."""
 
+import hashlib
 import importlib.metadata
 import platform
 import subprocess
@@ -33,6 +34,9 @@ def run(config: Config, watch: Watch, tracking: Tracking) -> str:
     if status in ("failed", "preempted", "cut off") and config.rerun == "none":
         watch.skip(folder.name, f"{status} before (rerun=failed tries it again)")
         return "skipped"
+    if status == "running":
+        watch.skip(folder.name, "another process is at it")
+        return "skipped"
     watch.start(folder.name, config.train.steps, config.seeds)
     try:
         return train(config, folder, devices, watch, tracking)
@@ -54,8 +58,10 @@ def train(config: Config, folder: Path, devices: int | None, watch: Watch, track
         if data.provenance.get("verified") is False:
             watch.say(f"WARNING: data={config.data.name} was made from an unverified archive; the run records it.")
         tracker = tracking.open(config, recorder.run, folder, watch.say)
-        watch_rows(config, data, recorder, tracker, watch)
-        tracker.close(recorder.run, folder)
+        try:
+            watch_rows(config, data, recorder, tracker, watch)
+        finally:
+            tracker.close(recorder.run, folder)
     return "done"
 
 
@@ -133,11 +139,16 @@ def count_devices(config: Config) -> int | None:
     return len(choose(config).devices)
 
 
-def start_jax(config: Config) -> None:
-    """Devices and precision, before JAX computes anything."""
-    import jax
+def start_devices(wanted: int | None) -> None:
+    """Make virtual CPU devices, before JAX computes anything."""
+    from resjax.training import parallel
 
-    from resjax.training.parallel import start_devices
+    parallel.start_devices(wanted)
+
+
+def start_jax(config: Config) -> None:
+    """Devices and precision."""
+    import jax
 
     start_devices(config.parallel.devices)
     jax.config.update("jax_enable_x64", config.train.precision == "float64")
@@ -150,7 +161,8 @@ def describe(config: Config, devices: int | None, provenance: dict[str, object])
         "id": run_id(config, devices),
         "name": readable_name(config),
         "sweep": config.sweep,
-        "group": group_id(config, devices),
+        # Seeds are pooled where the data are the same too, to the byte.
+        "group": hashlib.sha256(f"{group_id(config, devices)} {provenance['digest']}".encode()).hexdigest(),
         "arm": arm(config),
         "config": asdict(config),
         "canonical": canonical(config, devices),

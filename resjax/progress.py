@@ -20,6 +20,7 @@ class Watch:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         note = TextColumn("{task.fields[note]}")
         self.bars = Progress(*columns, TextColumn("left"), TimeRemainingColumn(), note, console=self.console)
+        self.made = 0
         self.done, self.name, self.steps, self.step, self.first = 0, "", 0, 0, 0
         self.began = time.perf_counter()
 
@@ -51,7 +52,7 @@ class Watch:
     def skip(self, name: str, why: str) -> None:
         """A run that is not made."""
         self.name = name
-        self.finish(f"{why}, skipped")
+        self.finish(f"{why}, skipped", made=False)
 
     def advance(self, step: int, loss: float) -> None:
         """So many steps of the run are done, the last with this loss."""
@@ -67,12 +68,14 @@ class Watch:
             left = (self.last_line - self.run_began) / (step - self.first) * (self.steps - step)
             self.say(f"  step {step}/{self.steps}, loss {loss:.3g}, {duration(left)} to go in this run")
 
-    def finish(self, how: str) -> None:
-        """A run is over."""
+    def finish(self, how: str, made: bool = True) -> None:
+        """A run is over; the time to go counts those that were made."""
         self.done += 1
-        spent = time.perf_counter() - self.began
-        left = f", about {duration(spent / self.done * (self.jobs - self.done))} to go" if self.jobs else ""
-        text = f"[{self.done}/{self.jobs or '?'}] {self.name}: {how}{left if self.done != self.jobs else ''}"
+        self.made += made
+        text = f"[{self.done}/{self.jobs or '?'}] {self.name}: {how}"
+        if self.jobs and self.made and self.done < self.jobs:
+            each = (time.perf_counter() - self.began) / self.made
+            text += f", about {duration(each * (self.jobs - self.done))} to go"
         if self.plain:
             self.say(text)
         else:

@@ -1,6 +1,7 @@
 """wandb as a mirror of the records: one run a seed ensemble. Nothing depends on it, and it may fail at any time."""
 
 import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ class Tracking:
             return NoTracker()
         mode = "offline" if self.unreachable else config.tracker.mode
         try:
-            return WandbTracker(config, run, folder, mode, say)
+            return WandbTracker(config, run, folder, mode, say, self)
         except Exception as error:  # wandb raises errors of many kinds; none of them may cost a run
             if mode == "offline":
                 say(f"wandb does not start, this run is not mirrored: {error}")
@@ -51,7 +52,7 @@ class Tracking:
 class WandbTracker:
     """One wandb run: metrics of every seed and their mean, each layer's gradient norm, a heat-map at the end."""
 
-    def __init__(self, config: Config, run: dict[str, Any], folder: Path, mode: str, say: Say) -> None:
+    def __init__(self, config: Config, run: dict[str, Any], folder: Path, mode: str, say: Say, sweep: Tracking) -> None:
         import wandb  # takes a second, and tracker=none does not need it
 
         settings = wandb.Settings(
@@ -64,7 +65,7 @@ class WandbTracker:
             disable_code=True,
             disable_git=True,
         )
-        self.say, self.step, self.broken = say, -1, False
+        self.say, self.sweep, self.step, self.broken = say, sweep, -1, False
         self.waiting: dict[str, float] = {}
         self.wandb = wandb
         tracker = config.tracker
@@ -78,6 +79,7 @@ class WandbTracker:
             tags=[config.sweep, run["arm"], config.model.norm, f"depth-{config.model.depth}"],
             config=run["config"] | {"id": run["id"], "arm": run["arm"], "data_provenance": run["data"]},
             dir=str(folder),
+            reinit="create_new",
             settings=settings,
         )
         self.mirror.define_metric("step")
@@ -117,12 +119,14 @@ class WandbTracker:
 
             layers = records.read_layers(folder)
             if len(layers):
-                picture = folder / "gradients.png"
+                picture = folder / "wandb" / "gradients.png"
                 picture.write_bytes(heatmap_png(layers))
                 self.mirror.log({"step": self.step, "gradient norm by layer and step": self.wandb.Image(str(picture))})
             diverged = sum(seed["outcome"] == "diverged" for seed in run["seeds"])
-            self.mirror.summary.update({"status": run["status"], "diverged_seeds": diverged, **run["model"]})
+            self.mirror.summary.update({"status": run["status"], "diverged_seeds": diverged, **run.get("model", {})})
+            began = time.perf_counter()
             self.mirror.finish()
+            self.sweep.unreachable |= time.perf_counter() - began >= CONNECT_SECONDS
         except Exception as error:
             self.say(f"wandb did not finish, the records are whole: {error}")
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, get_args
 
 from hydra import compose, initialize_config_dir
@@ -14,7 +15,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from resjax.cli.words import check_word, choices, conf_folder, parse, refuse_sweep, split
+from resjax.cli.words import GROUPS, check_word, choices, conf_folder, group_names, parse, refuse_sweep, split
 from resjax.config import Config, keys
 from resjax.errors import InputError
 from resjax.legal import check
@@ -50,25 +51,40 @@ def launch(words: Sequence[str]) -> Launch:
     multirun = bool({"-m", "--multirun"} & set(flags))
     base = composed([*extra, *(word.input_line or "" for word in parsed if not word.is_sweep_override())], True)
     multirun = multirun or base.hydra.mode == RunMode.MULTIRUN
-    trains = not set(flags) & set(SHOWS_ONLY)
+    trains = not {flag.partition("=")[0] for flag in flags} & set(SHOWS_ONLY)
     if not base.hydra.sweeper._target_.endswith("BasicSweeper"):
         return Launch([*flags, *overrides], [to_config(base)], None, trains)
     if not multirun:
         refuse_sweep(parsed)
         return Launch([*flags, *overrides], [checked([*extra, *overrides])], 1, trains)
-    merged = merge(base.hydra.sweeper.params or {}, parsed)
+    merged = merge(base.hydra.sweeper.params or {}, parsed, folders)
     batches = BasicSweeper.split_arguments(parse(merged), max_batch_size=None)
     jobs = [checked([*extra, *job]) for batch in batches for job in batch]
     # Hydra would sweep over the experiment's values and over the command line's: here the latter replace them.
+    if not trains:  # Hydra shows one job's settings, not a sweep's
+        return Launch([*flags, *overrides], jobs, len(jobs), trains)
     flags = [flag for flag in flags if flag not in ("-m", "--multirun")]
     return Launch(["--multirun", *flags, *merged, "hydra.sweeper.params=null"], jobs, len(jobs), trains)
 
 
-def merge(params: dict[str, Any], parsed: Sequence[Override]) -> list[str]:
-    """The experiment's sweep, with what the command line says in its place."""
+def merge(params: dict[str, Any], parsed: Sequence[Override], folders: Sequence[Path]) -> list[str]:
+    """The experiment's sweep, with what the command line says, itself or by a group's file, in its place."""
     given = {override.key_or_group for override in parsed}
+    for override in parsed:
+        if override.key_or_group in GROUPS:
+            given |= set_by(override, folders)
     kept = [f"{key}={value}" for key, value in params.items() if key not in given]
     return [*(override.input_line or "" for override in parsed), *kept]
+
+
+def set_by(override: Override, folders: Sequence[Path]) -> set[str]:
+    """The settings in the files that a group's override names."""
+    group, found = override.key_or_group, set[str]()
+    for name in group_names(override):
+        for path in (folder / group / f"{name}.yaml" for folder in (conf_folder(), *folders)):
+            if path.exists() and group != "experiment":
+                found |= {f"{group}.{key!s}" for key in OmegaConf.load(path)}
+    return found
 
 
 def checked(overrides: Sequence[str]) -> Config:

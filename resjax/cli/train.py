@@ -1,17 +1,18 @@
 """resjax train: from words to checked jobs, then Hydra's own machinery."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING
 from pathlib import Path
 from typing import Any
 
 from resjax.cli.overrides import Launch, launch, to_config
 from resjax.cli.words import choices, conf_folder
-from resjax.config import keys
+from resjax.config import Config, keys
 from resjax.errors import InputError
 from resjax.legal import check
 
+BAD_INPUT = 2
 HELP = """usage: resjax train [-m] [SETTING=VALUE ...]
 
 Train one network, or with -m (--multirun) a sweep over every combination of the values given:
@@ -36,36 +37,57 @@ def run(words: Sequence[str]) -> int:
 
 def start(planned: Launch) -> int:
     """Hand the sweep to Hydra, which calls back once a job."""
-    import hydra
-
     from resjax import job  # from here on heavier things are imported
-    from resjax.cli.sweeps import write_plan
     from resjax.progress import Watch
     from resjax.tracking import Tracking
 
+    if planned.trains:
+        plan(planned.jobs)
     statuses: list[str] = []
     refused: list[InputError] = []
     tracking = Tracking()
-    if planned.trains:
-        for sweep in dict.fromkeys(Path(config.runs) / config.sweep for config in planned.jobs):
-            here = [config for config in planned.jobs if Path(config.runs) / config.sweep == sweep]
-            write_plan(sweep, [job.folder_of(config, job.count_devices(config)).name for config in here])
-    sys.argv = ["resjax train", *planned.words]
     with Watch(planned.count) as watch:
 
-        @hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="train")
-        def task(settings: Any) -> None:
+        def run_one(config: Config) -> None:
             try:
-                statuses.append(job.run(check(to_config(settings)), watch, tracking))
+                statuses.append(job.run(config, watch, tracking))
             except InputError as error:  # Hydra would print its traceback; the other jobs may do better
+                watch.finish(f"refused: {error}")
                 refused.append(error)
 
-        task()
-    if refused:
-        raise refused[0]
+        call_hydra(planned.words, run_one)
     if planned.trains:
-        watch.say(f"Type: resjax report {planned.jobs[0].sweep}")
+        first = planned.jobs[0]
+        watch.say(f"Type: resjax report {first.sweep}" + (f" --runs {first.runs}" if first.runs != "runs" else ""))
+    if refused:
+        return BAD_INPUT
     return 1 if "failed" in statuses else 0
+
+
+def plan(jobs: Sequence[Config]) -> None:
+    """Note what will run, for `resjax status`; as many virtual devices as any job asks for."""
+    from resjax import job
+    from resjax.cli.sweeps import write_plan
+
+    most = max((config.parallel.devices or 0 for config in jobs), default=0)
+    if most:
+        job.start_devices(most)
+    for sweep in dict.fromkeys(Path(config.runs) / config.sweep for config in jobs):
+        here = [config for config in jobs if Path(config.runs) / config.sweep == sweep]
+        write_plan(sweep, [job.folder_of(config, job.count_devices(config)).name for config in here])
+
+
+def call_hydra(words: Sequence[str], run_one: Callable[[Config], None]) -> None:
+    """Hydra composes each job's settings by itself, launches it, and `run_one` gets the checked config."""
+    import hydra
+
+    sys.argv = ["resjax train", *words]
+
+    @hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="train")
+    def task(settings: Any) -> None:
+        run_one(check(to_config(settings)))
+
+    task()
 
 
 def help_text() -> str:

@@ -44,6 +44,10 @@ def split(words: Sequence[str]) -> tuple[list[str], list[str], list[Path]]:
             flags.append(value)
         if name in ("--config-dir", "-cd"):
             folders.append(Path(value))
+            if not Path(value).is_dir():
+                raise InputError(
+                    f"--config-dir {value} is not a folder.\nExpected one with groups, such as experiment/."
+                )
     return flags, overrides, folders
 
 
@@ -73,7 +77,7 @@ def check_word(override: Override, groups: dict[str, list[str]]) -> None:
         raise InputError(f"~{key}: settings cannot be taken away.\nType a value instead, such as {key}=null")
     if key in groups:
         for name in group_names(override):
-            if name not in (*groups[key], "null"):
+            if name not in groups[key]:
                 raise InputError(
                     f"{key}={name} is not known.\nExpected one of: {', '.join(groups[key])}\n"
                     f"Type: {key}={nearest(name, tuple(groups[key]))}"

@@ -20,6 +20,9 @@ PROJECTS: dict[str, Callable[[int, int], bool]] = {
     "projection_c": lambda before, after: True,
 }
 
+# What a unit has otherwise.
+WITHOUT_WEIGHTS: dict[str, Shortcut] = {"none": none, "identity": identity, "projection_b": identity}
+
 
 def make_shortcut(
     name: str, key: Array, channels: tuple[int, int], stride: int, norm: type[nnx.Module], dtype: DTypeLike
@@ -27,7 +30,7 @@ def make_shortcut(
     """The shortcut of one unit. Its weights have a key of their own, so that the branch's do not depend on it."""
     if name in PROJECTS and PROJECTS[name](*channels):
         return Projection(fold(key, 3), channels, stride, norm, dtype)
-    return none if name == "none" else identity
+    return WITHOUT_WEIGHTS[name]
 
 
 def cifar_net(config: ModelConfig, key: Array, shape: tuple[int, ...], classes: int, dtype: DTypeLike) -> Network:

@@ -16,7 +16,7 @@ from resjax.models.units import Dense, DenseUnit, Layer, fold
 def mlp(config: ModelConfig, key: Array, shape: tuple[int, ...], classes: int, dtype: DTypeLike) -> Network:
     """A layer to `width`, depth - 2 units, a classifier: `depth` weight layers."""
     norm, width = NORMS[config.norm], config.width
-    shortcut = none if config.shortcut == "none" else identity
+    shortcut = {"none": none, "identity": identity}[config.shortcut]
 
     def stem(key: Array) -> Layer:
         return Layer(Dense(key, (math.prod(shape), width), dtype), norm(width, dtype))

@@ -1,25 +1,15 @@
 """Normalisation whose batch statistics are over a stated number of examples, however they are laid out."""
 
-from typing import Protocol, runtime_checkable
-
 import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float
+from jaxtyping import Array
+
+from resjax.models.units import Hidden, Mode
 
 EPSILON = 1e-5
 RUNNING_DECAY = 0.9
-Hidden = Float[Array, "batch *_space _channel"]
-
-
-@runtime_checkable
-class Pass(Protocol):
-    """What a norm needs to know of a forward pass (see units.Mode)."""
-
-    train: bool
-    group: int
-    axis: str | None
 
 
 class BatchNorm(nnx.Module):
@@ -36,7 +26,7 @@ class BatchNorm(nnx.Module):
         self.mean = nnx.BatchStat(jnp.zeros(channels, dtype))
         self.var = nnx.BatchStat(jnp.ones(channels, dtype))
 
-    def __call__(self, x: Hidden, mode: Pass) -> Hidden:
+    def __call__(self, x: Hidden, mode: Mode) -> Hidden:
         if not mode.train:
             return self._affine(x, per_channel(self.mean, x.ndim), per_channel(self.var, x.ndim))
         grouped, mean, var = grouped_moments(x, mode.group, mode.axis)
@@ -89,7 +79,7 @@ class NoNorm(nnx.Module):
     def __init__(self, channels: int, dtype: DTypeLike) -> None:
         self.bias = nnx.Param(jnp.zeros(channels, dtype))
 
-    def __call__(self, x: Hidden, mode: Pass) -> Hidden:
+    def __call__(self, x: Hidden, mode: Mode) -> Hidden:
         return x + per_channel(self.bias, x.ndim)
 
 

@@ -1,5 +1,6 @@
 """Read runs back: their states, and everything that a sweep recorded."""
 
+import contextlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +52,7 @@ def run_folders(sweep: Path) -> list[Path]:
 
 def read(*sweeps: Path) -> Sweep:
     """Everything that is recorded in the sweeps' folders; a run that is in two of them is read once."""
-    folders = [folder for sweep in sweeps for folder in run_folders(sweep)]
+    folders = sorted((f for sweep in sweeps for f in run_folders(sweep)), key=lambda folder: state(folder) != "done")
     runs: dict[str, dict[str, Any]] = {}
     metrics, layers = (
         [pl.DataFrame(schema={"run": pl.String} | METRICS_SCHEMA)],
@@ -59,7 +60,7 @@ def read(*sweeps: Path) -> Sweep:
     )
     for folder in folders:
         run = json.loads((folder / RUN).read_text())
-        if run["id"] in runs:
+        if run["id"] in runs:  # a finished copy before any other
             continue
         runs[run["id"]] = run | {"status": state(folder)}
         name = pl.lit(run["id"]).alias("run")
@@ -77,8 +78,10 @@ def read_metrics(folder: Path) -> pl.DataFrame:
 
 def read_layers(folder: Path) -> pl.DataFrame:
     """layers.parquet, or its parts while there are."""
-    paths = [path for path in (folder / LAYERS, *sorted((folder / PARTS).glob("step-*.parquet"))) if path.exists()]
-    frames = [pl.read_parquet(path) for path in paths]
+    frames = []
+    for path in (*sorted((folder / PARTS).glob("step-*.parquet")), folder / LAYERS):
+        with contextlib.suppress(FileNotFoundError):  # parts are gone once they are in the one file, which comes last
+            frames.append(pl.read_parquet(path))
     return pl.concat([pl.DataFrame(schema=LAYERS_SCHEMA), *frames]).unique(
         ["step", "seed", "kind", "layer"], maintain_order=True
     )

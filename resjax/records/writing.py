@@ -1,8 +1,10 @@
 """Write one run's folder so that a kill at any moment leaves whole rows and a whole run.json."""
 
+import contextlib
 import json
 import math
 import os
+import shutil
 import time
 import traceback
 from datetime import UTC, datetime
@@ -30,21 +32,23 @@ class Recorder:
 
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.lock = lock(self.folder)
-        set_aside(self.folder)
-        self.metrics_file = os.open(self.folder / METRICS, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        self.update()
-        self.log("started")
+        with contextlib.ExitStack() as opened:
+            opened.callback(os.close, lock(self.folder))
+            set_aside(self.folder)
+            self.metrics_file = os.open(self.folder / METRICS, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            opened.callback(os.close, self.metrics_file)
+            self.update()
+            self.log("started")
+            self.opened = opened.pop_all()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        if error is not None and self.run["status"] == "running":
-            status = "failed" if isinstance(error, Exception) else "preempted"
-            text = "".join(traceback.format_exception(error))
-            write_whole(self.folder / "error.txt", text.encode())
-            self.finish(status, error=f"{kind.__name__ if kind else ''}: {error}")
-        os.close(self.metrics_file)
-        os.close(self.lock)
+        with self.opened:
+            if error is not None and self.run["status"] == "running":
+                status = "failed" if isinstance(error, Exception) else "preempted"
+                text = "".join(traceback.format_exception(error))
+                write_whole(self.folder / "error.txt", text.encode())
+                self.finish(status, error=f"{kind.__name__ if kind else ''}: {error}")
 
     def update(self, **facts: Any) -> None:
         """Add facts to run.json."""
@@ -56,7 +60,9 @@ class Recorder:
         values = {name: value if math.isfinite(value) else None for name, value in row.values.items()}
         bad = [name for name, value in values.items() if value is None]
         line = {"step": row.step, "seed": row.seed} | values | ({"not_finite": bad} if bad else {})
-        os.write(self.metrics_file, (json.dumps(line, allow_nan=False) + "\n").encode())
+        content = (json.dumps(line, allow_nan=False) + "\n").encode()
+        while content:  # one write, unless the disk is full or a signal comes
+            content = content[os.write(self.metrics_file, content) :]
 
     def layers(self, row: Layers) -> None:
         """Write the layers of one step as a part of layers.parquet."""
@@ -86,9 +92,7 @@ class Recorder:
         if not parts:
             return
         write_frame(self.folder / LAYERS, pl.concat([pl.read_parquet(part) for part in parts]))
-        for part in parts:
-            part.unlink()
-        (self.folder / PARTS).rmdir()
+        shutil.rmtree(self.folder / PARTS)
 
 
 def now() -> str:
@@ -98,7 +102,7 @@ def now() -> str:
 
 def write_frame(path: Path, frame: pl.DataFrame) -> None:
     """`write_whole` of a frame as Parquet."""
-    beside = path.with_name(path.name + ".new")
+    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
     frame.write_parquet(beside)
     with beside.open("rb") as stream:
         os.fsync(stream.fileno())
@@ -107,7 +111,8 @@ def write_frame(path: Path, frame: pl.DataFrame) -> None:
 
 def set_aside(folder: Path) -> None:
     """Move what an earlier attempt left to <sweep>/attempts/: nothing of it is lost, nothing of it is mixed in."""
-    left = [path for path in folder.iterdir() if path.name != LOCK]
+    # run.json first: without it nothing that is left here looks like a run.
+    left = sorted((path for path in folder.iterdir() if path.name != LOCK), key=lambda path: path.name != RUN)
     if not left:
         return
     aside = folder.parent / ATTEMPTS / f"{folder.name}-{time.time_ns()}"

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
 
 from resjax.report.groups import Group, Pool
 from resjax.report.statistics import Comparison, compare
@@ -16,7 +15,8 @@ RULE = (
     "(Student's t; BCa bootstrap from 10 pairs), a paired t test (the sign-flip permutation test from 10 pairs, beside "
     "it from 6), Welch's test where fewer than two seeds are shared. Higher or lower: the interval excludes zero and "
     "every p is below 0.05. Same: the interval of an error lies within one percentage point of zero. Everything else "
-    "is undecided, and so is every outcome in favour of an arm that lost seeds to divergence."
+    "is undecided, and so are differences equal in every seed, which no test can judge, and every outcome in favour of "
+    "an arm that lost seeds to divergence. Depths are compared with the shallowest of their arm."
 )
 
 
@@ -69,8 +69,8 @@ def series(pool: Pool) -> dict[tuple[str, str], list[Group]]:
 
 
 def depths(pool: Pool) -> list[Claim]:
-    """Each arm's deeper network beside the next shallower one."""
-    pairs = [(deeper, shallower) for groups in series(pool).values() for shallower, deeper in pairwise(groups)]
+    """Each arm's deeper networks beside its shallowest: small steps that add up are seen."""
+    pairs = [(deeper, groups[0]) for groups in series(pool).values() for deeper in groups[1:]]
     return list(_claims(DEPTH, pairs, ("train_error", "train_loss")))
 
 

@@ -92,7 +92,8 @@ def final_by_depth(pool: Pool) -> Figure | None:
     caption = (
         "Degradation is a training error that rises with depth. Dots are seeds, lines join their means, bars are one "
         "standard deviation to each side; a cross above the panel is a seed that diverged and is in no mean. Training "
-        "values are means over the last tenth of the steps; the loss has a log axis."
+        "values are means over the last tenth of the steps; the loss has a log axis, on which a bar ends at a tenth "
+        "of the mean and a loss of zero has no dot."
     )
     return finish(alt.hconcat(*parts), "final_by_depth", "Final loss and error against depth", caption, data)
 

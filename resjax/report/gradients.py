@@ -27,7 +27,8 @@ def gradients(pool: Pool, quantity: str) -> Figure | None:
     zeros = series.left_out(pool, quantity)
     caption = (
         f"Read from right to left, as the gradient flows: a line that climbs towards the input (left) explodes, one "
-        f"that falls vanishes, a level one stays. Columns are steps, rows depths; geometric mean over seeds, band from "
+        f"that falls vanishes; whether a level one is small as a whole is the level in the table above. Columns are "
+        f"steps, rows depths; geometric mean over seeds, band from "
         f"the least to the largest; 0 is the {what} nearest the input, 1 the last; the depths of a norm share an axis."
     )
     caption += f" {zeros} values of exactly zero cannot stand on a log axis and are left out." if zeros else ""

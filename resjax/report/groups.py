@@ -63,6 +63,11 @@ class Group:
         return tuple(seed for seed in self.seeds if not seed.finished)
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """The context's settings that are no part of the norm."""
+        return {key: value for key, value in json.loads(self.context).items() if not key.startswith("model.norm")}
+
+    @property
     def label(self) -> str:
         """Such as plain-56."""
         return f"{self.arm}-{self.depth}"

@@ -18,7 +18,7 @@ from resjax.report.groups import END, Group, Pool
 from resjax.report.statistics import Estimate, estimate
 
 RATIO, LEVEL = 100.0, 100.0  # two orders of magnitude
-TINY = 1e-38  # below float32's range: what underflowed to zero counts as this
+TINY = 1e-38  # float32's smallest: what underflowed to zero on its way to the input counts as this
 EXPLODING, VANISHING, STEADY, UNDECIDED, OPPOSED = "exploding", "vanishing", "steady", "undecided", "opposed"
 WEIGHTS = ("conv", "dense")
 DECADES = tuple(str(10**power) for power in range(9))
@@ -30,10 +30,11 @@ RULE = (
     f"the weight layers' gradient norms, divided by 1 - exp(-training loss) (the error signal at the logits, so that a "
     "net that has learned is not taken for one whose gradients vanish) and relative to the shallowest net of the "
     f"same arm, norm and settings at the same step: exploding above {LEVEL:g}, vanishing below 1/{LEVEL:g}. The whole "
-    "95 % t interval of the logarithm over seeds has to lie on one side, else the outcome is undecided; so is every "
-    "outcome from one seed. Either number alone makes exploding or vanishing; where they say opposite things, the "
-    "outcome is opposed; steady needs both, or the ratio alone where there is no shallower net to compare "
-    "the level with."
+    "95 % interval of the logarithm over seeds (Student's t; BCa bootstrap from 10) has to lie on one side, else the "
+    "outcome is undecided; so is every outcome from one seed. Either number alone makes exploding or vanishing; where "
+    "they say opposite things, the outcome is opposed; steady needs both, or the ratio alone where there is no "
+    "shallower net to compare the level with. A gradient that underflowed to zero on its way counts as 1e-38; a seed "
+    "of which none left the last layer is left out."
 )
 
 SeedValues = dict[tuple[str, str], dict[int, float]]  # by group and moment: a logarithm a seed
@@ -140,7 +141,7 @@ def log_ratios(pool: Pool) -> SeedValues:
     ends = units.group_by("group", "moment", "seed", maintain_order=True).agg(
         gradient.first().alias("first"), gradient.last().alias("last"), pl.len()
     )
-    ends = ends.filter(pl.col("len") > 1).drop_nulls(["first", "last"])
+    ends = ends.filter((pl.col("len") > 1) & (pl.col("last") > 0)).drop_nulls(["first", "last"])
     logs = [pl.col(name).clip(lower_bound=TINY).log() for name in ("first", "last")]
     return by_seed(ends.with_columns(value=logs[0] - logs[1]).to_dicts())
 
@@ -150,9 +151,13 @@ def log_levels(pool: Pool, shown: list[str]) -> SeedValues:
     layers = pool.layers.filter(pl.col("kind").is_in(WEIGHTS))
     gradient = pl.col("grad_norm")
     means = layers.group_by("group", "moment", "seed", maintain_order=True).agg(
-        gradient.clip(lower_bound=TINY).log().mean().alias("log"), gradient.null_count().alias("bad")
+        gradient.clip(lower_bound=TINY).log().mean().alias("log"),
+        gradient.null_count().alias("bad"),
+        gradient.last().alias("last"),
     )
-    both = means.filter(pl.col("bad") == 0).join(losses(pool, shown), on=["group", "moment", "seed"])
+    both = means.filter((pl.col("bad") == 0) & (pl.col("last") > 0)).join(
+        losses(pool, shown), on=["group", "moment", "seed"]
+    )
     signal = (1 - (-pl.col("loss")).exp()).clip(lower_bound=TINY)
     return by_seed(both.with_columns(value=pl.col("log") - signal.log()).to_dicts())
 

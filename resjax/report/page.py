@@ -80,7 +80,9 @@ def summary(rows: list[dict[str, Any]]) -> str:
     note = (
         f"Mean ± sample standard deviation over the seeds that finished; what diverged is counted and left out of the "
         f"means. Training values are means over the last {100 * TAIL:.0f} % of steps, test values those of the last "
-        f"step. Half-widths of the 95 % intervals are in tables/summary.csv."
+        f"step. Training errors are those of the batches while the weights move, with batch statistics, and with "
+        f"augmentation where it is on; test errors are with running statistics: their difference is not overfitting "
+        f"alone. Half-widths of the 95 % intervals are in tables/summary.csv."
     )
     return f'<h2>Results</h2>{table([(title, kinds[key]) for key, title in shown], cells)}<p class="soft">{note}</p>'
 

@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 
 from resjax.report.claims import HIGHER, IMPOSSIBLE, LOWER, UNDECIDED, Claim, series
-from resjax.report.groups import END, Group, Pool, arm_order
+from resjax.report.groups import END, Group, Pool, arm_order, norm_label
 from resjax.report.health import EXPLODING, OPPOSED, STEADY, VANISHING, Health, factors
 from resjax.report.words import amount, capital, factor, listing, p_value, signed
 
-GRADIENTS, DEGRADATION, SHORTCUTS, DIVERGENCE = (
+RECIPES, GRADIENTS, DEGRADATION, SHORTCUTS, DIVERGENCE = (
+    "Before comparing",
     "Gradients",
     "Does the training error rise with depth?",
     "Plain beside the other arms",
@@ -27,12 +28,29 @@ Sections = dict[str, list[str]]
 def verdict(pool: Pool, health: list[Health], depths: list[Claim], shortcuts: list[Claim]) -> Sections:
     """Sentences under their headings; a heading without a sentence is left out."""
     found = {
+        RECIPES: recipe_sentences(pool),
         GRADIENTS: gradient_sentences(health),
         DEGRADATION: depth_sentences(pool, depths),
         SHORTCUTS: shortcut_sentences(shortcuts),
         DIVERGENCE: divergence_sentences(pool),
     }
     return {heading: sentences for heading, sentences in found.items() if sentences}
+
+
+def recipe_sentences(pool: Pool) -> list[str]:
+    """Whether networks with different norms were trained differently: then their rows are not comparable."""
+    by_norm = {group.norm: [g.settings for g in pool.groups if g.norm == group.norm] for group in pool.groups}
+    every = sorted({key for forms in by_norm.values() for form in forms for key in form})
+    values = {norm: {key: _values(key, forms) for key in every} for norm, forms in by_norm.items()}
+    differing = [key for key in every if len({values[norm][key] for norm in by_norm}) > 1]
+    if not differing:
+        return []
+    told = [f"{norm_label(norm)} {', '.join(f'{key}={values[norm][key]}' for key in differing)}" for norm in by_norm]
+    return [f"The norms were trained by different recipes; compare within a norm only: {'; '.join(told)}."]
+
+
+def _values(key: str, forms: list[dict[str, object]]) -> str:
+    return "|".join(dict.fromkeys(str(form.get(key)) for form in forms))
 
 
 def gradient_sentences(health: list[Health]) -> list[str]:
@@ -110,7 +128,7 @@ def depth_sentences(pool: Pool, claims: list[Claim]) -> list[str]:
 
 
 def _degradation(groups: list[Group], errors: list[Claim], losses: dict[str, Claim]) -> str:
-    """Begins at, none seen, or undecided; what is undecided or cannot be compared is always told."""
+    """Begins at the first depth that is worse than the shallowest; else none seen, or what is undecided."""
     higher = [c for c in errors if c.outcome == HIGHER]
     open_ = [c for c in errors if c.outcome in (UNDECIDED, IMPOSSIBLE)]
     before = [c for c in open_ if not higher or c.of.depth < higher[0].of.depth]

@@ -20,7 +20,10 @@ LARGEST_BATCH = 512
 
 
 def make_evaluate(model: Model, layout: Layout, examples: int) -> Callable[..., dict[str, Array]]:
-    """The function (states, data) -> {test_loss, test_error}, one entry a seed: exact means over `examples`."""
+    """The function (states, data) -> {test_loss, test_error}, one entry a seed: exact means over `examples`.
+
+    It works through batches; with `parts`, through the first so many only, which is for warming up.
+    """
     devices = len(layout.devices)
     batch = -(-min(examples, LARGEST_BATCH) // devices) * devices
 
@@ -41,10 +44,11 @@ def make_evaluate(model: Model, layout: Layout, examples: int) -> Callable[..., 
 
         return lax.map(one_seed, states)
 
-    def evaluate(states: TrainState, data: Arrays) -> dict[str, Any]:
+    def evaluate(states: TrainState, data: Arrays, parts: int | None = None) -> dict[str, Any]:
         # Waiting for each part keeps virtual devices from deadlocking on a long queue (jaxlib 0.10).
-        parts = [jax.block_until_ready(sums(states, data, jnp.asarray(start))) for start in range(0, examples, batch)]
-        loss, error = (sum(part) / examples for part in zip(*parts, strict=True))
+        starts = range(0, examples, batch)[:parts]
+        found = [jax.block_until_ready(sums(states, data, jnp.asarray(start))) for start in starts]
+        loss, error = (sum(part) / examples for part in zip(*found, strict=True))
         return {"test_loss": loss, "test_error": error}
 
     return evaluate

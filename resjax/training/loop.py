@@ -64,8 +64,10 @@ class Run:
 
     def advance(self, step: int) -> Iterator[Row]:
         """Update number `step`, and the metrics of a step some time ago."""
-        every = self.config.train.evaluate_every
-        tested = self.programs.test_all(self.states) if every and step % every == 0 else {}
+        every, tested = self.config.train.evaluate_every, {}
+        if every and step % every == 0:
+            yield from self.drain()
+            tested = self.programs.test_all(self.states)
         with self.programs.clock("train"):
             self.states, metrics = self.programs.step(
                 self.states, self.programs.keys, jnp.asarray(step), self.programs.train
@@ -80,12 +82,22 @@ class Run:
         yield from self.drain()
         if self.alive:
             yield from self.look(self.step)
-            yield from self.metric_rows(self.step, self.programs.test_all(self.states))
+            yield from self.last_test()
         arrays = to_arrays(self.programs.model, self.states)
         yield Snapshot(self.step, arrays)
         times = dict(self.programs.clock.seconds)
         images = self.step * self.config.train.batch_size * len(self.programs.seeds)
         yield Finished(tuple(self.outcomes.values()), times, images / max(times["train"], 1e-9), digest(arrays))
+
+    def last_test(self) -> Iterator[Row]:
+        """The test at the end. A seed whose loss there is not finite has diverged, whatever its weights."""
+        tested = self.programs.test_all(self.states)
+        rows = list(self.metric_rows(self.step, tested))
+        for index in np.flatnonzero(~np.isfinite(tested["test_loss"])):
+            seed = self.programs.seeds[index]
+            if self.outcomes[seed].diverged_at is None:
+                self.outcomes[seed] = Outcome(seed, self.step, None)
+        yield from rows
 
     def drain(self) -> Iterator[Row]:
         """The metrics of every step that was dispatched."""
@@ -97,11 +109,11 @@ class Run:
         with self.programs.clock("train"):
             values = jax.device_get(metrics)
         was_alive = values.pop("alive")
-        wrong = was_alive & ~(np.isfinite(values["train_loss"]) & np.isfinite(values["grad_norm"]))
+        wrong = was_alive & ~values.pop("finite")
         for index in np.flatnonzero(wrong):
             seed = self.programs.seeds[index]
             self.outcomes[seed] = Outcome(seed, step, self.programs.first_bad_layer(self.states, seed, step))
-        logged = was_alive if step % self.config.train.log_every == 0 else wrong
+        logged = was_alive if tested or step % self.config.train.log_every == 0 else wrong
         yield from self.metric_rows(step, values | tested, logged)
 
     def metric_rows(self, step: int, values: dict[str, Any], which: np.ndarray | None = None) -> Iterator[Metrics]:

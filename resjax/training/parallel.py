@@ -89,6 +89,12 @@ def choose(config: Config) -> Layout:
     wanted = config.parallel.devices
     if wanted is None:
         wanted = legal[-1]
+    elif wanted > available:
+        raise InputError(
+            f"parallel.devices={wanted}, but there are {available}.\n"
+            f"Expected a count that there is. Virtual CPU devices are made when the process starts.\n"
+            f"Type: parallel.devices={' or '.join(map(str, legal))}"
+        )
     elif wanted not in legal:
         raise InputError(
             f"parallel.devices={wanted} cannot share train.batch_size={config.train.batch_size} here.\n"

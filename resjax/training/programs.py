@@ -20,6 +20,7 @@ from resjax.config import Config
 from resjax.data.source import Source
 from resjax.data.stream import Arrays, standardize, to_arrays
 from resjax.errors import InputError
+from resjax.legal import check_probe_batch
 from resjax.models import Model, build
 from resjax.models.counts import multiply_adds, parameters
 from resjax.probes.look import Looks, look
@@ -97,14 +98,15 @@ class Programs:
 
 def prepare(config: Config, source: Source) -> Programs:
     """Build, place and compile. InputError where the data set or the devices are too small for the settings."""
-    require_examples(config, source)
     clock, layout, dtype = Clock(), choose(config), DTYPES[config.train.precision]
+    require_examples(config, source, group_size(config, layout))
     with clock("compile"):
         model = build(config.model, source.train.images.shape[1:], source.classes, dtype)
         tx, seeds = optimizer(config.optimizer), range(config.seed, config.seed + config.seeds)
         place = partial(jax.device_put, device=layout.replicated())
         states, keys = (place(tree) for tree in create(model, tx, seeds))
-        train, test = (place(to_arrays(split, source.train, dtype)) for split in (source.train, source.test))
+        train = place(to_arrays(source.train, source.train, dtype))
+        test = train._replace(images=place(source.test.images), labels=place(source.test.labels))
         probe_batch = jax.device_put(fixed_batch(train, config.probes.batch_size), layout.devices[0])
         probe, evaluate = make_probe(config, model, tx, layout), make_evaluate(model, layout, len(test.labels))
         with ThreadPoolExecutor(1) as pool:  # while one program compiles, the next one is traced
@@ -113,16 +115,18 @@ def prepare(config: Config, source: Source) -> Programs:
             )
             jax.block_until_ready(probe(jax.device_put(states, layout.devices[0]), jnp.asarray(0), *probe_batch))
             compiled = step.result()
-        jax.block_until_ready(evaluate(states, test))
+        evaluate(states, test, parts=1)
     started = Started(describe(model), {"kind": layout.devices[0].device_kind, "count": len(layout.devices)})
     return Programs(
         config, model, layout, clock, started, seeds, states, keys, train, test, probe_batch, compiled, evaluate, probe
     )
 
 
-def require_examples(config: Config, source: Source) -> None:
-    """Raises InputError where the probe batch is larger than the data set."""
+def require_examples(config: Config, source: Source, group: int) -> None:
+    """Raises InputError where the probe batch is larger than the data set, or cuts a group of batch statistics."""
     there_are = len(source.train.labels)
+    if config.model.norm == "batch":
+        check_probe_batch(config, group)
     if config.probes.batch_size > there_are:
         raise InputError(
             f"probes.batch_size={config.probes.batch_size} is more than the {there_are} training examples.\n"

@@ -21,7 +21,7 @@ RUN_ONCE = {"xla_backend_optimization_level": 0}
 
 
 class TrainState(NamedTuple):
-    """One seed's state. diverged_at: the step whose loss or gradient was not finite, or -1.
+    """One seed's state. diverged_at: the step whose loss, gradient or update was not finite, or -1.
 
     Parameters, running statistics and whatever the optimiser keeps of the parameters' shape are packed vectors.
     """

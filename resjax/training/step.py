@@ -71,13 +71,14 @@ def make_step(config: Config, model: Model, tx: optax.GradientTransformation, la
             diverged_at=state.diverged_at,
         )
         grad_norm = norm(grads)
-        finite = jnp.isfinite(value) & jnp.isfinite(grad_norm)
+        finite = jnp.isfinite(value) & jnp.isfinite(grad_norm) & jnp.isfinite(updated.params).all()
         metrics = {
             "train_loss": value,
             "train_error": error,
             "grad_norm": grad_norm,
             "learning_rate": rate,
             "alive": state.diverged_at == ALIVE,
+            "finite": finite,
         }
         return freeze(state, updated, step, finite), metrics
 

@@ -37,6 +37,10 @@ from resjax.errors import InputError
         (["-m", "model=plain,rsnet"], "model=resnet"),
         (["experiment=quickstart", "model.depth=22"], "model.depth=20 or model.depth=26"),
         (["experiment=quikstart"], "experiment=quickstart"),
+        (["model=null"], "mlp, plain, resnet"),
+        (["model.depth=1"], "model.depth=8"),
+        (["--config-dir", "/no/such/folder"], "not a folder"),
+        (["seed=4294967295", "seeds=2"], "seed=0"),
     ],
 )
 def test_what_is_wrong_is_refused_with_what_to_type(words: list[str], says: str) -> None:
@@ -78,6 +82,20 @@ def test_the_command_line_replaces_a_sweep_of_the_experiment() -> None:
         (8, "none", 2),
         (8, "identity", 2),
     ]
+
+
+def test_a_group_on_the_command_line_replaces_what_its_file_sets() -> None:
+    jobs = launch(["experiment=quickstart", "model=plain"]).jobs
+    assert [(job.model.shortcut, job.model.depth, job.model.norm) for job in jobs] == [
+        ("none", depth, norm) for norm in ("batch", "none") for depth in (20, 56)
+    ]
+
+
+@pytest.mark.parametrize("flags", [["--cfg", "job"], ["--cfg=job"]])
+def test_showing_the_settings_trains_nothing(flags: list[str]) -> None:
+    launched = launch([*flags, "experiment=quickstart"])
+    assert not launched.trains
+    assert "--multirun" not in launched.words
 
 
 def test_a_folder_of_ones_own_experiments(tmp_path: Path) -> None:

@@ -50,8 +50,8 @@ def test_an_arm_that_lost_seeds_does_not_win(make: Make, sweep_of: Join) -> None
 
 
 def test_degradation_below_an_undecided_depth_begins_at_the_latest(make: Make, sweep_of: Join) -> None:
-    runs = [make("plain", 20, seeds=range(1), level=0.01)]
-    runs += [make("plain", depth, level=level) for depth, level in ((32, 0.02), (44, 0.5))]
+    runs = [make("plain", depth, level=level) for depth, level in ((20, 0.01), (44, 0.5))]
+    runs.append(make("plain", 32, seeds=range(1), level=0.02))
     sentence = told(sweep_of(*runs))[DEGRADATION][0]
     assert "degradation begins at depth 44 at the latest" in sentence
     assert "undecided: 20 to 32" in sentence
