@@ -63,6 +63,7 @@ class Watch:
         self.step = step
         if not self.plain:
             self.bars.update(self.run_bar, completed=step, note=f"loss {loss:.3g}")
+            self.bars.update(self.sweep_bar, completed=self.done + step / self.steps)  # so that it knows its pace
         elif step > self.first and time.perf_counter() - self.last_line > PLAIN_LINE_EVERY_S:
             self.last_line = time.perf_counter()
             left = (self.last_line - self.run_began) / (step - self.first) * (self.steps - step)
