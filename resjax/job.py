@@ -38,6 +38,9 @@ def run(config: Config, watch: Watch, tracking: Tracking) -> str:
         watch.skip(folder.name, "another process is at it")
         return "skipped"
     watch.start(folder.name, config.train.steps, config.seeds)
+    if status != "pending":
+        aside = folder.parent / records.ATTEMPTS
+        watch.say(f"  {status} before: it starts anew from step 0; what there was goes to {aside}")
     try:
         return train(config, folder, devices, watch, tracking)
     except InputError:

@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 PLAIN_LINE_EVERY_S = 15.0
 
@@ -17,7 +17,7 @@ class Watch:
         self.jobs = jobs
         self.console = console or Console(stderr=True)
         self.plain = not self.console.is_terminal
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        columns = (TextColumn("{task.description}"), BarColumn(bar_width=12), MofNCompleteColumn())
         note = TextColumn("{task.fields[note]}")
         self.bars = Progress(*columns, TextColumn("left"), TimeRemainingColumn(), note, console=self.console)
         self.made = 0
@@ -45,9 +45,11 @@ class Watch:
         self.name, self.steps, self.step = name, steps, 0
         self.run_began = self.last_line = time.perf_counter()
         if self.plain:
-            self.say(f"[{self.done + 1}/{self.jobs or '?'}] {name}: {steps} steps, {seeds} seed{'s' * (seeds > 1)}")
+            place, many = f"[{self.done + 1}/{self.jobs or '?'}]", "s" * (seeds > 1)
+            self.say(f"{place} {name}: {steps} steps, {seeds} seed{many}; compiling")
         else:
-            self.bars.reset(self.run_bar, total=steps, description=name, note="compiling", visible=True)
+            short = name.rpartition("-")[0] or name  # without the id: a line has 80 columns
+            self.bars.reset(self.run_bar, total=steps, description=short, note="compiling", visible=True)
 
     def skip(self, name: str, why: str) -> None:
         """A run that is not made."""

@@ -41,7 +41,7 @@ def test_plain_lines_tell_the_time_to_go(clock: Time) -> None:
         plain.finish("done")
     lines = said.getvalue().splitlines()
     assert lines[0] == "[1/3] first: done before, skipped"
-    assert lines[1] == "[2/3] second: 100 steps, 2 seeds"
+    assert lines[1] == "[2/3] second: 100 steps, 2 seeds; compiling"
     assert lines[2] == "  step 11/100, loss 2, 2 min 58 s to go in this run"  # ten steps in twenty seconds
     assert lines[3] == "[2/3] second: done, about 1 min 0 s to go"  # what was skipped took no time
     assert "\x1b" not in said.getvalue()
@@ -64,7 +64,7 @@ def test_nobody_knows_how_many(clock: Time) -> None:
     with plain:
         plain.start("net", steps=10, seeds=1)
         plain.finish("done")
-    assert said.getvalue().splitlines() == ["[1/?] net: 10 steps, 1 seed", "[1/?] net: done"]
+    assert said.getvalue().splitlines() == ["[1/?] net: 10 steps, 1 seed; compiling", "[1/?] net: done"]
 
 
 def test_durations() -> None:

@@ -36,8 +36,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"resjax: {error}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
-        print("resjax: interrupted; the same command goes on where runs are not done.", file=sys.stderr)
+        print("resjax: interrupted. The same command skips what is done and starts the rest anew.", file=sys.stderr)
         return INTERRUPTED
+    except OSError as error:
+        print(f"resjax: {error.filename or 'a file'}: {error.strerror}", file=sys.stderr)
+        print(
+            "Expected a folder that can be written. Type another one: runs=FOLDER (train), --out, --runs",
+            file=sys.stderr,
+        )
+        return BAD_INPUT
     except Terminated:
         return TERMINATED
 

@@ -47,7 +47,11 @@ def list_data(options: argparse.Namespace) -> int:
     from resjax.data import source
 
     rows = source.describe(source.data_root(options.root))
-    show(rows, options.json, ("name", "train_examples", "test_examples", "image_shape", "classes", "status", "type"))
+    show(rows, options.json, ("name", "train_examples", "test_examples", "image_shape", "classes", "status"))
+    if not options.json:
+        for row in rows:
+            if row["type"]:
+                say(f"Type: {row['type']}")
     return 0
 
 

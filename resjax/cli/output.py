@@ -19,4 +19,7 @@ def show(rows: Sequence[Mapping[str, Any]], as_json: bool, columns: Sequence[str
         table.add_column(name.replace("_", " "), overflow="fold")
     for row in rows:
         table.add_row(*("" if row[name] is None else str(row[name]) for name in names))
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:
+        console.width = 240  # a file or a pipe has room: names stay whole
+    console.print(table)

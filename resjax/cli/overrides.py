@@ -20,7 +20,7 @@ from resjax.config import Config, keys
 from resjax.errors import InputError
 from resjax.legal import check
 
-SHOWS_ONLY = ("--cfg", "-c", "--info", "-i", "--version", "--hydra-help", "--shell-completion", "-sc")
+SHOWS_ONLY = ("--cfg", "-c", "--info", "-i")
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,8 @@ def show_status(options: argparse.Namespace) -> int:
     show(rows, options.json)
     if not options.json:
         Console().print(summary_line(rows), highlight=False)
+        if {"failed", "preempted", "cut off", "pending"} & {row["status"] for row in rows}:
+            Console().print("The sweep's command, typed again, runs what is not done.", highlight=False)
     return 0
 
 
@@ -68,9 +70,16 @@ def status_row(folder: Path) -> dict[str, Any]:
         "status": status,
         "seeds": len(seeds) or None,
         "diverged": sum(seed["outcome"] == "diverged" for seed in seeds) if status == "done" else None,
+        "step": progress_of(folder, run),
         "seconds": run.get("times", {}).get("total"),
         "error": run.get("error"),
     }
+
+
+def progress_of(folder: Path, run: dict[str, Any]) -> str | None:
+    """The last step that was logged, of how many."""
+    steps = records.read_metrics(folder)["step"].to_list() if run else []
+    return f"{max(steps)}/{run['config']['train']['steps']}" if steps else None
 
 
 def summary_line(rows: list[dict[str, Any]]) -> str:
@@ -109,7 +118,7 @@ def write_report(options: argparse.Namespace) -> int:
 def write_tables(options: argparse.Namespace) -> int:
     """resjax export."""
     if options.out.suffix != ".parquet":
-        raise InputError(f"{options.out} is not a Parquet file's name.\nType: {options.out}.parquet")
+        raise InputError(f"{options.out} is not a Parquet file's name.\nType: {options.out.with_suffix('.parquet')}")
     sweep = records.read(records.find(options.sweep, options.runs))
     facts = pl.DataFrame([run_facts(run) for run in sweep.runs])
     options.out.parent.mkdir(parents=True, exist_ok=True)

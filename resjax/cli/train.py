@@ -1,5 +1,6 @@
 """resjax train: from words to checked jobs, then Hydra's own machinery."""
 
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from resjax.cli.overrides import Launch, launch, to_config
-from resjax.cli.words import choices, conf_folder
+from resjax.cli.words import choices, conf_folder, split
 from resjax.config import Config, keys
 from resjax.errors import InputError
 from resjax.legal import check
@@ -29,7 +30,8 @@ Hydra's options work too: --cfg job shows the resulting settings, --config-dir D
 def run(words: Sequence[str]) -> int:
     """Check everything, then train; 0 if every run was done, 1 if one failed."""
     if {"-h", "--help"} & set(words):
-        print(help_text())
+        words = [word for word in words if word not in ("-h", "--help")]
+        print(help_text(split(words)[2]))
         return 0
     planned = launch(words)
     return start(planned)
@@ -58,7 +60,8 @@ def start(planned: Launch) -> int:
         call_hydra(planned.words, run_one)
     if planned.trains:
         first = planned.jobs[0]
-        watch.say(f"Type: resjax report {first.sweep}" + (f" --runs {first.runs}" if first.runs != "runs" else ""))
+        elsewhere = f" --runs {shlex.quote(first.runs)}" if first.runs != "runs" else ""
+        watch.say(f"Type: resjax report {shlex.quote(first.sweep)}{elsewhere}")
     if refused:
         return BAD_INPUT
     return 1 if "failed" in statuses else 0
@@ -90,10 +93,10 @@ def call_hydra(words: Sequence[str], run_one: Callable[[Config], None]) -> None:
     task()
 
 
-def help_text() -> str:
+def help_text(folders: Sequence[Path] = ()) -> str:
     """How to use it, the groups, and every setting with its default, its meaning and its legal values."""
     lines = [HELP, "groups, each a file of settings:"]
-    lines += [f"  {group}={'|'.join(names)}" for group, names in choices().items()]
+    lines += [f"  {group}={'|'.join(names)}" for group, names in choices(*folders).items()]
     lines += ["", "settings and their defaults (a group's file may set another):"]
     for key, item in keys().items():
         default = item.default_factory() if item.default is MISSING else item.default

@@ -13,6 +13,8 @@ from resjax.errors import InputError
 
 GROUPS = ("model", "data", "optimizer", "schedule", "parallel", "tracker", "experiment")
 
+FLAGS = ("-m", "--multirun", "--cfg", "-c", "--package", "-p", "--resolve", "--info", "-i", "--config-dir", "-cd")
+
 
 def conf_folder() -> Path:
     """The folder of Hydra's files: inside the installed package, or beside it in a checkout."""
@@ -39,6 +41,11 @@ def split(words: Sequence[str]) -> tuple[list[str], list[str], list[Path]]:
             continue
         flags.append(word)
         name, _, value = word.partition("=")
+        if name not in FLAGS:
+            raise InputError(
+                f"there is no option {name}.\nExpected SETTING=VALUE, or one of: {', '.join(FLAGS)}\n"
+                "Type for a list: resjax train --help"
+            )
         if name in ("--config-dir", "-cd", "--cfg", "-c", "--package", "-p") and not value and rest:
             value = rest.pop(0)
             flags.append(value)
@@ -63,7 +70,7 @@ def parse_word(parser: OverridesParser, word: str) -> Override:
         return parser.parse_override(word)
     except HydraException as error:
         raise InputError(
-            f"{word} is not SETTING=VALUE: {str(error).splitlines()[0]}\n"
+            f"{word} is not SETTING=VALUE.\n"
             "Type for example: model.depth=56, probes.at=[0,1,10], or for a list: resjax train --help"
         ) from error
 
@@ -87,10 +94,16 @@ def check_word(override: Override, groups: dict[str, list[str]]) -> None:
     if key not in known:
         raise InputError(
             f"{override.input_line}: there is no setting {key}.\n"
-            f"Did you mean: {nearest(key, (*known, *groups))}={value}\nType for a list: resjax train --help"
+            f"Did you mean: {likely(key, (*known, *groups))}={value}\nType for a list: resjax train --help"
         )
     if override.is_add() and not override.is_force_add():
         raise InputError(f"{override.input_line}: {key} is there already, + would add it.\nType: {key}={value}")
+
+
+def likely(key: str, known: tuple[str, ...]) -> str:
+    """The setting of the same last name in another section, else the one spelled most alike."""
+    same = [name for name in known if name.rpartition(".")[2] == key.rpartition(".")[2]]
+    return nearest(key, tuple(same) or known)
 
 
 def group_names(override: Override) -> list[str]:

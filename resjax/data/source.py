@@ -71,7 +71,7 @@ def description(name: str) -> Description:
     rows = {row.name: row for row in TABLE}
     if name not in rows:
         raise InputError(
-            f"data={name} is not known.\nExpected one of: {', '.join(rows)}\nType: {nearest(name, DATASETS)}"
+            f"data={name} is not known.\nExpected one of: {', '.join(rows)}\nDid you mean: {nearest(name, DATASETS)}"
         )
     return rows[name]
 

@@ -8,9 +8,12 @@ from typing import Any
 
 import polars as pl
 
+from resjax.config import nearest
 from resjax.errors import InputError
 from resjax.records.lock import is_locked
 from resjax.records.schema import LAYERS, LAYERS_SCHEMA, METRICS, METRICS_SCHEMA, PARTS, RUN
+
+START = "resjax train -m experiment=quickstart"
 
 
 def state(folder: Path) -> str:
@@ -41,7 +44,7 @@ def find(sweep: str, runs: str = "runs") -> Path:
     raise InputError(
         f"{sweep} is no sweep with runs, neither here nor in {runs}/.\n"
         f"Expected {'one of: ' + ', '.join(there_are) if there_are else 'a folder that resjax train wrote'}\n"
-        "Type: resjax train -m experiment=quickstart"
+        f"{'Did you mean: ' + nearest(sweep, tuple(there_are)) if there_are else 'Type: ' + START}"
     )
 
 

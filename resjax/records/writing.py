@@ -48,7 +48,7 @@ class Recorder:
                 status = "failed" if isinstance(error, Exception) else "preempted"
                 text = "".join(traceback.format_exception(error))
                 write_whole(self.folder / "error.txt", text.encode())
-                self.finish(status, error=f"{kind.__name__ if kind else ''}: {error}")
+                self.finish(status, error=f"{kind.__name__ if kind else ''}: {error}".rstrip(": "))
 
     def update(self, **facts: Any) -> None:
         """Add facts to run.json."""

@@ -31,6 +31,8 @@ def gradients(pool: Pool, quantity: str) -> Figure | None:
         f"steps, rows depths; geometric mean over seeds, band from "
         f"the least to the largest; 0 is the {what} nearest the input, 1 the last; the depths of a norm share an axis."
     )
+    if quantity == LAYERS:
+        caption += " A weight gradient also follows its layer's width and norm: for the flow, trust the figure above."
     caption += f" {zeros} values of exactly zero cannot stand on a log axis and are left out." if zeros else ""
     caption += series.thinned(pool)
     name = "gradient_by_unit" if quantity == UNITS else "gradient_by_layer"

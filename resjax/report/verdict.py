@@ -9,7 +9,7 @@ from resjax.report.words import amount, capital, factor, listing, p_value, signe
 
 RECIPES, GRADIENTS, DEGRADATION, SHORTCUTS, DIVERGENCE = (
     "Before comparing",
-    "Gradients",
+    "Gradients (ratio: the norm at the unit nearest the input, over that at the last)",
     "Does the training error rise with depth?",
     "Plain beside the other arms",
     "Divergence",
@@ -162,7 +162,7 @@ def shortcut_sentences(claims: list[Claim]) -> list[str]:
         if claim.quantity.endswith("error"):
             found.setdefault((claim.of.panel, claim.of.arm, claim.quantity), []).append(claim)
     return [
-        f"{capital(panel)}: {arm} has a lower {WORDS[quantity]} than plain: {_shortcut(chosen)}."
+        f"{capital(panel)}: is the {WORDS[quantity]} of {arm} lower than that of plain? {_shortcut(chosen)}."
         for (panel, arm, quantity), chosen in sorted(found.items(), key=lambda item: item[0][:2])
     ]
 

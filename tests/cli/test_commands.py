@@ -157,6 +157,34 @@ def test_data_that_are_not_prepared_end_the_run_with_what_to_type(
     assert "Traceback" not in said
 
 
+def test_a_place_that_cannot_be_written_is_bad_input(
+    trained: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    in_copy(trained, here)
+    (here / "file").write_text("")
+    for words in (
+        ["train", *TINY, "runs=file", "tracker=none"],
+        ["report", "tiny", "--out", "file"],
+        ["export", "tiny", "file/out.parquet"],
+    ):
+        assert main(words) == 2
+        said = capsys.readouterr().err
+        assert "file" in said
+        assert "Traceback" not in said
+
+
+def test_a_run_that_was_stopped_says_that_it_starts_anew(
+    trained: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    in_copy(trained, here)
+    path = next((here / "runs" / "tiny").glob("mlp4-plain*/run.json"))
+    path.write_text(path.read_text().replace('"status": "done"', '"status": "preempted"'))
+    words = ["train", *TINY, "model.shortcut=none", "seeds=2", "tracker=none", "sweep=tiny"]
+    assert main(words) == 0
+    assert "anew from step 0" in capsys.readouterr().err
+    assert len(list((here / "runs" / "tiny" / "attempts").iterdir())) == 1
+
+
 def test_an_unknown_sweep_is_bad_input(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words in (["report", "nothing"], ["status", "nothing"], ["export", "nothing", "a.parquet"]):
         assert main(words) == 2

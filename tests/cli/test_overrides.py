@@ -38,6 +38,8 @@ from resjax.errors import InputError
         (["experiment=quickstart", "model.depth=22"], "model.depth=20 or model.depth=26"),
         (["experiment=quikstart"], "experiment=quickstart"),
         (["model=null"], "mlp, plain, resnet"),
+        (["--epochs", "3"], "no option --epochs"),
+        (["optimizer.learning_rate=0.1"], "schedule.learning_rate=0.1"),
         (["model.depth=1"], "model.depth=8"),
         (["--config-dir", "/no/such/folder"], "not a folder"),
         (["seed=4294967295", "seeds=2"], "seed=0"),

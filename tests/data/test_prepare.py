@@ -155,7 +155,7 @@ def test_bundled_data_need_no_preparing(tmp_path: Path) -> None:
 
 def test_an_unknown_name_is_refused_with_the_nearest(tmp_path: Path, refused: Refused) -> None:
     for ask in (lambda: prepare("cifar", tmp_path, None, False, str), lambda: check("cifar", tmp_path)):
-        with refused("data=cifar is not known", "digits, synthetic, cifar10, cifar100", "Type: cifar10"):
+        with refused("data=cifar is not known", "digits, synthetic, cifar10, cifar100", "Did you mean: cifar10"):
             ask()
 
 

@@ -72,7 +72,7 @@ def test_more_examples_than_there_are_is_refused(key: str, most: int, refused: R
 
 
 def test_an_unknown_name_is_refused_with_the_nearest(refused: Refused) -> None:
-    with refused("data=digit is not known", "digits, synthetic, cifar10, cifar100", "Type: digits"):
+    with refused("data=digit is not known", "digits, synthetic, cifar10, cifar100", "Did you mean: digits"):
         source.load(DataConfig(name="digit"))
 
 
