@@ -123,7 +123,8 @@ class WandbTracker:
                 picture.write_bytes(heatmap_png(layers))
                 self.mirror.log({"step": self.step, "gradient norm by layer and step": self.wandb.Image(str(picture))})
             diverged = sum(seed["outcome"] == "diverged" for seed in run["seeds"])
-            self.mirror.summary.update({"status": run["status"], "diverged_seeds": diverged, **run.get("model", {})})
+            status = "not finished" if run["status"] == "running" else run["status"]
+            self.mirror.summary.update({"status": status, "diverged_seeds": diverged, **run.get("model", {})})
             began = time.perf_counter()
             self.mirror.finish()
             self.sweep.unreachable |= time.perf_counter() - began >= CONNECT_SECONDS

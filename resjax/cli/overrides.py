@@ -60,9 +60,9 @@ def launch(words: Sequence[str]) -> Launch:
     merged = merge(base.hydra.sweeper.params or {}, parsed, folders)
     batches = BasicSweeper.split_arguments(parse(merged), max_batch_size=None)
     jobs = [checked([*extra, *job]) for batch in batches for job in batch]
-    # Hydra would sweep over the experiment's values and over the command line's: here the latter replace them.
     if not trains:  # Hydra shows one job's settings, not a sweep's
         return Launch([*flags, *overrides], jobs, len(jobs), trains)
+    # Hydra would sweep over the experiment's values and over the command line's: here the latter replace them.
     flags = [flag for flag in flags if flag not in ("-m", "--multirun")]
     return Launch(["--multirun", *flags, *merged, "hydra.sweeper.params=null"], jobs, len(jobs), trains)
 

@@ -58,7 +58,7 @@ def start(planned: Launch) -> int:
                 refused.append(error)
 
         call_hydra(planned.words, run_one)
-    if planned.trains:
+    if statuses:
         first = planned.jobs[0]
         elsewhere = f" --runs {shlex.quote(first.runs)}" if first.runs != "runs" else ""
         watch.say(f"Type: resjax report {shlex.quote(first.sweep)}{elsewhere}")
