@@ -5,20 +5,27 @@ setting is refused within a second.
 """
 
 import difflib
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-FAMILIES = ("resnet", "mlp")
-SHORTCUTS = ("none", "identity", "projection_b", "projection_c")
-NORMS = ("batch", "none")
-NORM_SCOPES = ("ghost", "per_device", "global")
+from resjax.catalog import ACTIVATIONS, INITS, NORMS
+from resjax.orders import ORDERS
+from resjax.shortcuts import SHORTCUTS
+from resjax.variants import BRANCHES, FAMILIES, branch_of, order_of
+
 DATASETS = ("digits", "synthetic", "cifar10", "cifar100")
-PARAMETER_FREE_SHORTCUTS = ("none", "identity")
+NORM_SCOPES = ("ghost", "per_device", "global")
 
 
-def setting(default: Any, help: str, choices: tuple[str, ...] = (), minimum: float | None = None) -> Any:
+def setting(
+    default: Any,
+    help: str,
+    choices: tuple[str, ...] = (),
+    minimum: float | None = None,
+    below: float | None = None,
+) -> Any:
     """A dataclass field that carries its help text and its legal values (docs are generated from them)."""
-    metadata = {"help": help, "choices": choices, "minimum": minimum}
+    metadata = {"help": help, "choices": choices, "minimum": minimum, "below": below}
     if isinstance(default, list):
         return field(default_factory=lambda: list(default), metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -26,15 +33,51 @@ def setting(default: Any, help: str, choices: tuple[str, ...] = (), minimum: flo
 
 @dataclass
 class ModelConfig:
-    """The network. `model=plain` is `model=resnet model.shortcut=none`."""
+    """The network. `model=plain` is `model=resnet model.shortcut=none`. What `null` stands for: `completed`."""
 
-    name: str = setting("resnet", "family of networks", FAMILIES)
-    depth: int = setting(20, "weight layers; 6n+2 for resnet, 3 or more for mlp", minimum=3)
-    width: int = setting(16, "channels of the first stage (resnet), or of every hidden layer (mlp)", minimum=1)
-    shortcut: str = setting("identity", "the treatment: how x joins f", SHORTCUTS)
-    norm: str = setting("batch", "normalisation after each weight layer", NORMS)
+    name: str = setting("resnet", "family of networks", tuple(FAMILIES))
+    depth: int = setting(20, "weight layers, as the family counts them", minimum=3)
+    width: int = setting(16, "channels of the first stage; of every hidden layer (mlp)", minimum=1)
+    layout: str = setting(
+        "cifar", "stages: those of the papers' nets for CIFAR, or for ImageNet", ("cifar", "imagenet")
+    )
+    stem: str = setting("3x3", "first layer; 7x7 has stride 2 and pooling (imagenet)", ("3x3", "7x7"))
+    head: str = setting("pool", "pool and classify, or two layers of 4096 before (vgg)", ("pool", "fc"))
+    branch: str | None = setting(None, "weight layers of a unit; null: the family's, or the depth's", tuple(BRANCHES))
+    bottleneck: str = setting("v1", "stride in the first 1x1 (v1, the paper's) or in the 3x3 (v1.5)", ("v1", "v1.5"))
+    order: str | None = setting(None, "where norm and activation stand in a unit; null: the family's", tuple(ORDERS))
+    shortcut: str = setting("identity", "the treatment: how x joins f", tuple(SHORTCUTS))
+    shortcut_scale: float = setting(1.0, "factor of x (shortcut=scaled)")
+    branch_scale: float = setting(1.0, "factor of f (shortcut=scaled)")
+    gate_bias: float = setting(0.0, "bias of the gate at step 0 (exclusive_gate, shortcut_gate, highway)")
+    shortcut_dropout: float = setting(0.5, "rate of dropout on the shortcut (shortcut=dropout)", minimum=0, below=1)
+    survival: float = setting(
+        0.5, "probability that the last branch stays, to 1 (shortcut=stochastic_depth)", minimum=0, below=1.000001
+    )
+    pad_channels: str = setting(
+        "end", "where option A puts its zero channels: end, or split on both sides", ("end", "split")
+    )
+    norm: str = setting("batch", "normalisation after each weight layer", tuple(NORMS))
     norm_scope: str = setting("ghost", "the examples that share batch statistics", NORM_SCOPES)
     norm_group: int = setting(64, "examples a group, for norm_scope=ghost", minimum=1)
+    norm_channel_groups: int = setting(8, "groups that the channels are cut into, for norm=group", minimum=1)
+    activation: str = setting("relu", "the non-linear function", tuple(ACTIVATIONS))
+    init: str = setting("he", "law of the initial weights", tuple(INITS))
+    init_gain: float = setting(1.0, "factor of the initial weights", minimum=0)
+    dropout: float = setting(
+        0.0,
+        "rate: after each conv (densenet), between units (article), in the head (vgg, googlenet)",
+        minimum=0,
+        below=1,
+    )
+    growth: int = setting(12, "channels that a layer adds, k (densenet)", minimum=1)
+    compression: float = setting(
+        1.0, "share of the channels that a transition keeps (densenet; 0.5 for BC)", minimum=0.01, below=1.000001
+    )
+    auxiliary_weight: float = setting(
+        0.3, "weight of each auxiliary head's loss; 0: no such heads (googlenet)", minimum=0
+    )
+    vgg_c: bool = setting(False, "VGG C: the last convolution of stages 3 to 5 is 1x1 (depth 16)")
     unroll: bool = setting(False, "compile every unit by itself instead of scanning the equal ones")
 
 
@@ -47,6 +90,15 @@ class DataConfig:
     augment: bool = setting(False, "pad 4, random crop, horizontal flip (He et al. 2015, section 4.2)")
     train_examples: int | None = setting(None, "use the first so many training examples; null: all", minimum=1)
     test_examples: int | None = setting(None, "use the first so many test examples; null: all", minimum=1)
+    resize: int | None = setting(
+        None, "resize images to so many pixels a side (bilinear); null: as they are", minimum=8
+    )
+    mean: list[float] | None = setting(
+        None, "subtracted, a number a channel, in units of a pixel's full range [0,1]; null: the training mean a pixel"
+    )
+    std: list[float] | None = setting(
+        None, "divides, a number a channel, in the units of `mean`; null: the training images' overall deviation"
+    )
     image_size: int = setting(32, "pixels a side, for data=synthetic", minimum=8)
     channels: int = setting(3, "channels, for data=synthetic", minimum=1)
     classes: int = setting(10, "classes, for data=synthetic", minimum=2)
@@ -140,6 +192,12 @@ class Config:
     sweep: str = setting("default", "folder of the sweep, inside `runs`")
     runs: str = setting("runs", "folder of all sweeps")
     rerun: str = setting("failed", "which recorded runs to run again", ("failed", "none", "all"))
+
+
+def completed(model: ModelConfig) -> ModelConfig:
+    """`model` with the family's order and kind of unit where these are null."""
+    branch = branch_of(model.name, model.layout, model.depth, model.branch)
+    return replace(model, order=order_of(model.name, model.order), branch=branch)
 
 
 def statistics_group(config: Config) -> int | None:

@@ -2,10 +2,12 @@
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
-from resjax.config import Config
+from resjax.config import Config, ModelConfig, completed
+from resjax.shortcuts import SHORTCUTS
+from resjax.variants import FAMILIES
 
 # How often one looks changes no number that training computes: runs that differ in it are pooled.
 LOOKING = (("train", "log_every"), ("train", "evaluate_every"), ("probes", "at"), ("probes", "every"))
@@ -19,6 +21,7 @@ def canonical(config: Config, devices: int | None = None) -> dict[str, Any]:
     With norm_scope=per_device the batch statistics follow the device count, which then is one of them.
     """
     form = {key: value for key, value in asdict(config).items() if key not in NOT_IN_IDENTITY}
+    form["model"] = asdict(completed(config.model))
     for section, keys in _without_effect(config).items():
         for key in keys:
             del form[section][key]
@@ -30,21 +33,36 @@ def canonical(config: Config, devices: int | None = None) -> dict[str, Any]:
 
 def _without_effect(config: Config) -> dict[str, list[str]]:
     """Settings that change nothing beside the others as they are."""
-    model, schedule = ["unroll"], []
-    if config.model.norm == "none":
-        model += ["norm_scope", "norm_group"]
-    elif config.model.norm_scope != "ghost":
-        model += ["norm_group"]
+    schedule = []
     if config.schedule.name != "step":
         schedule += ["boundaries", "decay"]
     if config.schedule.warmup_learning_rate is None:
         schedule += ["warmup_error", "warmup_max_steps"]
     return {
-        "model": model,
+        "model": sorted(keys_of(ModelConfig) - settings_of(config.model)),
         "data": ["root", *(["image_size", "channels", "classes"] if config.data.name != "synthetic" else [])],
         "optimizer": ["second_moment", "epsilon"] if config.optimizer.name == "sgd" else ["nesterov"],
         "schedule": schedule,
     }
+
+
+def settings_of(model: ModelConfig) -> set[str]:
+    """The settings of the model that change something beside the others as they are."""
+    family = FAMILIES[model.name]
+    found = {"name", "depth", "shortcut", "norm", "activation", "init", "init_gain", *family.settings}
+    found |= set(SHORTCUTS[model.shortcut].settings)
+    if model.norm == "batch":
+        found |= {"norm_scope", *(["norm_group"] if model.norm_scope == "ghost" else [])}
+    if model.norm == "group":
+        found |= {"norm_channel_groups"}
+    if completed(model).branch != "bottleneck":
+        found -= {"bottleneck"}
+    return found
+
+
+def keys_of(section: Any) -> set[str]:
+    """The names of a section's settings."""
+    return {item.name for item in fields(section)}
 
 
 def _sha256(form: dict[str, Any]) -> str:
@@ -68,12 +86,24 @@ def group_id(config: Config, devices: int | None = None) -> str:
 
 
 def arm(config: Config) -> str:
-    """The treatment in a word: plain, residual, or the shortcut's name."""
-    return {"none": "plain", "identity": "residual"}.get(config.model.shortcut, config.model.shortcut)
+    """The treatment in a word: plain, residual, dense, or the shortcut's name, with its settings where it has some."""
+    model = config.model
+    word = {"none": "plain", "identity": "residual", "concat": "dense"}.get(model.shortcut, model.shortcut)
+    values = [getattr(model, name) for name in SHORTCUTS[model.shortcut].settings]
+    told = [value if isinstance(value, str) else f"{value:g}" for value in values if value != "end"]
+    return f"{word}({','.join(told)})" if told else word
 
 
 def readable_name(config: Config) -> str:
-    """A run's name for people, such as resnet56-plain-batch-digits-s0x3."""
-    model = config.model
+    """A run's name for people, such as resnet56-plain-batch-digits-s0x3; with the order, unit, activation and init
+    where they are not the family's.
+    """
+    model, usual = config.model, completed(ModelConfig(name=config.model.name, depth=config.model.depth))
+    full = completed(model)
+    special = [
+        getattr(full, n) for n in ("order", "branch", "activation", "init") if getattr(full, n) != getattr(usual, n)
+    ]
     norm = "nonorm" if model.norm == "none" else model.norm
-    return f"{model.name}{model.depth}-{arm(config)}-{norm}-{config.data.name}-s{config.seed}x{config.seeds}"
+    treated = arm(config).replace("(", "_").replace(")", "").replace(",", "_")
+    parts = [f"{model.name}{model.depth}", *special, treated, norm, config.data.name, f"s{config.seed}x{config.seeds}"]
+    return "-".join(parts)

@@ -4,6 +4,7 @@ import hashlib
 import importlib.metadata
 import platform
 import subprocess
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,11 @@ def run(config: Config, watch: Watch, tracking: Tracking) -> str:
     """
     devices = count_devices(config)
     folder = folder_of(config, devices)
+    return once(config, folder, config.train.steps, watch, lambda: train(config, folder, devices, watch, tracking))
+
+
+def once(config: Config, folder: Path, steps: int, watch: Watch, make: Callable[[], None]) -> str:
+    """`make` a run of so many steps unless its folder holds it already; the status, as `run` returns it."""
     status = records.state(folder)
     if status == "done" and config.rerun != "all":
         watch.skip(folder.name, "done before (rerun=all does it again)")
@@ -37,47 +43,53 @@ def run(config: Config, watch: Watch, tracking: Tracking) -> str:
     if status == "running":
         watch.skip(folder.name, "another process is at it")
         return "skipped"
-    watch.start(folder.name, config.train.steps, config.seeds)
+    watch.start(folder.name, steps, config.seeds)
     if status != "pending":
         aside = folder.parent / records.ATTEMPTS
         watch.say(f"  {status} before: it starts anew from step 0; what there was goes to {aside}")
     try:
-        return train(config, folder, devices, watch, tracking)
+        make()
     except InputError:
         raise
     except Exception as error:  # whatever it is, it is recorded, and the sweep goes on
         watch.finish(f"FAILED, {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
         watch.say(f"  see {folder / 'error.txt'}")
         return "failed"
-
-
-def train(config: Config, folder: Path, devices: int | None, watch: Watch, tracking: Tracking) -> str:
-    """Load the data, fit, record."""
-    from resjax.data import source  # JAX is imported from here on
-
-    start_jax(config)
-    data = source.load(config.data)
-    with records.Recorder(folder, describe(config, devices, data.provenance)) as recorder:
-        if data.provenance.get("verified") is False:
-            watch.say(f"WARNING: data={config.data.name} was made from an unverified archive; the run records it.")
-        tracker = tracking.open(config, recorder.run, folder, watch.say)
-        try:
-            watch_rows(config, data, recorder, tracker, watch)
-        finally:
-            tracker.close(recorder.run, folder)
     return "done"
 
 
-def watch_rows(config: Config, data: Any, recorder: records.Recorder, tracker: Any, watch: Watch) -> None:
-    """Let every row become what it is: a record, a mirrored value, a move of the progress bar."""
+def train(config: Config, folder: Path, devices: int | None, watch: Watch, tracking: Tracking) -> None:
+    """Load the data, fit, record."""
+    from resjax.data import source  # JAX is imported from here on
     from resjax.training.loop import fit
 
+    start_jax(config)
+    data = source.load(config.data)
+    keep(config, fit(config, data), folder, describe(config, devices, data.provenance), watch, tracking)
+
+
+def keep(
+    config: Config, rows: Iterable[Row], folder: Path, facts: dict[str, Any], watch: Watch, tracking: Tracking
+) -> None:
+    """Record the rows of one run in its folder, and mirror them. facts: what run.json says before the first."""
+    with records.Recorder(folder, facts) as recorder:
+        if facts["data"].get("verified") is False:
+            watch.say(f"WARNING: data={config.data.name} was made from an unverified archive; the run records it.")
+        tracker = tracking.open(config, recorder.run, folder, watch.say)
+        try:
+            watch_rows(config, rows, recorder, tracker, watch)
+        finally:
+            tracker.close(recorder.run, folder)
+
+
+def watch_rows(config: Config, rows: Iterable[Row], recorder: records.Recorder, tracker: Any, watch: Watch) -> None:
+    """Let every row become what it is: a record, a mirrored value, a move of the progress bar."""
     tests: list[float] = []
-    for row in fit(config, data):
+    for row in rows:
         record(row, recorder)
         tracker.row(row)
         if isinstance(row, Metrics):
-            if "train_loss" in row.values:
+            if row.step < config.train.steps:
                 watch.advance(row.step + 1, row.values["train_loss"])
             tests += [row.values["test_error"]] if row.step == config.train.steps else []
         if isinstance(row, Finished):

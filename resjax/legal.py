@@ -1,45 +1,25 @@
 """Which settings are legal. Imports neither JAX nor Hydra, so that an illegal one is refused within a second."""
 
+import math
 from dataclasses import fields
 from typing import Any
 
-from resjax.config import PARAMETER_FREE_SHORTCUTS, Config, nearest, statistics_group
+from resjax import combinations
+from resjax.config import Config, nearest, statistics_group
 from resjax.errors import InputError
 
 MOST_SEEDS = 2**32  # a key is made of 32 bits
 
 
-def resnet_depths_near(depth: int) -> tuple[int, int]:
-    """The legal depths 6n+2 on both sides of `depth`, the smallest being 8."""
-    below = max((depth - 2) // 6, 1) * 6 + 2
-    return below, below + 6
-
-
 def check(config: Config) -> Config:
     """Return `config` if every value is legal, else raise InputError with the value and what is."""
-    _check_model(config)
     _check_fields(config, "")
+    combinations.check(config.model)
     _check_places(config)
+    _check_data(config)
     _check_steps(config)
     _check_groups(config)
     return config
-
-
-def _check_model(config: Config) -> None:
-    """Depth and shortcut are the family's."""
-    model = config.model
-    if model.name == "resnet" and (model.depth < 8 or (model.depth - 2) % 6):
-        below, above = resnet_depths_near(model.depth)
-        raise InputError(
-            f"model.depth={model.depth} is not a depth of resnet.\n"
-            f"Expected 6n+2: two 3x3 layers a unit, n units in each of 3 stages, and two more.\n"
-            f"Nearest: model.depth={below} or model.depth={above}"
-        )
-    if model.name == "mlp" and model.shortcut not in PARAMETER_FREE_SHORTCUTS:
-        raise InputError(
-            f"model.shortcut={model.shortcut} has no place in mlp: all its layers are equally wide.\n"
-            f"Expected one of: {', '.join(PARAMETER_FREE_SHORTCUTS)}\nType: model.shortcut=identity"
-        )
 
 
 def _check_places(config: Config) -> None:
@@ -54,6 +34,25 @@ def _check_places(config: Config) -> None:
             f"seed={config.seed} with seeds={config.seeds} goes beyond {MOST_SEEDS - 1}, where seeds repeat.\n"
             f"Expected seed + seeds of {MOST_SEEDS} at most.\nType: seed=0"
         )
+
+
+def _check_data(config: Config) -> None:
+    """The numbers that standardise are both given or neither, finite, and what divides is above 0."""
+    mean, std = config.data.mean, config.data.std
+    count = max(len(mean or std or []), 1)
+    type_both = (
+        f"Type: data.mean=[{','.join(['0.5'] * count)}] data.std=[{','.join(['0.25'] * count)}], with your numbers"
+    )
+    if (mean is None) != (std is None):
+        given, missing = ("mean", "std") if std is None else ("std", "mean")
+        raise InputError(
+            f"data.{given}={mean if std is None else std} stands without data.{missing}.\n"
+            f"Expected both, or neither.\n{type_both}, or data.{given}=null"
+        )
+    if not all(math.isfinite(value) for value in mean or []):
+        raise InputError(f"data.mean={mean} is not finite.\nExpected finite numbers, one a channel.\n{type_both}")
+    if not all(0 < value < math.inf for value in std or []):
+        raise InputError(f"data.std={std} cannot divide.\nExpected finite numbers above 0, one a channel.\n{type_both}")
 
 
 def _check_steps(config: Config) -> None:
@@ -100,8 +99,8 @@ def _check_fields(section: Any, prefix: str) -> None:
         if hasattr(value, "__dataclass_fields__"):
             _check_fields(value, f"{key}.")
             continue
-        choices, minimum = item.metadata["choices"], item.metadata["minimum"]
-        if choices and value not in choices:
+        choices, minimum, below = (item.metadata[name] for name in ("choices", "minimum", "below"))
+        if choices and value is not None and value not in choices:
             raise InputError(
                 f"{key}={value} is not known.\nExpected one of: {', '.join(choices)}\n"
                 f"Type: {key}={nearest(str(value), choices)}"
@@ -109,5 +108,9 @@ def _check_fields(section: Any, prefix: str) -> None:
         # Written so that nan, of which every comparison is false, is refused too.
         if minimum is not None and value is not None and not value >= minimum:
             raise InputError(f"{key}={value} is too small.\nExpected {minimum:g} or more.\nType: {key}={minimum:g}")
+        if below is not None and not value < below:
+            raise InputError(
+                f"{key}={value} is too large.\nExpected less than {below:g}.\nType: {key}={item.default:g}"
+            )
         if isinstance(value, float) and value in (float("inf"), float("-inf")):
             raise InputError(f"{key}={value} is not finite.\nExpected a finite number.")

@@ -56,7 +56,7 @@ def steps_of(config: Config, steps: int) -> tuple[State, list[float]]:
     tx = optimizer(config.optimizer)
     place = partial(jax.device_put, device=layout.replicated())
     states, keys = (place(tree) for tree in create(model, tx, range(config.seed, config.seed + config.seeds)))
-    data = place(to_arrays(source.train, source.train, dtype))
+    data = place(to_arrays(source.train, source.train, dtype, config.data.mean, config.data.std))
     step = layout.compile(make_step(config, model, tx, layout), states, keys, jnp.asarray(0), data)
     losses = []
     for number in range(steps):

@@ -11,8 +11,12 @@ import resjax
 PACKAGE = Path(resjax.__file__).parent
 # From the bottom up. A module belongs to the longest of these names that it begins with.
 LAYERS = (
-    ("resjax.errors", "resjax.durable", "resjax.rows", "resjax.catalog"),
+    ("resjax.errors", "resjax.durable", "resjax.rows", "resjax.shortcuts"),
+    ("resjax.orders",),
+    ("resjax.variants",),
+    ("resjax.catalog",),
     ("resjax.config",),
+    ("resjax.combinations",),
     ("resjax.legal", "resjax.identity"),
     ("resjax.data", "resjax.models"),
     ("resjax.probes",),
@@ -21,6 +25,7 @@ LAYERS = (
     ("resjax.report",),
     ("resjax.progress", "resjax.tracking"),
     ("resjax.job",),
+    ("resjax.predictions", "resjax.imports"),
     ("resjax.cli",),
 )
 # What only some parts may import, whether at the top of a file or inside a function.

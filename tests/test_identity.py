@@ -37,6 +37,8 @@ def test_what_decides_nothing_is_not_in_the_id(sections: dict[str, dict[str, obj
         {"model": {"shortcut": "none"}},
         {"model": {"norm_scope": "global"}},
         {"data": {"augment": True}},
+        {"data": {"resize": 32}},
+        {"data": {"mean": [0.5], "std": [0.25]}},
         {"optimizer": {"weight_decay": 0.0}},
         {"schedule": {"boundaries": [0.4]}},
         {"train": {"precision": "float64"}},

@@ -33,6 +33,10 @@ def with_setting(key: str, value: Any) -> Config:
         ("schedule.boundaries", [0.75, 0.5], "rising fractions"),
         ("schedule.boundaries", [32000.0], "(0, 1]"),
         ("data.name", "cifar", "data.name=cifar10"),
+        ("data.resize", 7, "data.resize=8"),
+        ("data.mean", [0.4, 0.5], "Type: data.mean=[0.5,0.5] data.std=[0.25,0.25]"),
+        ("data.mean", [], "data.mean=[] stands without data.std"),
+        ("data.std", [0.25], "data.std=[0.25] stands without data.mean"),
         ("sweep", "../elsewhere", "without a slash"),
         ("rerun", "some", "failed, none, all"),
     ],
@@ -62,3 +66,25 @@ def test_every_depth_6n_plus_2_is_legal(depth: int) -> None:
 def test_every_setting_says_what_it_is() -> None:
     assert len(keys()) > 40
     assert all(item.metadata["help"] for item in keys().values())
+
+
+@pytest.mark.parametrize("std", [0.0, -0.25, math.nan, math.inf])
+def test_what_divides_is_above_0(std: float) -> None:
+    config = with_setting("data.std", [0.25, std])
+    config.data.mean = [0.5, 0.5]
+    with pytest.raises(InputError, match=r"Expected finite numbers above 0.*\nType: .*data.std=\[0.25,0.25\]"):
+        check(config)
+
+
+@pytest.mark.parametrize("mean", [math.nan, math.inf, -math.inf])
+def test_what_is_subtracted_is_finite(mean: float) -> None:
+    config = with_setting("data.mean", [mean])
+    config.data.std = [0.25]
+    with pytest.raises(InputError, match=r"is not finite.\nExpected finite numbers.*\nType: data.mean=\[0.5\]"):
+        check(config)
+
+
+def test_numbers_that_standardise_are_legal_together() -> None:
+    config = with_setting("data.mean", [-0.1, 0.0, 1.0])
+    config.data.std, config.data.resize = [0.25, 1.0, 2.0], 8
+    assert check(config) is config

@@ -30,6 +30,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from resjax.cli import train
 
             return train.run(words[1:])
+        if words[:1] == ["predict"]:
+            from resjax.cli import predict
+
+            return predict.run(words[1:])
+        if words[:1] == ["import"]:
+            from resjax.cli import imports
+
+            return imports.run(words[1:])
         options = parser().parse_args(words)
         return int(options.command(options))
     except InputError as error:
@@ -66,6 +74,8 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = root.add_subparsers(metavar="COMMAND", required=True)
     commands.add_parser("train", help="train one network, or a sweep of them", add_help=False)
+    commands.add_parser("predict", help="a network's parameters, multiply-adds and memory", add_help=False)
+    commands.add_parser("import", help="a net trained elsewhere becomes a run", add_help=False)
     sweeps.add_commands(commands)
     data.add_commands(commands)
     return root

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 
@@ -18,7 +19,7 @@ def show(rows: Sequence[Mapping[str, Any]], as_json: bool, columns: Sequence[str
     for name in names:
         table.add_column(name.replace("_", " "), overflow="fold")
     for row in rows:
-        table.add_row(*("" if row[name] is None else str(row[name]) for name in names))
+        table.add_row(*("" if row[name] is None else escape(str(row[name])) for name in names))
     console = Console()
     if not console.is_terminal:
         console.width = 240  # a file or a pipe has room: names stay whole

@@ -1,6 +1,7 @@
 """What a data set is: two splits of uint8 images with labels, and the record of where they came from.
 
-One table says which there are. Images are as they were published; means, augmentation and order are the stream's.
+One table says which there are. Images are as they were published, or resized (data.resize); means, augmentation and
+order are the stream's.
 """
 
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from resjax.config import DATASETS, DataConfig, nearest
-from resjax.data import archives, digests, digits, prepared, synthetic
+from resjax.data import archives, digests, digits, prepared, resize, synthetic
 from resjax.errors import InputError
 
 KRIZHEVSKY = "Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009"
@@ -60,8 +61,8 @@ def load(config: DataConfig) -> Source:
 
     provenance: "digest", the SHA-256 of the train images, train labels, test images and test labels actually used;
     "verified", whether they come from the official archive (None where there is none); "origin"; for data from an
-    archive also the archive's and the official SHA-256. Raises InputError where there is no such data set, it is not
-    prepared, its files are cut or changed, or it is smaller than asked for.
+    archive also the archive's and the official SHA-256; for resized data "resize", the pixels a side. Raises InputError
+    where there is no such data set, it is not prepared, its files are cut or changed, or it is smaller than asked for.
     """
     return description(config.name).load(config)
 
@@ -74,6 +75,17 @@ def description(name: str) -> Description:
             f"data={name} is not known.\nExpected one of: {', '.join(rows)}\nDid you mean: {nearest(name, DATASETS)}"
         )
     return rows[name]
+
+
+def shape_of(config: DataConfig) -> tuple[tuple[int, int, int], int]:
+    """The shape of an image, (height, width, channels), and the number of classes, without reading the data."""
+    row = description(config.name)
+    height, width, channels = row.image_shape
+    if config.name == "synthetic":
+        height, width, channels = config.image_size, config.image_size, config.channels
+    if config.resize is not None:
+        height = width = config.resize
+    return (height, width, channels), config.classes if config.name == "synthetic" else row.classes
 
 
 def describe(root: Path) -> list[dict[str, object]]:
@@ -129,9 +141,12 @@ def load_cifar(config: DataConfig) -> Source:
 def assemble(
     config: DataConfig, splits: tuple[digits.Examples, digits.Examples], classes: int, facts: dict[str, object]
 ) -> Source:
-    """A Source of the first examples asked for, with the digest of what is used."""
+    """A Source of the first examples asked for, resized if so asked, with the digest of what is used."""
     train = first(splits[0], config.train_examples, "data.train_examples")
     test = first(splits[1], config.test_examples, "data.test_examples")
+    if config.resize is not None:
+        train, test = (Split(resize.resized(split.images, config.resize), split.labels) for split in (train, test))
+        facts = facts | {"resize": config.resize}
     digest = digests.of_arrays(train.images, train.labels, test.images, test.labels)
     return Source(config.name, train, test, classes, {"digest": digest, **facts})
 

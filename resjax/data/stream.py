@@ -1,5 +1,6 @@
 """Batches computed on the device, inside jit, from (key, step): no iterator, so nothing to save or to lose."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -13,27 +14,65 @@ from resjax.errors import InputError
 
 
 class Arrays(NamedTuple):
-    """A split as it lies on the device, and the statistics of the training images that standardise it.
+    """A split as it lies on the device, and the statistics that standardise it, in units of 1/255.
 
-    mean: per pixel and channel; scale: one number, the root mean square deviation. Both in units of 1/255.
+    The training images' own: `mean` per pixel and channel, `scale` one number, the root mean square deviation. Or given
+    ones: `mean` the same at every pixel, `scale` a number a channel.
     """
 
     images: UInt8[Array, "examples height width channel"]
     labels: Int[Array, " examples"]
     mean: Float[Array, "height width channel"]
-    scale: Float[Array, ""]
+    scale: Float[Array, ""] | Float[Array, "1 1 1 channel"]
 
 
-def to_arrays(split: Split, train: Split, dtype: np.typing.DTypeLike) -> Arrays:
-    """`split`, with the training split's per-pixel mean (He et al. 2015, section 4.2) and overall deviation."""
-    mean = train.images.mean(0, dtype=np.float64)
-    scale = np.sqrt(np.mean([np.square(image - mean).mean() for image in train.images]))
-    scale = scale or 1.0  # one image, or all alike: there is nothing to divide by
-    return Arrays(*map(jnp.asarray, (split.images, split.labels, mean.astype(dtype), np.asarray(scale, dtype))))
+def to_arrays(
+    split: Split,
+    train: Split,
+    dtype: np.typing.DTypeLike,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+) -> Arrays:
+    """`split`, with what standardises it.
+
+    Inputs are (x/255 - mean)/std for numbers a channel in units of a pixel's full range; without them (x - the training
+    split's per-pixel mean)/its overall deviation (He et al. 2015, section 4.2). Raises InputError where there are not
+    as many numbers as channels.
+    """
+    if mean is None and std is None:
+        center, scale = training_statistics(train.images)
+    else:
+        center, scale = given_statistics(train.images.shape[1:], mean or [], std or [])
+    return Arrays(*map(jnp.asarray, (split.images, split.labels, center.astype(dtype), scale.astype(dtype))))
+
+
+def training_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of every pixel (height, width, channel), and the overall deviation ()."""
+    mean = images.mean(0, dtype=np.float64)
+    scale = np.sqrt(np.mean([np.square(image - mean).mean() for image in images]))
+    return mean, np.asarray(scale or 1.0)  # one image, or all alike: there is nothing to divide by
+
+
+def given_statistics(
+    shape: tuple[int, ...], mean: Sequence[float], std: Sequence[float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """255 mean at every pixel (height, width, channel), and 255 std (1, 1, 1, channel).
+
+    Raises InputError on a wrong count.
+    """
+    channels = shape[-1]
+    if not len(mean) == len(std) == channels:
+        raise InputError(
+            f"data.mean={list(mean)} data.std={list(std)}: {len(mean)} and {len(std)} numbers, channels: {channels}.\n"
+            f"Expected one number a channel in both, {channels} each.\n"
+            f"Type: data.mean=[{','.join(['0.5'] * channels)}] data.std=[{','.join(['0.25'] * channels)}], "
+            "with your numbers, or data.mean=null data.std=null"
+        )
+    return np.broadcast_to(255 * np.array(mean), shape), 255 * np.array(std).reshape(1, 1, 1, channels)
 
 
 def standardize(arrays: Arrays, images: UInt8[Array, "batch height width channel"]) -> Array:
-    """(image - per-pixel mean) / scale."""
+    """(image - mean) / scale."""
     return (images.astype(arrays.mean.dtype) - arrays.mean[None]) / arrays.scale
 
 

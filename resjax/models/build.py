@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,16 +11,42 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from resjax.config import ModelConfig
-from resjax.models.convnets import cifar_net
+from resjax.config import ModelConfig, completed
+from resjax.errors import InputError
+from resjax.models.article import article
+from resjax.models.densenet import densenet
+from resjax.models.googlenet import googlenet
 from resjax.models.mlp import mlp
-from resjax.models.network import LayerInfo, Network
+from resjax.models.network import LayerInfo, Network, NetworkPlan
+from resjax.models.parts import Parts
+from resjax.models.plans import Run, runs_of
+from resjax.models.resnet import resnet
 from resjax.models.stages import Observe, nothing
-from resjax.models.units import Hidden, Mode
+from resjax.models.types import Hidden, Mode
+from resjax.models.vgg import vgg
+from resjax.variants import pixels
 
-FAMILIES: dict[str, Callable[..., Network]] = {"resnet": cifar_net, "mlp": mlp}
+PLANS: dict[str, Callable[[ModelConfig, tuple[int, ...]], NetworkPlan]] = {
+    "resnet": resnet,
+    "mlp": mlp,
+    "vgg": vgg,
+    "googlenet": googlenet,
+    "densenet": densenet,
+    "article": article,
+}
 Params = Any
 BatchStats = Any
+
+
+class Pass(NamedTuple):
+    """A forward pass. batch_stats: the running statistics after it; seen: what `observe(h_l, responses_l)` saw of each
+    segment; auxiliary: the logits of the heads on the way, in training.
+    """
+
+    logits: Float[Array, "batch classes"]
+    batch_stats: BatchStats
+    seen: list[Any]
+    auxiliary: list[Float[Array, "batch classes"]]
 
 
 @dataclass(frozen=True)
@@ -31,6 +57,7 @@ class Model:
     """
 
     config: ModelConfig
+    plan: NetworkPlan
     shape: tuple[int, ...]
     classes: int
     dtype: DTypeLike
@@ -38,9 +65,18 @@ class Model:
     units: tuple[LayerInfo, ...]
     weight_layers: tuple[LayerInfo, ...]
 
+    @property
+    def runs(self) -> list[Run]:
+        """The segments as plain data."""
+        return runs_of(self.plan.units)
+
     def init(self, key: Array) -> tuple[Params, BatchStats]:
         """Initial values. Arms that differ in a parameter-free shortcut get the same from the same key."""
-        return _init(self.config, self.shape, self.classes, self.dtype, key)
+        _, *states = nnx.split(
+            _network(self.config, self.shape, self.classes, self.dtype, key), nnx.Param, nnx.BatchStat
+        )
+        params, batch_stats = map(nnx.as_pure, states)
+        return params, batch_stats
 
     def apply(
         self,
@@ -50,32 +86,45 @@ class Model:
         mode: Mode,
         perturbations: Sequence[Array] | None = None,
         observe: Observe = nothing,
-    ) -> tuple[Float[Array, "batch classes"], BatchStats, list[Any]]:
-        """Logits, the running statistics after this pass, and what `observe(h_l, responses_l)` saw a segment."""
+    ) -> Pass:
+        """A forward pass; `perturbations`, an array a segment, are added to the units' outputs."""
         network = nnx.merge(self.graph, params, batch_stats)
-        logits, seen = network(x, mode, perturbations, observe)
-        return logits, nnx.as_pure(nnx.state(network, nnx.BatchStat)), seen
+        outputs = network(x, mode, perturbations, observe)
+        return Pass(outputs.logits, nnx.as_pure(nnx.state(network, nnx.BatchStat)), outputs.seen, outputs.auxiliary)
 
     def hidden_shapes(self, batch: int) -> list[jax.ShapeDtypeStruct]:
         """The shapes of every unit's output, one (units, batch, ...) a segment, for a batch of `batch` images."""
-        params, batch_stats = jax.eval_shape(self.init, jax.random.key(0))
-        x = jax.ShapeDtypeStruct((batch, *self.shape), self.dtype)
-        run = partial(self.apply, mode=Mode(train=True, group=batch), observe=lambda h, responses: h)
-        return jax.eval_shape(run, params, batch_stats, x)[2]
+        heights, widths = self.plan.sizes(self.shape)
+        shapes = []
+        for run in self.runs:
+            end = run.start + run.count
+            pixels = () if run.plan.dense else (heights[end], widths[end])
+            shapes.append(jax.ShapeDtypeStruct((run.count, batch, *pixels, run.plan.after), self.dtype))
+        return shapes
 
 
 def build(config: ModelConfig, shape: tuple[int, ...], classes: int, dtype: DTypeLike = jnp.float32) -> Model:
-    """The model that `config` names, for images of `shape` = (height, width, channel)."""
-    make = partial(FAMILIES[config.name], config, shape=shape, classes=classes, dtype=dtype)
-    network = nnx.eval_shape(lambda: make(key=jax.random.key(0)))
+    """The model that `config` names, for images of `shape` = (height, width, channel).
+
+    Raises InputError where the images are too small for it, or a norm's groups do not divide its channels.
+    """
+    config = completed(config)
+    least = pixels(config.name, config.stem)
+    if min(shape[:2]) < least:
+        raise InputError(
+            f"model.name={config.name} cannot take images of {shape[0]} x {shape[1]} pixels.\n"
+            f"Expected {least} pixels a side or more, which its pooling halves.\nType: data.resize={max(least, 32)}"
+        )
+    network = nnx.eval_shape(partial(_network, config, shape, classes, dtype, jax.random.key(0)))
     graph, *_ = nnx.split(network, nnx.Param, nnx.BatchStat)
-    return Model(config, shape, classes, dtype, graph, network.units(), network.weight_layers())
+    plan = PLANS[config.name](config, shape)
+    return Model(config, plan, shape, classes, dtype, graph, network.units(), network.weight_layers())
 
 
-def _init(
-    config: ModelConfig, shape: tuple[int, ...], classes: int, dtype: DTypeLike, key: Array
-) -> tuple[Params, BatchStats]:
-    network = FAMILIES[config.name](config, key, shape=shape, classes=classes, dtype=dtype)
-    _, *states = nnx.split(network, nnx.Param, nnx.BatchStat)
-    params, batch_stats = map(nnx.as_pure, states)
-    return params, batch_stats
+def _network(config: ModelConfig, shape: tuple[int, ...], classes: int, dtype: DTypeLike, key: Array) -> Network:
+    """The network with its values."""
+    plan = PLANS[config.name](config, shape)
+    joined = [unit for unit in plan.units if unit.shortcut != "none"]
+    layers = max((len(path.specs) for unit in joined for path in unit.paths), default=1)
+    parts = Parts(config, dtype, max(len(joined), 1), layers)
+    return Network(plan, key, shape, classes, parts)

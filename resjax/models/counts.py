@@ -1,27 +1,118 @@
-"""Parameters and multiply-adds of a model, without building it."""
+"""Parameters, multiply-adds and memory of a model, without building it."""
 
 import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from resjax.models.build import Model
+from resjax.models.network import LayerInfo
+from resjax.models.types import Mode
+
+
+@dataclass(frozen=True)
+class StageCount:
+    """A row of the table by stage. shape: of one image at its end. parameters: with norms and biases."""
+
+    stage: str
+    units: int
+    shape: tuple[int, ...]
+    parameters: int
+    multiply_adds: int
 
 
 def parameters(model: Model) -> int:
     """Trained numbers: kernels, biases, norm scales and biases; not the running statistics."""
-    params, _ = jax.eval_shape(model.init, jax.random.key(0))
-    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
+    return _entries(_params(model))
 
 
 def multiply_adds(model: Model) -> int:
-    """Multiply-adds of one image's forward pass in the weight layers: kernel entries times output places.
+    """Multiply-adds of one image's forward pass in testing, in the weight layers: kernel entries times places."""
+    return sum(row.multiply_adds for row in by_stage(model))
 
-    Every weight layer of a unit has the unit's output size; the classifier has one place.
+
+def by_stage(model: Model) -> list[StageCount]:
+    """The stem, every stage, the head, and what training adds."""
+    params, places = _params(model), _places(model)
+    stages: dict[str, list[int]] = {}
+    for number, run in enumerate(model.runs):
+        stages.setdefault(run.name, []).append(number)
+    hidden = model.hidden_shapes(1)
+    rows = [
+        StageCount(
+            name,
+            sum(model.runs[number].count for number in numbers),
+            hidden[numbers[-1]].shape[2:],
+            sum(_entries(params["segments"][number]) for number in numbers),
+            _work(params, places, (i for i in model.weight_layers if i.path[0] == "segments" and i.path[1] in numbers)),
+        )
+        for name, numbers in stages.items()
+    ]
+    of_head = [info for info in model.weight_layers if info.path[0] == "head"]
+    rows.append(StageCount("head", 1, (model.classes,), _entries(params["head"]), _work(params, places, of_head)))
+    auxiliary = _entries(params.get("auxiliary", {}))
+    return rows + ([StageCount("auxiliary", len(model.plan.auxiliary), (), auxiliary, 0)] if auxiliary else [])
+
+
+def activation_bytes(model: Model, batch: int) -> int:
+    """Bytes that the backward pass of a batch keeps of the forward pass: JAX's residuals, without the parameters.
+
+    As traced; what XLA computes again instead of keeping it, or keeps besides, is not in it.
     """
-    params, _ = jax.eval_shape(model.init, jax.random.key(0))
-    total = params["head"]["dense"]["kernel"].size
-    for number, hidden in enumerate(model.hidden_shapes(1)):
-        places = math.prod(hidden.shape[2:-1])
-        leaves = jax.tree.leaves(params["segments"][number])
-        total += places * sum(math.prod(leaf.shape) for leaf in leaves if len(leaf.shape) > 2)  # kernels, stacked
+    params, batch_stats = jax.eval_shape(model.init, jax.random.key(0))
+    images = jax.ShapeDtypeStruct((batch, *model.shape), model.dtype)
+    places = jax.ShapeDtypeStruct((batch,), jnp.int32)
+
+    def residuals(params: Any, batch_stats: Any, images: Any, key: Any, places: Any) -> Any:
+        mode = Mode(train=True, group=batch, key=key, places=places)
+
+        def logits(params: Any) -> Any:
+            out = model.apply(params, batch_stats, images, mode)
+            return out.logits, out.auxiliary
+
+        return jax.vjp(logits, params)[1]
+
+    kept = jax.eval_shape(residuals, params, batch_stats, images, jax.random.key(0), places)
+    return max(_bytes(kept) - _bytes(params), 0)
+
+
+def _params(model: Model) -> Any:
+    """Their shapes."""
+    return jax.eval_shape(model.init, jax.random.key(0))[0]
+
+
+def _entries(tree: Any) -> int:
+    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))
+
+
+def _bytes(tree: Any) -> int:
+    leaves = [leaf for leaf in jax.tree.leaves(tree) if not jnp.issubdtype(leaf.dtype, jax.dtypes.extended)]
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves)
+
+
+def _places(model: Model) -> dict[tuple[Any, ...], int]:
+    """Output places of each weight layer of a unit, by its path: pixels of its response, or of the unit's output."""
+    sides = model.plan.sizes(model.shape)
+    found: dict[tuple[Any, ...], int] = {}
+    for number, run in enumerate(model.runs):
+        layers = {i.path: i for i in model.weight_layers if i.path[:2] == ("segments", number)}
+        heights, widths = (run.plan.sizes(side[run.start]) for side in sides)
+        sizes = [height * width for height, width in zip(heights, widths, strict=True)]
+        left = iter(sizes)
+        found |= {path: next(left) if info.responds else sizes[-1] for path, info in layers.items()}
+    return found
+
+
+def _work(params: Any, places: dict[tuple[Any, ...], int], layers: Iterable[LayerInfo]) -> int:
+    """Multiply-adds of these weight layers; a dense layer of the head has one place."""
+    total = 0
+    for info in layers:
+        kernel = params
+        for part in info.path:
+            kernel = kernel[part]
+        shape = kernel.shape if info.index is None else kernel.shape[1:]
+        total += math.prod(shape) * places.get(info.path, 1)
     return total

@@ -1,15 +1,23 @@
-"""A network: segments of equal units in a chain, then a linear classifier."""
+"""A network: runs of equal units in a chain, then a head; in training maybe heads on the way."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 from flax import nnx
-from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+from resjax.models.noise import dropout
+from resjax.models.parts import Parts
+from resjax.models.plans import Run, UnitPlan, WeightSpec, input_sizes, runs_of
+from resjax.models.pooling import Pool, pooled
 from resjax.models.stages import Observe, Segment, nothing
-from resjax.models.units import Dense, Hidden, Mode
+from resjax.models.types import Hidden, Mode, fold
+from resjax.models.units import Layer
+from resjax.models.weights import Conv, Dense
+
+SHORTCUT_KINDS = ("projection", "gate")
 
 
 @dataclass(frozen=True)
@@ -25,67 +33,151 @@ class LayerInfo:
     path: tuple[Any, ...] = ()
     index: int | None = None
 
+    @property
+    def responds(self) -> bool:
+        """Whether it is a weight layer of a branch, which has a response."""
+        return self.index is not None and self.kind not in (*SHORTCUT_KINDS, "unit")
+
+
+@dataclass(frozen=True)
+class HeadPlan:
+    """The classifier. pre: an order's letters before it. pool: what follows; mean: then over all pixels.
+
+    hidden: weight layers before the classifier; dropout: of what the first of them gets, or the classifier.
+    key: of its weights, folded into the network's.
+    """
+
+    key: int
+    pre: str = ""
+    pool: Pool | None = None
+    mean: bool = True
+    hidden: tuple[WeightSpec, ...] = ()
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True)
+class NetworkPlan:
+    """A network as plain data. auxiliary: heads that training adds, with the number of the unit that each follows."""
+
+    units: tuple[UnitPlan, ...]
+    head: HeadPlan
+    auxiliary: tuple[tuple[int, HeadPlan], ...] = ()
+
+    def sizes(self, shape: tuple[int, ...]) -> tuple[list[int], list[int]]:
+        """Heights and widths of every unit's input, and of the last one's output, for images of such a shape."""
+        height, width = shape[:2]
+        return input_sizes(self.units, height), input_sizes(self.units, width)
+
+
+class Outputs(NamedTuple):
+    """What a forward pass gives. seen: what was observed, an entry a segment; auxiliary: logits of heads on the way."""
+
+    logits: Float[Array, "batch classes"]
+    seen: list[Any]
+    auxiliary: list[Float[Array, "batch classes"]]
+
 
 class Head(nnx.Module):
-    """logits = W mean_space(h) + b."""
+    """logits = W mean_space(pre(h)) + b; with hidden layers, W on the last of them."""
 
-    def __init__(self, key: Array, channels: int, classes: int, dtype: DTypeLike) -> None:
-        self.dense = Dense(key, (channels, classes), dtype)
-        self.bias = nnx.Param(nnx.initializers.zeros(key, (classes,), dtype))
+    def __init__(self, key: Array, plan: HeadPlan, channels: int, pixels: tuple[int, int], classes: int, parts: Parts):
+        self.pre, self.plan = parts.ops(plan.pre, channels), plan
+        height, width = (plan.pool.size(side) if plan.pool else side for side in pixels)
+        area = 1 if plan.mean else height * width
+        layers = []
+        for number, spec in enumerate(plan.hidden, start=1):
+            before = channels if spec.side else channels * area
+            layers.append(Layer(fold(key, number), spec, before, "", "na" if spec.side else "ba", "hidden", parts))
+            channels, area = spec.channels, area if spec.side else 1
+        self.hidden = nnx.List(layers)
+        self.dense = parts.weight(key, WeightSpec(0, classes, name="head"), channels * area, "head")
+        self.bias = nnx.Param(jnp.zeros(classes, parts.dtype))
 
-    def __call__(self, h: Hidden) -> Float[Array, "batch classes"]:
-        return self.dense(h.mean(tuple(range(1, h.ndim - 1)))) + self.bias[None]
+    def __call__(self, h: Hidden, mode: Mode) -> Float[Array, "batch classes"]:
+        h = pooled(self.pre(h, mode), self.plan.pool)
+        h = h.mean(tuple(range(1, h.ndim - 1))) if self.plan.mean else h
+        h = dropout(h, self.plan.dropout, mode, "head")
+        for layer in self.hidden:
+            h, _ = layer(h, mode)
+        return self.dense(h) + self.bias[None]
 
 
 class Network(nnx.Module):
-    """Segments, the first of them the stem, and a head."""
+    """Segments, the head, and the auxiliary heads by the number of the segment that each follows."""
 
-    def __init__(self, segments: Sequence[Segment], head: Head) -> None:
-        self.segments = nnx.List(segments)
-        self.head = head
+    def __init__(self, plan: NetworkPlan, key: Array, shape: tuple[int, ...], classes: int, parts: Parts) -> None:
+        runs = runs_of(plan.units)
+        total = sum(run.count for run in runs if run.plan.stage)
+        self.segments = nnx.List([Segment(run, fold(key, run.plan.stage), parts, total) for run in runs])
+        heights, widths = plan.sizes(shape)
+
+        def head(plan_: HeadPlan, unit: int) -> Head:
+            pixels = heights[unit + 1], widths[unit + 1]
+            return Head(fold(key, plan_.key), plan_, plan.units[unit].after, pixels, classes, parts)
+
+        self.head = head(plan.head, len(plan.units) - 1)
+        ends = {run.start + run.count - 1: number for number, run in enumerate(runs)}
+        self.follows = tuple(ends[unit] for unit, _ in plan.auxiliary)
+        self.auxiliary = nnx.List([head(its_plan, unit) for unit, its_plan in plan.auxiliary])
 
     def __call__(
         self, x: Hidden, mode: Mode, perturbations: Sequence[Array] | None = None, observe: Observe = nothing
-    ) -> tuple[Float[Array, "batch classes"], list[Any]]:
-        """Logits, and what was observed: one entry a segment, with a leading unit axis."""
-        seen = []
+    ) -> Outputs:
+        """The logits, what was observed (an entry a segment, with a leading unit axis), and the heads' on the way."""
+        seen, auxiliary = [], []
         for number, segment in enumerate(self.segments):
             x, seen_here = segment(x, mode, None if perturbations is None else perturbations[number], observe)
             seen.append(seen_here)
-        return self.head(x), seen
+            if mode.train and number in self.follows:
+                auxiliary.append(self.auxiliary[self.follows.index(number)](x, mode))
+        return Outputs(self.head(x, mode), seen, auxiliary)
 
     def units(self) -> tuple[LayerInfo, ...]:
         """Every unit in forward order; the stem is one."""
         return tuple(
-            LayerInfo(_unit_name(segment, index), segment.stage, "unit")
+            LayerInfo(_unit_name(segment.run, index), segment.run.plan.stage, "unit")
             for segment in self.segments
-            for index in range(segment.count)
+            for index in range(segment.run.count)
         )
 
     def weight_layers(self) -> tuple[LayerInfo, ...]:
-        """Every weight layer in forward order; a unit's projection stands behind its branch."""
+        """Every weight layer in forward order, a unit's shortcut behind its branch; then the auxiliary heads'."""
         layers = [
-            LayerInfo(f"{_unit_name(segment, index)}.{weight}", segment.stage, kind, path, index)
+            LayerInfo(
+                f"{_unit_name(segment.run, index)}.{weight.name}", segment.run.plan.stage, weight.kind, path, index
+            )
             for number, segment in enumerate(self.segments)
-            for index in range(segment.count)
-            for weight, kind, path in _weights(segment, number)
+            for index in range(segment.run.count)
+            for path, weight in _weights(segment.units, ("segments", number, "units"))
         ]
-        last = max(segment.stage for segment in self.segments)
-        return (*layers, LayerInfo("head", last + 1, "dense", ("head", "dense", "kernel")))
+        last = max(segment.run.plan.stage for segment in self.segments) + 1
+        layers += [*_of_head(self.head, ("head",), "head", last)]
+        for number, head in enumerate(self.auxiliary):
+            stage = self.segments[self.follows[number]].run.plan.stage
+            layers += _of_head(head, ("auxiliary", number), f"auxiliary{number + 1}", stage)
+        return tuple(layers)
 
 
-def _unit_name(segment: Segment, index: int) -> str:
-    return segment.name if segment.stage == 0 else f"{segment.name}.unit{segment.first + index}"
+def _unit_name(run: Run, index: int) -> str:
+    if run.plan.name:
+        return run.plan.name
+    return run.name if run.plan.stage == 0 else f"{run.name}.unit{run.first + index}"
 
 
-def _weights(segment: Segment, number: int) -> list[tuple[str, str, tuple[Any, ...]]]:
-    """(name, kind, path) of each weight layer of one of the segment's units."""
-    found = []
-    for name in segment.units.WEIGHTS:
-        module = vars(segment.units)[name]
-        path: tuple[Any, ...] = ("segments", number, "units", name)
-        if hasattr(module, "kernel"):
-            found.append((name, "dense" if isinstance(module, Dense) else "conv", (*path, "kernel")))
-        elif isinstance(module, nnx.Module):
-            found.append(("projection", "projection", (*path, "conv", "kernel")))
-    return found
+def _weights(module: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Conv | Dense]]:
+    """Every weight layer in a module, with its kernel's path; attributes by name, so branch before shortcut."""
+    if isinstance(module, Conv | Dense):
+        yield (*path, "kernel"), module
+    elif isinstance(module, nnx.List):
+        for number, part in enumerate(module):
+            yield from _weights(part, (*path, number))
+    elif isinstance(module, nnx.Module):
+        for name, part in sorted(vars(module).items()):
+            yield from _weights(part, (*path, name))
+
+
+def _of_head(head: Head, path: tuple[Any, ...], name: str, stage: int) -> list[LayerInfo]:
+    """The hidden layers of a head, then its classifier."""
+    found = sorted(_weights(head, path), key=lambda item: item[1].name == "head")
+    names = [name if weight.name == "head" else f"{name}.{weight.name}" for _, weight in found]
+    return [LayerInfo(n, stage, w.kind, p) for n, (p, w) in zip(names, found, strict=True)]

@@ -1,4 +1,6 @@
-"""Normalisation whose batch statistics are over a stated number of examples, however they are laid out."""
+"""Norms. Batch statistics are over a stated number of examples, however they are laid out on devices."""
+
+from collections.abc import Callable
 
 import jax.numpy as jnp
 from flax import nnx
@@ -6,7 +8,8 @@ from jax import lax
 from jax.typing import DTypeLike
 from jaxtyping import Array
 
-from resjax.models.units import Hidden, Mode
+from resjax.errors import InputError
+from resjax.models.types import Hidden, Mode
 
 EPSILON = 1e-5
 RUNNING_DECAY = 0.9
@@ -40,7 +43,8 @@ class BatchNorm(nnx.Module):
     def _track(self, mean: Array, var: Array) -> None:
         for running, moments in ((self.mean, mean), (self.var, var)):
             now = lax.stop_gradient(moments.reshape(-1, moments.shape[-1]).mean(0))
-            running[...] = RUNNING_DECAY * running[...] + (1 - RUNNING_DECAY) * now
+            # Not running[...] = ...: flax would compare shardings, which takes milliseconds while tracing.
+            running.set_value(RUNNING_DECAY * running[...] + (1 - RUNNING_DECAY) * now)
 
 
 def per_channel(variable: nnx.Variable[Array], ndim: int) -> Array:
@@ -73,8 +77,34 @@ def _mean_over_devices(value: Array, span: int, axis: str | None) -> Array:
     return lax.dynamic_slice_in_dim(everyone, first, span).mean(0)
 
 
-class NoNorm(nnx.Module):
-    """y = x + bias: where nothing normalises, a weight layer keeps its bias."""
+class GroupNorm(nnx.Module):
+    """y = scale (x - mean) / sqrt(var + 1e-5) + bias, over space and a group of channels (Wu and He 2018).
+
+    The channels are cut into `groups` in order. Nothing runs, and no example sees another.
+    """
+
+    def __init__(self, channels: int, groups: int, dtype: DTypeLike) -> None:
+        if channels % groups:
+            legal = [count for count in range(1, channels + 1) if channels % count == 0]
+            raise InputError(
+                f"model.norm_channel_groups={groups} does not divide the {channels} channels of a layer.\n"
+                f"Expected one of: {', '.join(map(str, legal))}, and the same in every layer.\n"
+                f"Type: model.norm_channel_groups={max(n for n in legal if n <= groups)}, or model.norm=layer"
+            )
+        self.groups = groups
+        self.scale = nnx.Param(jnp.ones(channels, dtype))
+        self.bias = nnx.Param(jnp.zeros(channels, dtype))
+
+    def __call__(self, x: Hidden, mode: Mode) -> Hidden:
+        grouped = x.reshape(x.shape[0], -1, self.groups, x.shape[-1] // self.groups)
+        mean = grouped.mean((1, 3), keepdims=True)
+        var = jnp.square(grouped - mean).mean((1, 3), keepdims=True)
+        standard = ((grouped - mean) * lax.rsqrt(var + EPSILON)).reshape(x.shape)
+        return standard * per_channel(self.scale, x.ndim) + per_channel(self.bias, x.ndim)
+
+
+class Bias(nnx.Module):
+    """y = x + bias, one a channel: where nothing normalises, a weight layer keeps its bias."""
 
     def __init__(self, channels: int, dtype: DTypeLike) -> None:
         self.bias = nnx.Param(jnp.zeros(channels, dtype))
@@ -83,4 +113,20 @@ class NoNorm(nnx.Module):
         return x + per_channel(self.bias, x.ndim)
 
 
-NORMS = {"batch": BatchNorm, "none": NoNorm}
+class ScalarBias(nnx.Module):
+    """y = x + b, one number (Zhang et al. 2019, section 3)."""
+
+    def __init__(self, dtype: DTypeLike) -> None:
+        self.bias = nnx.Param(jnp.zeros((), dtype))
+
+    def __call__(self, x: Hidden, mode: Mode) -> Hidden:
+        return x + self.bias[...]
+
+
+# By name: the norm of so many channels, in so many groups.
+NORMS: dict[str, Callable[[int, DTypeLike, int], nnx.Module]] = {
+    "batch": lambda channels, dtype, groups: BatchNorm(channels, dtype),
+    "group": lambda channels, dtype, groups: GroupNorm(channels, groups, dtype),
+    "layer": lambda channels, dtype, groups: GroupNorm(channels, 1, dtype),
+    "none": lambda channels, dtype, groups: Bias(channels, dtype),
+}

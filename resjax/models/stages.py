@@ -10,7 +10,10 @@ from flax import nnx
 from jax import lax
 from jaxtyping import Array
 
-from resjax.models.units import Hidden, Mode, Responses, fold
+from resjax.models.parts import Parts
+from resjax.models.plans import Run
+from resjax.models.types import Hidden, Mode, Responses, fold
+from resjax.models.units import Unit
 
 Observe = Callable[[Hidden, Responses], Any]
 
@@ -20,25 +23,23 @@ def nothing(h: Hidden, responses: Responses) -> None:
 
 
 class Segment(nnx.Module):
-    """`count` equal units in a chain. Every weight and statistic has a leading unit axis.
+    """A run of equal units in a chain. Every weight and statistic has a leading unit axis.
 
-    name: of the stage. first: number of the first unit in its stage, from 1.
+    key: of the stage; a unit's own follows from its number there. units: residual units of the network.
     """
 
-    def __init__(
-        self,
-        name: str,
-        stage: int,
-        first: int,
-        count: int,
-        key: Array,
-        make: Callable[[Array], nnx.Module],
-        unroll: bool,
-    ) -> None:
-        self.name, self.stage, self.first, self.count, self.unroll = name, stage, first, count, unroll
-        keys = jax.vmap(lambda unit: fold(key, unit))(jnp.arange(first, first + count))
-        graph = nnx.graphdef(nnx.eval_shape(make, key))
-        self.units = nnx.merge(graph, jax.vmap(lambda k: nnx.state(make(k)))(keys))
+    def __init__(self, run: Run, key: Array, parts: Parts, units: int) -> None:
+        self.run, self.total, self.unroll = run, units, parts.config.unroll
+
+        graphs = []
+
+        def values(number: Array) -> Any:
+            graph, state = nnx.split(Unit(fold(key, number), run.plan, parts))
+            graphs.append(graph)
+            return state
+
+        states = jax.vmap(values)(jnp.arange(run.first, run.first + run.count))
+        self.units = nnx.merge(graphs[0], states)
 
     def __call__(self, x: Hidden, mode: Mode, perturbations: Array | None, observe: Observe) -> tuple[Hidden, Any]:
         """h of the last unit, and what `observe(h_l, responses_l)` gave, stacked over the units.
@@ -47,17 +48,18 @@ class Segment(nnx.Module):
         """
         graph, *states = nnx.split(self.units, nnx.Param, nnx.BatchStat)
         params, statistics = map(nnx.as_pure, states)
+        numbers = jnp.arange(self.run.place, self.run.place + self.run.count)
 
-        def step(x: Hidden, unit_state: tuple[Any, Any, Array | None]) -> tuple[Hidden, tuple[Any, Any]]:
-            weights, stats, epsilon = unit_state
+        def step(x: Hidden, unit_state: tuple[Any, ...]) -> tuple[Hidden, tuple[Any, Any]]:
+            weights, stats, epsilon, number = unit_state
             unit = nnx.merge(graph, weights, stats)
-            h, responses = unit(x, mode)
+            h, responses = unit(x, mode.at(number, self.total))
             h = h if epsilon is None else h + epsilon
             return h, (nnx.as_pure(nnx.state(unit, nnx.BatchStat)), observe(h, responses))
 
         # One unit may change the shape of x, which a scan's carry cannot.
-        chain = _unrolled if self.unroll or self.count == 1 else lax.scan
-        h, (statistics, seen) = chain(step, x, (params, statistics, perturbations))
+        chain = _unrolled if self.unroll or self.run.count == 1 else lax.scan
+        h, (statistics, seen) = chain(step, x, (params, statistics, perturbations, numbers))
         nnx.update(self.units, statistics)
         return h, seen
 

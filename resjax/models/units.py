@@ -1,121 +1,97 @@
-"""The units a network is a chain of. A unit maps h_{l-1} to h_l and tells its responses on the way.
+"""The unit a network is a chain of: h = after(shortcut(x, f(pre(x)))). It maps h_{l-1} to h_l and tells its responses.
 
-A response is the output of a weight layer after its norm, before the activation or the addition (He et al. 2015,
-section 4.2, fig. 7). The shortcut is given to the unit; a unit does not know which one it has.
+There is one, assembled from an order, a branch, a shortcut and a norm; a `UnitPlan` says how. A response is the output
+of a weight layer after the norm behind it, before the activation or the addition (He et al. 2015, section 4.2, fig. 7).
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any
 
-import jax
+import jax.numpy as jnp
 from flax import nnx
-from jax.typing import DTypeLike
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
-from resjax.models.convolution import conv2d
-from resjax.models.initializers import he_normal
-
-Hidden = Float[Array, "batch *_space _channel"]
-Responses = tuple[Hidden, ...]
-fold = jax.random.fold_in
-
-
-@dataclass(frozen=True)
-class Mode:
-    """How to run a forward pass.
-
-    train: batch statistics, which also move the running ones; else the running ones are used.
-    group: examples that share batch statistics. axis: the device axis when each device sees its part, else None.
-    """
-
-    train: bool
-    group: int
-    axis: str | None = None
-
-
-EVALUATE = Mode(train=False, group=1)
-
-
-class Conv(nnx.Module):
-    """k x k convolution without bias; the norm after it has one."""
-
-    def __init__(self, key: Array, shape: tuple[int, int, int, int], stride: int, dtype: DTypeLike) -> None:
-        self.kernel = nnx.Param(he_normal(key, shape, dtype))
-        self.stride = stride
-
-    def __call__(self, x: Hidden) -> Hidden:
-        return conv2d(x, self.kernel[...], self.stride)
-
-
-class Dense(nnx.Module):
-    """x W, every example flattened to a row."""
-
-    def __init__(self, key: Array, shape: tuple[int, int], dtype: DTypeLike) -> None:
-        self.kernel = nnx.Param(he_normal(key, shape, dtype))
-
-    def __call__(self, x: Hidden) -> Hidden:
-        return x.reshape(x.shape[0], -1) @ self.kernel[...]
+from resjax.models.junction import Junction
+from resjax.models.noise import dropout
+from resjax.models.parts import Parts
+from resjax.models.plans import Path, UnitPlan, WeightSpec
+from resjax.models.pooling import pooled
+from resjax.models.types import Hidden, Mode, Responses, fold
+from resjax.shortcuts import SHORTCUTS
 
 
 class Layer(nnx.Module):
-    """relu(norm(W x)): a weight layer on its own, such as the stem."""
+    """post(W pre(x)): a weight layer with the norms and activations around it, and dropout behind."""
 
-    WEIGHTS: ClassVar = ("weight",)
+    def __init__(self, key: Array, spec: WeightSpec, before: int, pre: str, post: str, place: str, parts: Parts):
+        self.pre = parts.ops(pre, before)
+        self.weight = parts.weight(key, spec, before, place)
+        self.post = parts.ops(post, spec.channels)
+        self.dropout, self.name = spec.dropout, spec.name
 
-    def __init__(self, weight: nnx.Module, norm: nnx.Module) -> None:
-        self.weight = weight
-        self.norm = norm
-
-    def __call__(self, x: Hidden, mode: Mode) -> tuple[Hidden, Responses]:
-        response = self.norm(self.weight(x), mode)  # type: ignore[operator]
-        return nnx.relu(response), (response,)
+    def __call__(self, x: Hidden, mode: Mode) -> tuple[Hidden, Hidden]:
+        """The output, and the response."""
+        response = self.post.normalise(self.weight(self.pre(x, mode)), mode)
+        return dropout(self.post.activate(response), self.dropout, mode, self.name), response
 
 
-class BasicUnit(nnx.Module):
-    """h = relu(shortcut(x, f)), f = norm(conv(relu(norm(conv(x))))) (He et al. 2015, fig. 2 and section 4.2)."""
+class Chain(nnx.Module):
+    """Weight layers one after the other, behind a pooling where the path has one. `pre` of the first is the unit's."""
 
-    WEIGHTS: ClassVar = ("conv1", "conv2", "shortcut")
-
-    def __init__(
-        self,
-        key: Array,
-        channels: tuple[int, int],
-        stride: int,
-        shortcut: Callable[[Hidden, Hidden, Mode], Hidden],
-        norm: type[nnx.Module],
-        dtype: DTypeLike,
-    ) -> None:
-        before, after = channels
-        self.conv1 = Conv(fold(key, 1), (3, 3, before, after), stride, dtype)
-        self.norm1 = norm(after, dtype)  # type: ignore[call-arg]
-        self.conv2 = Conv(fold(key, 2), (3, 3, after, after), 1, dtype)
-        self.norm2 = norm(after, dtype)  # type: ignore[call-arg]
-        self.shortcut = shortcut
+    def __init__(self, key: Array, path: Path, plan: UnitPlan, parts: Parts) -> None:
+        order, before, last, layers = plan.order, plan.before, len(path.specs), []
+        for number, spec in enumerate(path.specs, start=1):
+            pre, post = "" if number == 1 else order.pre, order.last if number == last else order.post
+            place = _place(plan, number == last)
+            layers.append(Layer(fold(key, number), spec, before, pre, post, place, parts))
+            before = spec.channels
+        self.pool, self.layers = path.pool, nnx.List(layers)
 
     def __call__(self, x: Hidden, mode: Mode) -> tuple[Hidden, Responses]:
-        first = self.norm1(self.conv1(x), mode)  # type: ignore[operator]
-        f = self.norm2(self.conv2(nnx.relu(first)), mode)  # type: ignore[operator]
-        return nnx.relu(self.shortcut(x, f, mode)), (first, f)
+        x, responses = pooled(x, self.pool), []
+        for layer in self.layers:
+            x, response = layer(x, mode)
+            responses.append(response)
+        return x, tuple(responses)
 
 
-class DenseUnit(nnx.Module):
-    """h = shortcut(x, f), f = relu(norm(W x + b)): H(x) = F(x) + x with F(x) = g(W x + b)."""
+def _place(plan: UnitPlan, last: bool) -> str:
+    """Where a weight layer stands, for the laws of initial weights that ask."""
+    if plan.stage == 0:
+        return "stem"
+    return "branch_last" if last and plan.shortcut != "none" else "hidden"
 
-    WEIGHTS: ClassVar = ("dense",)
 
-    def __init__(
-        self,
-        key: Array,
-        width: int,
-        shortcut: Callable[[Hidden, Hidden, Mode], Hidden],
-        norm: type[nnx.Module],
-        dtype: DTypeLike,
-    ) -> None:
-        self.dense = Dense(fold(key, 1), (width, width), dtype)
-        self.norm = norm(width, dtype)  # type: ignore[call-arg]
-        self.shortcut = shortcut
+class Unit(nnx.Module):
+    """h = after(shortcut(x, f)), f the branch's paths side by side (one path but in GoogLeNet) on pre(x).
+
+    The shortcut starts at x, or where `plan.shared` at pre(x) (He et al. 2016, appendix).
+    """
+
+    def __init__(self, key: Array, plan: UnitPlan, parts: Parts) -> None:
+        self.plan = plan
+        self.pre = parts.ops(plan.order.pre, plan.before)
+        keys = [key] if len(plan.paths) == 1 else [fold(key, number) for number in range(len(plan.paths))]
+        paths = zip(keys, plan.paths, strict=True)
+        self.branch = nnx.List([Chain(path_key, path, plan, parts) for path_key, path in paths])
+        self.shortcut = Junction(fold(key, 0), plan, parts)
+        self.after = parts.ops(plan.order.after, plan.after)
 
     def __call__(self, x: Hidden, mode: Mode) -> tuple[Hidden, Responses]:
-        response = self.norm(self.dense(x), mode)  # type: ignore[operator]
-        return self.shortcut(x, nnx.relu(response), mode), (response,)
+        x = dropout(pooled(x, self.plan.pool), self.plan.dropout, mode, "unit")
+        entered = self.pre(x, mode)
+        f, responses = _side_by_side([path(entered, mode) for path in self.branch])
+        at = self.shortcut.at(entered if self.plan.shared else x, f, mode)
+        h = self._join(at.x, f, at)
+        return self.after(h, mode), responses
+
+    def _join(self, x: Hidden, f: Hidden, at: Any) -> Hidden:
+        """The shortcut's function, or what joins where the shape is kept."""
+        row = SHORTCUTS[self.plan.shortcut]
+        return (row.join if row.elsewhere is None or self.plan.changes else row.elsewhere)(x, f, at)
+
+
+def _side_by_side(paths: list[tuple[Hidden, Responses]]) -> tuple[Hidden, Responses]:
+    """Their outputs along the channels, their responses one after the other."""
+    if len(paths) == 1:
+        return paths[0]
+    return jnp.concatenate([f for f, _ in paths], axis=-1), sum((responses for _, responses in paths), ())

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from resjax.models.units import Hidden
+from resjax.models.types import Hidden
 from resjax.probes.gradients import rms
 
 

@@ -8,12 +8,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from resjax.models import Mode, Model
-from resjax.models.units import Hidden, Responses
+from resjax.models.build import Pass
+from resjax.models.types import Hidden, Responses
 from resjax.probes.activations import act_rms, dead_fraction, response_std
 from resjax.probes.gradients import norm, per_layer, rms
 
 Quantities = dict[str, Float[Array, " layer"]]
-Loss = Callable[[Array, Array], Array]
+Objective = Callable[[Pass, Array], Array]
 
 
 class Looks(NamedTuple):
@@ -38,7 +39,13 @@ def observe(h: Hidden, responses: Responses) -> Seen:
 
 
 def hidden_grads(
-    model: Model, mode: Mode, loss: Loss, params: Any, batch_stats: Any, x: Hidden, labels: Int[Array, " batch"]
+    model: Model,
+    mode: Mode,
+    objective: Objective,
+    params: Any,
+    batch_stats: Any,
+    x: Hidden,
+    labels: Int[Array, " batch"],
 ) -> tuple[Array, list[Seen], Any, list[Array]]:
     """The loss, what was observed, dL/dw, and dL/dh_l of every unit's output, one array a segment (units, batch, ...).
 
@@ -48,8 +55,8 @@ def hidden_grads(
     zeros = [jnp.zeros(shape.shape, shape.dtype) for shape in model.hidden_shapes(len(x))]
 
     def perturbed(params: Any, perturbations: list[Array]) -> tuple[Array, list[Seen]]:
-        logits, _, seen = model.apply(params, batch_stats, x, mode, perturbations, observe)
-        return loss(logits, labels), seen
+        out = model.apply(params, batch_stats, x, mode, perturbations, observe)
+        return objective(out, labels), out.seen
 
     (value, seen), (grads, in_hidden) = jax.value_and_grad(perturbed, (0, 1), has_aux=True)(params, zeros)
     return value, seen, grads, in_hidden
@@ -57,17 +64,19 @@ def hidden_grads(
 
 def look(
     model: Model,
-    group: int,
-    loss: Loss,
+    mode: Mode,
+    objective: Objective,
     step_of: Callable[[Any], Any],
     params: Any,
     batch_stats: Any,
     x: Hidden,
     labels: Int[Array, " batch"],
 ) -> Looks:
-    """Every quantity of every layer. step_of: the change of the weights that a gradient would make."""
-    mode = Mode(train=True, group=min(group, len(x)))
-    value, seen, grads, in_hidden = hidden_grads(model, mode, loss, params, batch_stats, x, labels)
+    """Every quantity of every layer, in the train mode given.
+
+    objective: of a forward pass and the labels. step_of: the change of the weights that a gradient would make.
+    """
+    value, seen, grads, in_hidden = hidden_grads(model, mode, objective, params, batch_stats, x, labels)
     layers = model.weight_layers
     weights = {
         "grad_norm": per_layer(norm, layers, grads),
@@ -86,12 +95,11 @@ def look(
 
 
 def _in_forward_order(model: Model, seen: list[Seen]) -> Float[Array, " layer"]:
-    """Each weight layer's response_std; nan for projections and the classifier, which have no response."""
+    """Each weight layer's response_std; nan for shortcuts' weights and heads, which have no response."""
     responses = jnp.concatenate([jnp.stack(part.response_std, axis=1).reshape(-1) for part in seen])
     padded = jnp.append(responses, jnp.nan)
     places, count = [], 0
     for info in model.weight_layers:
-        has_response = info.kind != "projection" and info.name != "head"
-        places.append(count if has_response else -1)
-        count += has_response
+        places.append(count if info.responds else -1)
+        count += info.responds
     return padded[jnp.array(places)]

@@ -1,6 +1,7 @@
 """A sweep's finished runs, pooled over those that differ in their seeds only."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from resjax.records import Sweep
+from resjax.shortcuts import SHORTCUTS
 
 TAIL = 0.1  # the last part of the steps over which final training values are means
 END = "end"
@@ -15,8 +17,11 @@ QUANTITIES = ("train_loss", "train_error", "test_loss", "test_error", "gap")
 # Sections and settings that decide nothing of the numbers, or that the report compares.
 SECTIONS = ("parallel", "tracker", "checkpoint")
 LOOKING = ("train.log_every", "train.evaluate_every", "probes.at", "probes.every")
+TRAINING = ("train", "optimizer", "schedule")  # of an imported net they say nothing
 SETTINGS = ("seed", "seeds", "sweep", "runs", "rerun", "data.root", "model.unroll", *LOOKING)
-TREATMENTS = ("model.depth", "model.shortcut", "model.norm")
+# The arm's name tells a shortcut's own settings.
+OF_SHORTCUTS = {f"model.{name}" for row in SHORTCUTS.values() for name in row.settings}
+TREATMENTS = ("model.depth", "model.shortcut", "model.norm", *sorted(OF_SHORTCUTS))
 
 
 @dataclass(frozen=True)
@@ -156,7 +161,7 @@ def _labelled(done: list[dict[str, Any]]) -> Iterable[tuple[list[dict[str, Any]]
     by_group: dict[str, list[dict[str, Any]]] = {}
     for run in done:
         by_group.setdefault(run["group"], []).append(run)
-    contexts = {group: _context(runs[0]) for group, runs in by_group.items()}
+    contexts = _contexts(by_group)
     norms = {group: runs[0]["config"]["model"]["norm"] for group, runs in by_group.items()}
     alike = [[contexts[group] for group in by_group if norms[group] == norm] for norm in dict.fromkeys(norms.values())]
     every = sorted({key for form in contexts.values() for key in form})
@@ -164,15 +169,28 @@ def _labelled(done: list[dict[str, Any]]) -> Iterable[tuple[list[dict[str, Any]]
     for group, runs in by_group.items():
         form = contexts[group]
         names = [str(form[key]) for key in ("model.name", "data.name") if key in told]
-        short = [key for key in told if key not in ("model.name", "data.name")]
-        setting = ", ".join(f"{key.rsplit('.', 1)[-1]}={form.get(key)}" for key in short)
+        short = [key for key in told if key not in ("model.name", "data.name") and _has(form, key)]
+        setting = _told(short, form)
         place = ", ".join([*names, *([setting] if setting else [])])
+        if "imported" in runs[0]:  # its file is told in any case
+            others = [key for key in short if key != "imported"]
+            setting = _told([*others, "imported"], form | {"imported": runs[0]["imported"]["file"]})
         yield runs, (setting, place, json.dumps(form, sort_keys=True))
+
+
+def _told(keys: list[str], form: dict[str, Any]) -> str:
+    """Settings for people."""
+    return ", ".join(f"{key.rsplit('.', 1)[-1]}={form.get(key)}" for key in keys)
+
+
+def _has(form: dict[str, Any], key: str) -> bool:
+    """Whether a setting says something here: of how an imported net was trained nothing is known."""
+    return key in form or not form["imported"]
 
 
 def _differs(key: str, forms: list[dict[str, Any]]) -> bool:
     """Whether they differ in a setting."""
-    return len({json.dumps(form.get(key)) for form in forms}) > 1
+    return len({json.dumps(form.get(key)) for form in forms if _has(form, key)}) > 1
 
 
 def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -183,13 +201,28 @@ def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
+def _contexts(by_group: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+    """Each group's context. Imported nets that would be one network twice are told apart by their files."""
+    firsts = {group: runs[0] for group, runs in by_group.items()}
+    forms = {group: _context(run) for group, run in firsts.items()}
+    networks = {group: (run["arm"], run["config"]["model"], forms[group]) for group, run in firsts.items()}
+    names = {group: json.dumps(network, sort_keys=True) for group, network in networks.items()}
+    for group, name in names.items():
+        if forms[group]["imported"] and Counter(names.values())[name] > 1:
+            forms[group]["imported"] = "{file} {sha256:.6}".format(**firsts[group]["imported"])
+    return forms
+
+
 def _context(run: dict[str, Any]) -> dict[str, Any]:
     """What must be equal for two runs to be compared."""
     config = {key: value for key, value in run["config"].items() if key not in SECTIONS}
+    config["model"] = run["canonical"]["model"]  # the family's order and unit in place of null
     form = {key: value for key, value in flat(config).items() if key not in (*SETTINGS, *TREATMENTS)}
     if form.get("model.norm_scope") == "per_device" and run["config"]["model"]["norm"] == "batch":
         form["devices"] = run["devices"]["count"]
-    return form
+    if "imported" in run:
+        form = {key: value for key, value in form.items() if key.split(".")[0] not in TRAINING}
+    return form | {"imported": "imported" in run}
 
 
 def _group(

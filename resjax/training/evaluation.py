@@ -11,7 +11,7 @@ from jaxtyping import Array, Int
 
 from resjax.data.stream import Arrays, standardize
 from resjax.models import Model
-from resjax.models.units import EVALUATE
+from resjax.models.types import EVALUATE
 from resjax.training.packing import packings
 from resjax.training.parallel import Layout
 from resjax.training.state import TrainState
@@ -38,7 +38,7 @@ def make_evaluate(model: Model, layout: Layout, examples: int) -> Callable[..., 
 
         def one_seed(state: TrainState) -> tuple[Array, Array]:
             params, batch_stats = params_packing.unpack(state.params), stats_packing.unpack(state.batch_stats)
-            logits, _, _ = model.apply(params, batch_stats, images, EVALUATE)
+            logits = model.apply(params, batch_stats, images, EVALUATE).logits
             losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
             return jnp.sum(losses, where=inside), jnp.sum(logits.argmax(-1) != labels, where=inside, dtype=model.dtype)
 

@@ -21,7 +21,7 @@ from resjax.data.source import Source
 from resjax.data.stream import Arrays, standardize, to_arrays
 from resjax.errors import InputError
 from resjax.legal import check_probe_batch
-from resjax.models import Model, build
+from resjax.models import Mode, Model, build
 from resjax.models.counts import multiply_adds, parameters
 from resjax.probes.look import Looks, look
 from resjax.probes.table import columns, first_bad_layer
@@ -31,7 +31,7 @@ from resjax.training.packing import packings
 from resjax.training.parallel import Layout, choose, group_size
 from resjax.training.schedules import learning_rate
 from resjax.training.state import Keys, TrainState, create, optimizer
-from resjax.training.step import cross_entropy, make_step, training_batch
+from resjax.training.step import make_step, objective, training_batch, with_noise
 
 DTYPES = {"float32": jnp.float32, "float64": jnp.float64}
 
@@ -53,8 +53,8 @@ class Clock:
 
 
 @dataclass(frozen=True)
-class Programs:
-    """Compiled functions, the data on the device, and the initial states."""
+class Instruments:
+    """A network with its initial states, the data on the device, and what measures it: evaluation and probes."""
 
     config: Config
     model: Model
@@ -67,14 +67,19 @@ class Programs:
     train: Arrays
     test: Arrays
     probe_batch: tuple[Array, Array]
-    step: Callable[..., tuple[TrainState, dict[str, Array]]]
-    evaluate: Callable[[TrainState, Arrays], dict[str, Array]]
+    evaluate: Callable[..., dict[str, Array]]
     probe: Callable[..., Looks]
+
+    def holding(self, params: Any, batch_stats: Any) -> TrainState:
+        """The initial states with these values instead, the same for every seed."""
+        trees = zip(packings(self.model), (params, batch_stats), strict=True)
+        values, statistics = (jnp.stack([packing.pack(tree)] * len(self.seeds)) for packing, tree in trees)
+        return self.states._replace(params=values, batch_stats=statistics)
 
     def look(self, states: TrainState, step: int, seeds: list[int]) -> dict[str, np.ndarray]:
         """What the probes see of `seeds` on the probe batch, as columns of equal length."""
         with self.clock("probe"):
-            looks = jax.device_get(self.probe(self.at_home(states), jnp.asarray(step), *self.probe_batch))
+            looks = jax.device_get(self.probe(*self.at_home((states, self.keys)), jnp.asarray(step), *self.probe_batch))
         return columns(self.model, looks, {seed: self.seeds.index(seed) for seed in seeds})
 
     def first_bad_layer(self, states: TrainState, seed: int, step: int) -> str | None:
@@ -83,7 +88,7 @@ class Programs:
         keys = jax.tree.map(lambda leaf: leaf[index], self.keys)
         whole = replace(self.layout, strategy="jit")
         images, labels = jax.jit(partial(training_batch, self.config, whole))(keys, jnp.asarray(step), self.train)
-        looks = self.probe(self.at_home(states), jnp.asarray(step), *self.at_home((images, labels)))
+        looks = self.probe(*self.at_home((states, self.keys)), jnp.asarray(step), *self.at_home((images, labels)))
         return first_bad_layer(self.model, jax.tree.map(lambda leaf: leaf[index], jax.device_get(looks)))
 
     def test_all(self, states: TrainState) -> dict[str, Any]:
@@ -91,13 +96,41 @@ class Programs:
         with self.clock("evaluation"):
             return jax.device_get(self.evaluate(jax.device_put(states, self.layout.replicated()), self.test))
 
+    def train_all(self, states: TrainState) -> dict[str, Any]:
+        """Loss and error on the whole training set, as it is and with running statistics, one entry a seed."""
+        evaluate = make_evaluate(self.model, self.layout, len(self.train.labels))
+        with self.clock("evaluation"):
+            found = jax.device_get(evaluate(jax.device_put(states, self.layout.replicated()), self.train))
+        return {"train_loss": found["test_loss"], "train_error": found["test_error"]}
+
     def at_home(self, tree: Any) -> Any:
         """`tree` on the first device, where the probes run."""
         return jax.device_put(tree, self.layout.devices[0])
 
 
+@dataclass(frozen=True)
+class Programs(Instruments):
+    """The instruments, and the compiled training step."""
+
+    step: Callable[..., tuple[TrainState, dict[str, Array]]]
+
+
 def prepare(config: Config, source: Source) -> Programs:
     """Build, place and compile. InputError where the data set or the devices are too small for the settings."""
+    ready = instruments(config, source)
+    with ready.clock("compile"):
+        make = make_step(config, ready.model, optimizer(config.optimizer), ready.layout)
+        with ThreadPoolExecutor(1) as pool:  # while one program compiles, the next one is traced
+            step = pool.submit(ready.layout.compile, make, ready.states, ready.keys, jnp.asarray(0), ready.train)
+            at_home = ready.at_home((ready.states, ready.keys))
+            jax.block_until_ready(ready.probe(*at_home, jnp.asarray(0), *ready.probe_batch))
+            compiled = step.result()
+        ready.evaluate(ready.states, ready.test, parts=1)
+    return Programs(**vars(ready), step=compiled)
+
+
+def instruments(config: Config, source: Source) -> Instruments:
+    """Build and place; what measures compiles at its first use. InputError as in `prepare`."""
     clock, layout, dtype = Clock(), choose(config), DTYPES[config.train.precision]
     require_examples(config, source, group_size(config, layout))
     with clock("compile"):
@@ -105,20 +138,13 @@ def prepare(config: Config, source: Source) -> Programs:
         tx, seeds = optimizer(config.optimizer), range(config.seed, config.seed + config.seeds)
         place = partial(jax.device_put, device=layout.replicated())
         states, keys = (place(tree) for tree in create(model, tx, seeds))
-        train = place(to_arrays(source.train, source.train, dtype))
+        train = place(to_arrays(source.train, source.train, dtype, config.data.mean, config.data.std))
         test = train._replace(images=place(source.test.images), labels=place(source.test.labels))
         probe_batch = jax.device_put(fixed_batch(train, config.probes.batch_size), layout.devices[0])
         probe, evaluate = make_probe(config, model, tx, layout), make_evaluate(model, layout, len(test.labels))
-        with ThreadPoolExecutor(1) as pool:  # while one program compiles, the next one is traced
-            step = pool.submit(
-                layout.compile, make_step(config, model, tx, layout), states, keys, jnp.asarray(0), train
-            )
-            jax.block_until_ready(probe(jax.device_put(states, layout.devices[0]), jnp.asarray(0), *probe_batch))
-            compiled = step.result()
-        evaluate(states, test, parts=1)
     started = Started(describe(model), {"kind": layout.devices[0].device_kind, "count": len(layout.devices)})
-    return Programs(
-        config, model, layout, clock, started, seeds, states, keys, train, test, probe_batch, compiled, evaluate, probe
+    return Instruments(
+        config, model, layout, clock, started, seeds, states, keys, train, test, probe_batch, evaluate, probe
     )
 
 
@@ -135,11 +161,14 @@ def require_examples(config: Config, source: Source, group: int) -> None:
 
 
 def make_probe(config: Config, model: Model, tx: optax.GradientTransformation, layout: Layout) -> Callable[..., Looks]:
-    """The function (states, step, images, labels) -> Looks, one entry a seed in every leaf."""
+    """The function (states, keys, step, images, labels) -> Looks, one entry a seed in every leaf.
+
+    Its noise is that of the training step, for the examples in their places of the probe batch.
+    """
     group = group_size(config, layout)
     params_packing, stats_packing = packings(model)
 
-    def one_seed(state: TrainState, step: Array, images: Array, labels: Array) -> Looks:
+    def one_seed(state: TrainState, keys: Keys, step: Array, images: Array, labels: Array) -> Looks:
         rate = learning_rate(config.schedule, step, config.train.steps, state.warming)
 
         def step_of(grads: Any) -> Any:
@@ -147,11 +176,13 @@ def make_probe(config: Config, model: Model, tx: optax.GradientTransformation, l
             return params_packing.unpack(rate * updates)
 
         params, batch_stats = params_packing.unpack(state.params), stats_packing.unpack(state.batch_stats)
-        return look(model, group, cross_entropy, step_of, params, batch_stats, images, labels)
+        places = jnp.arange(len(images))
+        mode = with_noise(Mode(train=True, group=min(group, len(images))), keys.noise, step, places)
+        return look(model, mode, partial(objective, model), step_of, params, batch_stats, images, labels)
 
     @jax.jit
-    def probe(states: TrainState, step: Array, images: Array, labels: Array) -> Looks:
-        return lax.map(lambda state: one_seed(state, step, images, labels), states)
+    def probe(states: TrainState, keys: Keys, step: Array, images: Array, labels: Array) -> Looks:
+        return lax.map(lambda seed: one_seed(seed[0], seed[1], step, images, labels), (states, keys))
 
     return probe
 

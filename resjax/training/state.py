@@ -40,12 +40,13 @@ class Keys(NamedTuple):
     init: Array
     order: Array
     augment: Array
+    noise: Array
 
 
 def seed_keys(seed: int) -> Keys:
     """The streams of `seed`, told apart by fold_in."""
     root = jax.random.key(seed)
-    return Keys(*(jax.random.fold_in(root, stream) for stream in range(3)))
+    return Keys(*(jax.random.fold_in(root, stream) for stream in range(4)))
 
 
 def optimizer(config: OptimizerConfig) -> optax.GradientTransformation:

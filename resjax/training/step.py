@@ -1,6 +1,7 @@
 """One training step of every seed: state, data -> state, metrics. Pure, and the same under pmap and jit."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -13,6 +14,7 @@ from resjax.config import Config
 from resjax.data.augment import crop_flip
 from resjax.data.stream import Arrays, batch_indices, standardize
 from resjax.models import Mode, Model
+from resjax.models.build import Pass
 from resjax.probes.gradients import norm
 from resjax.training.packing import packings
 from resjax.training.parallel import Layout, group_size
@@ -32,6 +34,17 @@ def error_rate(logits: Float[Array, "batch classes"], labels: Int[Array, " batch
     return jnp.mean(logits.argmax(-1) != labels, dtype=logits.dtype)
 
 
+def objective(model: Model, out: Pass, labels: Int[Array, " batch"]) -> Float[Array, ""]:
+    """What training descends: the cross-entropy, and that of each auxiliary head with its weight (GoogLeNet: 0.3)."""
+    auxiliary = sum((cross_entropy(logits, labels) for logits in out.auxiliary), start=jnp.zeros((), model.dtype))
+    return cross_entropy(out.logits, labels) + model.config.auxiliary_weight * auxiliary
+
+
+def with_noise(mode: Mode, key: Array, step: Array, places: Int[Array, " batch"]) -> Mode:
+    """`mode` with the noise of a step, for the examples in these places of the batch."""
+    return replace(mode, key=jax.random.fold_in(key, step), places=places)
+
+
 def training_batch(config: Config, layout: Layout, keys: Keys, step: Array, data: Arrays) -> tuple[Array, Array]:
     """The images and labels of `step`, augmented; under pmap this device's part of them."""
     places = jnp.arange(config.train.batch_size)
@@ -48,17 +61,20 @@ def make_step(config: Config, model: Model, tx: optax.GradientTransformation, la
     mode = Mode(train=True, group=group_size(config, layout), axis=layout.axis)
     params_packing, stats_packing = packings(model)
 
-    def loss(params: Any, state: TrainState, images: Array, labels: Array) -> tuple[Array, tuple[Array, Array]]:
-        logits, batch_stats, _ = model.apply(params, stats_packing.unpack(state.batch_stats), images, mode)
-        return cross_entropy(logits, labels), (stats_packing.pack(batch_stats), error_rate(logits, labels))
+    def loss(params: Any, state: TrainState, images: Array, labels: Array, mode: Mode) -> tuple[Array, Any]:
+        out = model.apply(params, stats_packing.unpack(state.batch_stats), images, mode)
+        seen = stats_packing.pack(out.batch_stats), cross_entropy(out.logits, labels), error_rate(out.logits, labels)
+        return objective(model, out, labels), seen
 
     def one_seed(state: TrainState, keys: Keys, step: Array, data: Arrays) -> tuple[TrainState, Metrics]:
         images, labels = training_batch(config, layout, keys, step, data)
         value_and_grads = jax.value_and_grad(loss, has_aux=True)
         params = params_packing.unpack(state.params)
-        (value, (batch_stats, error)), grads = value_and_grads(params, state, images, labels)
+        noisy = with_noise(mode, keys.noise, step, layout.part(jnp.arange(config.train.batch_size)))
+        (descended, seen), grads = value_and_grads(params, state, images, labels, noisy)
         # Every device holds the same running statistics before, so their mean after is over the whole batch.
-        value, error, batch_stats, grads = layout.mean((value, error, batch_stats, params_packing.pack(grads)))
+        descended, seen, grads = layout.mean((descended, seen, params_packing.pack(grads)))
+        batch_stats, value, error = seen
         rate = learning_rate(config.schedule, step, config.train.steps, state.warming).astype(model.dtype)
         updates, opt_state = tx.update(grads, state.opt_state, state.params)
         running_error = track_error(state.running_error, error)
@@ -71,7 +87,7 @@ def make_step(config: Config, model: Model, tx: optax.GradientTransformation, la
             diverged_at=state.diverged_at,
         )
         grad_norm = norm(grads)
-        finite = jnp.isfinite(value) & jnp.isfinite(grad_norm) & jnp.isfinite(updated.params).all()
+        finite = jnp.isfinite(descended) & jnp.isfinite(grad_norm) & jnp.isfinite(updated.params).all()
         metrics = {
             "train_loss": value,
             "train_error": error,

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from resjax.data.augment import crop_flip
 from resjax.data.source import Split
 from resjax.data.stream import batch_indices, standardize, to_arrays
 
@@ -93,3 +94,59 @@ def test_double_precision_stays_double() -> None:
     with jax.enable_x64(True):
         arrays = to_arrays(train, train, np.float64)
         assert standardize(arrays, arrays.images).dtype == np.float64
+
+
+@pytest.mark.parametrize("compile", [jax.jit, lambda function: function], ids=["jit", "eager"])
+def test_without_given_numbers_one_deviation_divides_all(compile: Callable) -> None:
+    train = random_split(0, 50)
+    mean = train.images.mean(0, dtype=np.float64)
+    scale = np.sqrt(np.mean(np.square(train.images - mean)))
+    arrays = to_arrays(train, train, np.float32)
+    assert arrays.scale.shape == ()  # a vector of equal numbers is divided by otherwise, an ulp apart
+    np.testing.assert_array_equal(arrays.scale, np.float32(scale))
+    np.testing.assert_array_equal(arrays.mean, mean.astype(np.float32))
+    by_scalar = compile(lambda images, mean, scale: (images.astype(mean.dtype) - mean[None]) / scale)
+    expected = by_scalar(arrays.images, arrays.mean, jnp.asarray(scale, jnp.float32))
+    np.testing.assert_array_equal(compile(standardize)(arrays, arrays.images), expected)
+
+
+MEAN, STD = [0.49186869, 0.49185976, 0.49185839], [0.24697122, 0.24696767, 0.5]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_given_numbers_standardise_whatever_the_training_images(dtype: type) -> None:
+    train, test = random_split(0, 5), random_split(1, 20)
+    with jax.enable_x64(dtype is np.float64), jax.numpy_rank_promotion("raise"):
+        result = jax.jit(standardize)(to_arrays(test, train, dtype, MEAN, STD), test.images)
+    expected = np.empty(test.images.shape)
+    for channel in range(3):
+        expected[..., channel] = (test.images[..., channel] / 255 - MEAN[channel]) / STD[channel]
+    assert result.dtype == dtype
+    np.testing.assert_allclose(result, expected, atol=1e-5 if dtype is np.float32 else 1e-13)
+
+
+def test_black_and_white_are_0_and_1() -> None:
+    ends = Split(np.array([0, 255], np.uint8).reshape(2, 1, 1, 1), np.zeros(2, np.int32))
+    result = standardize(to_arrays(ends, ends, np.float32, [0.0], [1.0]), ends.images)
+    np.testing.assert_array_equal(np.ravel(result), [0, 1])
+
+
+def test_the_border_of_a_crop_is_the_mean_colour() -> None:
+    """Images of exactly the given mean are zeros, as is what crop_flip pads with."""
+    image = np.broadcast_to(np.array([51, 102, 204], np.uint8), (1, 8, 8, 3))
+    split = Split(image, np.zeros(1, np.int32))
+    standard = standardize(to_arrays(split, split, np.float32, [0.2, 0.4, 0.8], STD), image)
+    np.testing.assert_allclose(crop_flip(jax.random.split(KEY, 1), standard), 0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("mean", "std"), [([0.5], [0.25]), ([0.5] * 4, [0.25] * 4), ([0.5] * 3, [0.25]), ([], []), ([0.5] * 3, None)]
+)
+def test_numbers_are_as_many_as_channels(
+    mean: list[float], std: list[float] | None, refused: Callable[..., AbstractContextManager[None]]
+) -> None:
+    train = random_split(0, 2)
+    with refused(
+        f"data.mean={mean} data.std={std or []}", "3 each", "data.mean=[0.5,0.5,0.5] data.std=[0.25,0.25,0.25]"
+    ):
+        to_arrays(train, train, np.float32, mean, std)

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from resjax.models.norms import NORMS, BatchNorm, NoNorm
-from resjax.models.units import EVALUATE, Mode
+from resjax.models.norms import NORMS, BatchNorm, Bias
+from resjax.models.types import EVALUATE, Mode
 
 BATCH, CHANNELS = 8, 3
 SPACES = [(), (4, 5)]
@@ -84,7 +84,7 @@ def test_a_group_may_span_devices(group: int) -> None:
 
 
 def test_without_norm_a_bias_remains() -> None:
-    norm = NoNorm(CHANNELS, jnp.float64)
+    norm = Bias(CHANNELS, jnp.float64)
     np.testing.assert_array_equal(norm.bias[...], 0)
     norm.bias[...] = jnp.arange(1.0, CHANNELS + 1)
     x = drawn(BATCH, 4, 5, CHANNELS)
@@ -94,5 +94,5 @@ def test_without_norm_a_bias_remains() -> None:
 @pytest.mark.parametrize("name", NORMS)
 def test_at_initialisation_no_scale_is_zero(name: str) -> None:
     """A zero scale of a branch's last norm would make the residual net start as the identity."""
-    out = NORMS[name](CHANNELS, jnp.float64)(jnp.asarray(drawn(BATCH, CHANNELS)), Mode(True, BATCH))
+    out = NORMS[name](CHANNELS, jnp.float64, 1)(jnp.asarray(drawn(BATCH, CHANNELS)), Mode(True, BATCH))
     assert np.all(np.std(out, axis=0) > 0.5)

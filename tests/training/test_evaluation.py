@@ -6,7 +6,7 @@ from problems import digits, small
 
 from resjax.data.stream import standardize, to_arrays
 from resjax.models import build
-from resjax.models.units import EVALUATE
+from resjax.models.types import EVALUATE
 from resjax.training import evaluation
 from resjax.training.packing import packings
 from resjax.training.parallel import choose
@@ -29,7 +29,7 @@ def test_the_mean_is_over_every_example_once(strategy: str, batch: int, monkeypa
     params_packing, stats_packing = packings(model)
     for seed in range(2):
         params, stats = params_packing.unpack(states.params[seed]), stats_packing.unpack(states.batch_stats[seed])
-        logits, _, _ = model.apply(params, stats, standardize(test, test.images), EVALUATE)
+        logits = model.apply(params, stats, standardize(test, test.images), EVALUATE).logits
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, test.labels)
         assert float(found["test_loss"][seed]) == pytest.approx(float(losses.mean()), rel=1e-5)
         assert float(found["test_error"][seed]) == pytest.approx(float(np.mean(logits.argmax(-1) != test.labels)))

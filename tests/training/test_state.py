@@ -46,7 +46,7 @@ def test_initial_values_are_the_models_own_and_do_not_depend_on_the_other_seeds(
 def test_arrays_are_named_by_their_layer(model: Model) -> None:
     arrays = to_arrays(model, create(model, optimizer(OptimizerConfig(name="adam")), range(2))[0])
     assert arrays["params/head/dense/kernel"].shape == (2, 8, 10)
-    assert arrays["batch_stats/segments/1/units/norm/var"].shape == (2, 2, 8)
+    assert arrays["batch_stats/segments/1/units/branch/0/layers/0/post/norm/var"].shape == (2, 2, 8)
     moments = [name for name in arrays if name.startswith("opt_state") and name.endswith("head/dense/kernel")]
     assert len(moments) == 2, "Adam keeps two moments of every parameter"
 

@@ -1,0 +1,59 @@
+"""resjax import: a net that was trained elsewhere becomes a run."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from resjax.cli.overrides import launch
+from resjax.cli.words import parse, split
+from resjax.config import Config
+from resjax.errors import InputError
+
+FLAGS = ("--config-dir", "-cd")
+ONE_NET = "one network, which a file holds, so settings with one value"
+EXAMPLE = "Type for example: resjax import net.npz model=plain model.depth=20 data=cifar10"
+HELP = """usage: resjax import FILE.npz [SETTING=VALUE ...]
+
+A net that was trained elsewhere becomes a run: its loss and error over the whole training and test sets, and one look
+at every layer, are recorded in runs/<sweep>/, where resjax report reads them. Nothing is trained.
+
+  resjax import plainnet20.npz model=plain model.depth=20 data=cifar10 data.mean=[.49,.49,.49] data.std=[.25,.25,.25]
+
+The settings say what the net in the file is, and how its images were standardised; they are those of resjax train
+(a list: resjax train --help). The names of the arrays in the file, and how to write one: docs/import.md
+"""
+
+
+def run(words: Sequence[str]) -> int:
+    """Check everything, then measure; 0 if the run was done, 1 if it failed."""
+    if {"-h", "--help"} & set(words):
+        print(HELP)
+        return 0
+    file, config = planned(words)
+    from resjax import imports  # from here on heavier things are imported
+    from resjax.progress import Watch
+    from resjax.tracking import Tracking
+
+    with Watch(1) as watch:
+        status = imports.run(config, file, watch, Tracking())
+        elsewhere = f" --runs {shlex.quote(config.runs)}" if config.runs != "runs" else ""
+        watch.say(f"Type: resjax report {shlex.quote(config.sweep)}{elsewhere}")
+    return 1 if status == "failed" else 0
+
+
+def planned(words: Sequence[str]) -> tuple[Path, Config]:
+    """The file and the checked settings."""
+    first = words[0] if words else "nothing"
+    if not words or first.startswith("-") or ("=" in first and not Path(first).exists()):
+        raise InputError(f"resjax import begins with {first}.\nExpected a file first, then settings.\n{EXAMPLE}")
+    flags, overrides, _ = split(words[1:])
+    options = [flag for flag in flags if flag.startswith("-") and flag.partition("=")[0] not in FLAGS]
+    if options:
+        raise InputError(f"resjax import has no option {options[0]}.\nExpected {ONE_NET}.\n{EXAMPLE}")
+    many = [override.input_line for override in parse(overrides) if override.is_sweep_override()]
+    if many:
+        raise InputError(f"{many[0]} has several values.\nExpected {ONE_NET}.\n{EXAMPLE}")
+    jobs = launch(words[1:]).jobs
+    if len(jobs) != 1:
+        raise InputError(f"the experiment is a sweep of {len(jobs)} runs.\nExpected {ONE_NET}.\n{EXAMPLE}")
+    return Path(first), jobs[0]

@@ -1,0 +1,108 @@
+"""A net that was trained elsewhere becomes a run: its file is read, the net measured, and recorded like one of ours."""
+
+import hashlib
+import io
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from resjax import job
+from resjax.config import Config
+from resjax.errors import InputError
+from resjax.identity import readable_name, run_id
+from resjax.progress import Watch
+from resjax.rows import Finished, Layers, Metrics, Outcome, Row, Snapshot
+from resjax.tracking import Tracking
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A file's arrays by name, its own name, and its SHA-256."""
+
+    file: str
+    sha256: str
+    arrays: dict[str, np.ndarray]
+
+    def own(self, identity: str) -> str:
+        """An id that is told from that of a trained run with the same settings, and from that of any other file."""
+        return hashlib.sha256(f"{identity} {self.sha256}".encode()).hexdigest()
+
+
+def run(config: Config, file: Path, watch: Watch, tracking: Tracking) -> str:
+    """Measure and record the net in `file`, unless it is recorded already; the status, as of `job.run`.
+
+    InputError where the file cannot be read or does not hold the network that `config` says.
+    """
+    if config.seeds != 1:
+        raise InputError(f"seeds={config.seeds}, but a file holds one net.\nExpected one seed.\nType: seeds=1")
+    imported, devices = read(file), job.count_devices(config)
+    name = f"{readable_name(config)}-imported-{imported.own(run_id(config, devices))[:12]}"
+    folder = Path(config.runs) / config.sweep / name
+    return job.once(config, folder, 0, watch, lambda: measure(config, imported, folder, devices, watch, tracking))
+
+
+def read(file: Path) -> Imported:
+    """The file's arrays. InputError where it is none, or holds something else than arrays."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}.\nType: resjax import FILE.npz") from error
+    try:
+        loaded = np.load(io.BytesIO(content), allow_pickle=False)
+        arrays = {name: np.asarray(loaded[name]) for name in loaded.files}
+    except Exception as error:  # of many kinds, by what is wrong with the file
+        what = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"{file} is not a file of named arrays: {what}\n"
+            "Expected what numpy.savez writes; pickled objects are never loaded.\n"
+            "How to write one: docs/import.md"
+        ) from error
+    return Imported(file.name, hashlib.sha256(content).hexdigest(), arrays)
+
+
+def measure(
+    config: Config, imported: Imported, folder: Path, devices: int | None, watch: Watch, tracking: Tracking
+) -> None:
+    """Load the data, build the network around the file's arrays, look at it once, record."""
+    from resjax.data import source  # JAX is imported from here on
+    from resjax.models import foreign
+    from resjax.training.programs import instruments
+
+    job.start_jax(config)
+    data = source.load(config.data)
+    ready = instruments(config, data)
+    params, batch_stats = foreign.from_file(ready.model, imported.arrays, imported.file)
+    facts = describe(config, devices, data.provenance, imported)
+    job.keep(config, rows(ready, ready.holding(params, batch_stats)), folder, facts, watch, tracking)
+
+
+def describe(config: Config, devices: int | None, provenance: dict[str, object], imported: Imported) -> dict[str, Any]:
+    """What run.json says before the first row: a trained run's facts, with the file in the id and in the group."""
+    facts = job.describe(config, devices, provenance)
+    own = {key: imported.own(facts[key]) for key in ("id", "group")}
+    origin = {"file": imported.file, "sha256": imported.sha256}
+    return facts | own | {"name": f"{facts['name']}-imported", "imported": origin}
+
+
+def rows(ready: Any, states: Any) -> Iterator[Row]:
+    """What `fit` would yield at its end: the probes, the metrics over the whole training and test sets, the state.
+
+    They stand at the last step that the settings name, which is where every reader of records looks for the end.
+    """
+    from resjax.training.state import digest, to_arrays
+
+    step, seed = ready.config.train.steps, ready.config.seed
+    yield ready.started
+    yield Layers(step, ready.look(states, step, [seed]))
+    measured = ready.train_all(states) | ready.test_all(states)
+    values = {name: float(value[0]) for name, value in measured.items()}
+    yield Metrics(step, seed, values)
+    arrays = to_arrays(ready.model, states)
+    yield Snapshot(step, arrays)
+    finite = all(math.isfinite(value) for value in values.values())
+    outcome = Outcome(seed, None if finite else step)
+    yield Finished((outcome,), dict(ready.clock.seconds), 0.0, digest(arrays))

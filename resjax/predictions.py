@@ -1,0 +1,42 @@
+"""What can be known of a run before it: the network's size, work and memory. Nothing is trained, no data are read."""
+
+from dataclasses import asdict
+from typing import Any
+
+from resjax.config import Config
+from resjax.data import source
+from resjax.identity import arm
+from resjax.job import start_jax
+
+
+def predict(config: Config) -> dict[str, Any]:
+    """Parameters, multiply-adds of one image's forward pass, bytes of memory, and the same by stage.
+
+    parameter_bytes, optimizer_bytes: of one seed's parameters, and of what the optimiser keeps; activation_bytes: what
+    the backward pass keeps of one batch. Raises InputError where the network cannot be built for the data's images.
+    """
+    start_jax(config)
+    from resjax.models import build, counts  # JAX is imported from here on
+    from resjax.training.programs import DTYPES
+
+    shape, classes = source.shape_of(config.data)
+    model = build(config.model, shape, classes, DTYPES[config.train.precision])
+    rows = counts.by_stage(model)
+    parameters = counts.parameters(model)
+    size = parameters * DTYPES[config.train.precision].dtype.itemsize
+    return {
+        "model": config.model.name,
+        "arm": arm(config),
+        "depth": config.model.depth,
+        "image": list(shape),
+        "classes": classes,
+        "parameters": parameters,
+        "multiply_adds": sum(row.multiply_adds for row in rows),
+        "weight_layers": len(model.weight_layers),
+        "units": len(model.units),
+        "batch_size": config.train.batch_size,
+        "parameter_bytes": size,
+        "optimizer_bytes": size * (2 if config.optimizer.name == "adam" else 1),
+        "activation_bytes": counts.activation_bytes(model, config.train.batch_size),
+        "stages": [asdict(row) | {"shape": list(row.shape)} for row in rows],
+    }

@@ -1,0 +1,87 @@
+"""resjax predict, which trains nothing and reads no data."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from resjax.cli import main
+
+Out = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["resjax"])
+    monkeypatch.setenv("RESJAX_DATA", str(tmp_path / "nothing is prepared here"))
+    return tmp_path
+
+
+def predicted(capsys: Out, *words: str) -> Any:
+    assert main(["predict", "--json", *words]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_the_papers_net(capsys: Out, here: Path) -> None:
+    found = predicted(capsys, "model.depth=56", "data=cifar10", "train.batch_size=64")
+    assert (found["parameters"], found["weight_layers"], found["units"]) == (853_018, 56, 28)
+    assert found["image"] == [32, 32, 3]
+    assert found["parameter_bytes"] == found["optimizer_bytes"] == 4 * 853_018
+    assert sum(stage["parameters"] for stage in found["stages"]) == found["parameters"]
+    assert sum(stage["multiply_adds"] for stage in found["stages"]) == found["multiply_adds"]
+    assert [stage["units"] for stage in found["stages"]] == [1, 9, 9, 9, 1]
+    assert [stage["shape"] for stage in found["stages"]] == [[32, 32, 16], [32, 32, 16], [16, 16, 32], [8, 8, 64], [10]]
+    assert not list(here.iterdir())
+
+
+def test_memory_follows_batch_optimizer_and_precision(capsys: Out) -> None:
+    words = ["model.depth=8", "model.width=4"]
+    two = predicted(capsys, *words, "train.batch_size=128", "optimizer=adam", "train.precision=float64")
+    one = predicted(capsys, *words, "train.batch_size=64")  # last: it leaves JAX at single precision
+    assert two["parameter_bytes"] == 2 * one["parameter_bytes"]
+    assert two["optimizer_bytes"] == 4 * one["optimizer_bytes"]
+    assert two["activation_bytes"] == pytest.approx(4 * one["activation_bytes"], rel=0.05)  # masks stay a byte
+
+
+def test_a_sweep_has_a_row_a_job(capsys: Out) -> None:
+    found = predicted(capsys, "-m", "model.depth=8,14", "model.shortcut=none,identity")
+    assert [(row["depth"], row["arm"]) for row in found] == [
+        (8, "plain"),
+        (8, "residual"),
+        (14, "plain"),
+        (14, "residual"),
+    ]
+    assert found[0]["parameters"] == found[1]["parameters"] < found[2]["parameters"]
+
+
+def test_tables_for_people(capsys: Out) -> None:
+    words = ["model=googlenet_imagenet", "data=synthetic", "data.image_size=224", "data.classes=1000"]
+    assert main(["predict", *words, "train.batch_size=1", "probes.batch_size=1"]) == 0
+    out = capsys.readouterr().out
+    assert "13,378,280" in out  # 6,998,552 and the auxiliary heads
+    assert "1.583 G" in out
+    assert "auxiliary  2" in out
+    assert main(["predict", "-m", "model.depth=8,14"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["model=vgg"], "data.resize=32"),
+        (["model.depth=21"], "model.depth=20"),
+        (["model.norm=group", "model.norm_channel_groups=5"], "model.norm_channel_groups=4"),
+        (["model.depth=20,56"], "resjax train -m"),
+    ],
+)
+def test_what_cannot_be_is_refused(words: list[str], says: str, capsys: Out) -> None:
+    assert main(["predict", *words]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_help(capsys: Out) -> None:
+    assert main(["predict", "--help"]) == 0
+    assert "resjax predict" in capsys.readouterr().out
