@@ -2,6 +2,7 @@
 # make test   set up, check style and types, run the tests
 # make lint   style and types alone         make format  bring the style in order
 # make slow   the tests that take minutes   make lock    choose the newest versions of everything
+# make diagrams   draw docs/units and fill the tables of docs/architectures.md, from the code
 
 # The first of these that is Python 3.11 or newer; or say: make PYTHON=/path/to/python demo
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
@@ -9,7 +10,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: demo test slow lint format lock clean
+.PHONY: demo test slow lint format lock diagrams clean
 
 demo: $(INSTALLED)
 	$(BIN)/resjax train -m experiment=quickstart
@@ -34,6 +35,9 @@ lock: $(INSTALLED)
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
 		--no-annotate --no-header --group dev pyproject.toml -o requirements/lock.txt
 	$(BIN)/python requirements/installer.py
+
+diagrams: $(INSTALLED)
+	$(BIN)/python docs/diagrams.py
 
 clean:
 	rm -rf .venv

@@ -5,7 +5,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,9 @@ from tables import filled
 
 from resjax.cli.overrides import checked, register
 from resjax.config import Config, completed
-from resjax.identity import arm
 from resjax.models.activations import ACTIVATIONS
 from resjax.models.build import PLANS
-from resjax.models.norms import NORMS, BatchNorm, Bias, GroupNorm, ScalarBias
+from resjax.models.norms import BatchNorm, Bias, GroupNorm, ScalarBias
 from resjax.models.parts import Ops, Parts
 from resjax.models.plans import UnitPlan
 from resjax.models.pooling import Pool
@@ -33,6 +31,7 @@ from resjax.shortcuts import SHORTCUTS
 HERE = Path(__file__).parent
 PAGE = HERE / "architectures.md"
 IMAGE = (32, 32, 3)
+TIMES, MINUS, ALPHA = "\u00d7", "\u2212", "\u03b1"
 NORM_NAMES = {BatchNorm: "batch norm", GroupNorm: "group norm", Bias: "bias", ScalarBias: "bias, one number"}
 
 
@@ -98,24 +97,25 @@ def sketch(column: Column, stage: int, number: int) -> Sketch:
     plan = plan_of(config, stage, number)
     plan = replace(plan, shortcut="none") if column.alone else plan
     unit = nnx.eval_shape(lambda: Unit(jax.random.key(0), plan, Parts(completed(config.model), jnp.float32)))
-    early, several = plan.shared or len(unit.branch) > 1, len(unit.branch) > 1
+    several = len(unit.branch) > 1
     entered, pre = (*pools(plan.pool), *dropouts(plan.dropout)), tuple(ops(unit.pre))
-    paths = tuple((*(() if early else pre), *chain(path)) for path in unit.branch)
+    trunk, first = ((*entered, *pre), ()) if plan.shared or several else (entered, pre)
+    paths = tuple((*first, *chain(path)) for path in unit.branch)
     h = traced(SHORTCUTS[plan.shortcut], plan.changes)
-    kind = "plain" if plan.shortcut == "none" else "residual"
+    arm = "plain" if plan.shortcut == "none" else "residual"
+    joint = f"{len(paths)} paths, concatenated" if several else f"h = {h.text}"
     measure = "features" if plan.dense else "channels"
-    joined = f"{len(paths)} paths, concatenated" if several else "" if kind == "plain" else f"h = {h.text}"
     return Sketch(
-        kind,
-        column.heading or {"plain": "plain", "concat": "dense"}.get(plan.shortcut, kind),
-        f"x: {plan.before} {measure}",
-        f"h: {plan.after} {measure}",
-        (*entered, *(pre if early else ())),
-        paths,
-        tuple(beside(unit, plan, config, h.uses)) if kind == "residual" else (),
-        typeset(joined),
-        tuple(ops(unit.after)),
-        typeset(note(plan, h.text)),
+        arm=arm,
+        heading=column.heading or ("dense" if plan.shortcut == "concat" else arm),
+        enters=f"x: {plan.before} {measure}",
+        leaves=f"h: {plan.after} {measure}",
+        trunk=trunk,
+        paths=paths,
+        beside=tuple(beside(unit, config, h.uses)),
+        joint=typeset(joint) if several or arm != "plain" else "",
+        after=tuple(ops(unit.after)),
+        note=typeset(note(plan, h.text)),
     )
 
 
@@ -139,7 +139,7 @@ def chain(path: Chain) -> Iterator[Box]:
 def ops(found: Ops) -> Iterator[Box]:
     """Norm and activation."""
     if found.norm is not None:
-        yield Box(NORM_NAMES[type(found.norm)])
+        yield Box("layer norm" if getattr(found.norm, "groups", 0) == 1 else NORM_NAMES[type(found.norm)])
     if found.activation is not None:
         yield Box(next(name for name, function in ACTIVATIONS.items() if function is found.activation))
 
@@ -149,14 +149,14 @@ def weight(layer: Any) -> Box:
     inner = layer.weight if isinstance(layer, Fixed) else layer
     *sides, before, after = inner.kernel.shape
     stride = getattr(inner, "stride", 1)
-    kind = f"{'×'.join(map(str, sides))} conv" if sides else "dense"
+    kind = f"{TIMES.join(map(str, sides))} conv" if sides else "dense"
     return Box(f"{kind}{f', /{stride}' if stride > 1 else ''}", f"{before} → {after}")
 
 
 def pools(pool: Pool | None) -> Iterator[Box]:
     """A pooling."""
     if pool:
-        yield Box(f"{pool.kind} pool {pool.side}×{pool.side}{f', /{pool.stride}' if pool.stride > 1 else ''}")
+        yield Box(f"{pool.kind} pool {pool.side}{TIMES}{pool.side}{f', /{pool.stride}' if pool.stride > 1 else ''}")
 
 
 def dropouts(rate: float) -> Iterator[Box]:
@@ -165,21 +165,19 @@ def dropouts(rate: float) -> Iterator[Box]:
         yield Box(f"dropout {rate:g}")
 
 
-def beside(unit: Unit, plan: UnitPlan, config: Config, uses: frozenset[str]) -> Iterator[tuple[str, Boxes]]:
+def beside(unit: Unit, config: Config, uses: frozenset[str]) -> Iterator[tuple[str, Boxes]]:
     """The lines beside the branch that the shortcut uses, the first with its name."""
-    name = plan.shortcut
+    plan, names = unit.plan, iter((unit.plan.shortcut, ""))
     if "x" in uses:
         widened = plan.changes and not SHORTCUTS[plan.shortcut].widens
         kept = f"every {plan.stride}nd pixel" if plan.stride > 1 else "zero channels"
         a = [Box(kept, f"+ {plan.branch_channels - plan.before} zero channels")] if widened else []
-        yield name, (*a, *dropouts(config.model.shortcut_dropout if "dropout" in uses else 0.0))
-        name = ""
+        yield next(names), (*a, *dropouts(config.model.shortcut_dropout if "dropout" in uses else 0.0))
     if "W" in uses:
-        yield name, (weight(unit.shortcut.weight), *ops(unit.shortcut.post))
-        name = ""
+        yield next(names), (weight(unit.shortcut.weight), *ops(unit.shortcut.post))
     if "g" in uses:
         gate = weight(unit.shortcut.weight)
-        yield name, (Box(f"gate: {gate.text}", gate.detail), Box("+ b, sigmoid"))
+        yield next(names), (Box(f"gate: {gate.text}", gate.detail), Box("+ b, sigmoid"))
 
 
 def note(plan: UnitPlan, h: str) -> str:
@@ -191,7 +189,7 @@ def note(plan: UnitPlan, h: str) -> str:
 
 def typeset(text: str) -> str:
     """With signs in place of their names."""
-    return text.replace("alpha", "α").replace(" - ", " − ").replace("1x1", "1×1")
+    return text.replace("alpha", ALPHA).replace(" - ", f" {MINUS} ").replace("1x1", f"1{TIMES}1")
 
 
 def main() -> None:

@@ -7,8 +7,8 @@ from html import escape
 
 from resjax.report.theme import FONT, LIGHT
 
-PLAIN, RESIDUAL, OTHER = LIGHT[:3]
-TINTS = {PLAIN: "#fbe6d9", RESIDUAL: "#d9e9f4", OTHER: "#d9f0e9"}
+PLAIN, RESIDUAL = LIGHT[:2]
+TINTS = {PLAIN: "#fbe6d9", RESIDUAL: "#d9e9f4"}
 INK, SOFT, FAINT, CARD, EDGE = "#1c1c1c", "#57606a", "#8c959f", "#ffffff", "#d0d7de"
 BOX, NARROW = 128, 110  # widths of boxes: of a branch; of parallel paths, and beside a branch
 WEIGHT, OP, JOINT, GAP = 36, 21, 26, 13  # heights
@@ -53,7 +53,7 @@ class Sketch:
     @property
     def colour(self) -> str:
         """Of its weights and its shortcut."""
-        return {"plain": PLAIN, "residual": RESIDUAL}.get(self.arm, OTHER)
+        return PLAIN if self.arm == "plain" else RESIDUAL
 
     @property
     def box(self) -> int:
@@ -104,7 +104,9 @@ class Pen:
     def text(
         self, x: float, y: float, words: str, fill: str = INK, size: float = 11.5, bold: bool = False, up: bool = False
     ) -> None:
-        """Words centred at x, on the line y; up: turned, to be read upwards."""
+        """Words, if any, centred at x, on the line y; up: turned, to be read upwards."""
+        if not words:
+            return
         more = ' font-weight="600"' if bold else ""
         more += f' transform="rotate(-90 {x:g} {y:g})"' if up else ""
         self.parts.append(f'<text x="{x:g}" y="{y:g}" font-size="{size:g}" fill="{fill}"{more}>{escape(words)}</text>')
@@ -141,7 +143,7 @@ class Pen:
         """One."""
         fill, stroke = (TINTS[self.colour], self.colour) if box.detail else ("#f3f4f6", FAINT)
         self.rect(x, y, width, box.height, fill, stroke)
-        self.text(x, y + (15.5 if box.detail else 14.5), box.text, INK, 11.5, bool(box.detail))
+        self.text(x, y + (15.5 if box.detail else 14.5), box.text, INK, 11.5, bold=bool(box.detail))
         if box.detail:
             self.text(x, y + 28.5, box.detail, SOFT, 10)
 
@@ -158,7 +160,7 @@ def card(title: str, sketches: Sequence[Sketch]) -> str:
         parts += column(sketch, left, joint, bottom)
         left += sketch.width
     pen = Pen()
-    pen.text(width / 2, 25, title, INK, 13.5, True)
+    pen.text(width / 2, 25, title, INK, 13.5, bold=True)
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
@@ -175,7 +177,7 @@ def card(title: str, sketches: Sequence[Sketch]) -> str:
 def column(sketch: Sketch, left: float, joint: float, bottom: float) -> list[str]:
     """One sketch."""
     pen, x, several = Pen(sketch.colour), left + MARGIN + sketch.branch / 2, len(sketch.paths) > 1
-    pen.text(x, 47, sketch.heading, sketch.colour, 12.5, True)
+    pen.text(x, 47, sketch.heading, sketch.colour, 12.5, bold=True)
     pen.text(x, TOP - 6, sketch.enters, SOFT, 10.5)
     fork = pen.stack(sketch.trunk, x, TOP, TOP, sketch.box)
     starts = [left + MARGIN + sketch.box / 2 + number * (sketch.box + GAP) for number in range(len(sketch.paths))]
@@ -190,7 +192,7 @@ def column(sketch: Sketch, left: float, joint: float, bottom: float) -> list[str
         for start, end in zip(starts, ends, strict=True):
             pen.down(start, end, joint)
         pen.rect(x, joint, 2 * half, JOINT, sketch.colour, sketch.colour, JOINT / 2)
-        pen.text(x, joint + 17, sketch.joint, CARD, 11.5, True)
+        pen.text(x, joint + 17, sketch.joint, CARD, 11.5, bold=True)
         leaving = joint + JOINT
     leaving = pen.stack(sketch.after, x, leaving, joint + JOINT, sketch.box)
     pen.down(x, leaving, bottom - 20)
@@ -213,15 +215,13 @@ def beside(pen: Pen, sketch: Sketch, x: float, fork: float, joint: float) -> Non
         wide = lane(boxes)
         at = edge + (wide / 2 + 6 if boxes else 22)
         arrives = joint + JOINT / 2 + (5 if number else -5 if len(sketch.beside) > 1 else 0)
-        pen.path(
-            f"M{x:g} {start:g}H{at - CURVE:g}q{CURVE} 0 {CURVE} {CURVE}V{arrives - CURVE:g}"
-            f"q0 {CURVE} -{CURVE} {CURVE}H{end + 6:g}",
-            sketch.colour, 2.2, (end, arrives, "left"),
-        )  # fmt: skip
+        there = f"M{x:g} {start:g}H{at - CURVE:g}q{CURVE} 0 {CURVE} {CURVE}"
+        back = f"V{arrives - CURVE:g}q0 {CURVE} -{CURVE} {CURVE}H{end + 6:g}"
+        pen.path(there + back, sketch.colour, 2.2, (end, arrives, "left"))
         top = (start + arrives - tall(boxes) + GAP) / 2
         for box in boxes:
             pen.box(box, at, top, NARROW)
             top += box.height + GAP
-        if name:
-            pen.text(at + 14, (top - GAP + arrives) / 2 if boxes else (start + arrives) / 2, name, sketch.colour, 11, True, up=True)
+        middle = ((top - GAP if boxes else start) + arrives) / 2
+        pen.text(at + 14, middle, name, sketch.colour, 11, bold=True, up=True)
         edge += wide

@@ -5,7 +5,7 @@ from typing import Any
 
 from resjax.shortcuts import Shortcut
 
-SHORT = {"shortcut_scale": "a", "branch_scale": "b"}
+SHORT = {"shortcut_scale": "a", "branch_scale": "b", "scale": "alpha"}
 SUM, PRODUCT, ATOM = range(3)
 
 
@@ -61,11 +61,10 @@ class At:
     """What models/junction.py gives a shortcut, as symbols. normalised: whether the projection is."""
 
     normalised: bool
-    scale: Symbol = _atom("alpha")
 
     @property
     def settings(self) -> "At":
-        """The settings are attributes of it."""
+        """The settings are attributes of it, as the scale is."""
         return self
 
     def __getattr__(self, name: str) -> Symbol:

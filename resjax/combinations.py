@@ -1,10 +1,11 @@
 """Which parts of a network go together, and why the others do not. Imports neither JAX nor Hydra."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from resjax.config import ModelConfig, completed
 from resjax.errors import InputError
+from resjax.orders import ORDERS
 from resjax.shortcuts import SHORTCUTS
 from resjax.variants import DENSE_BRANCHES, FAMILIES, IMAGENET_RESNETS, depth_rule, depths
 
@@ -37,6 +38,30 @@ RULES = (
         "model.branch=bottleneck",
     ),
     Rule(
+        lambda m: m.name == "densenet" and m.layout == "imagenet" and m.branch != "bottleneck",
+        "model.branch={branch} is not what the ImageNet DenseNet of depth {depth} is made of.",
+        "Expected bottleneck (Huang et al. 2017, table 1).",
+        "model.branch=null",
+    ),
+    Rule(
+        lambda m: m.name == "article" and ORDERS[str(m.order)].pre != "",
+        "model.order={order} has no place in article: without a stem it would normalise and cut the images.",
+        "Expected an order that begins with a weight layer.",
+        "model.order=original",
+    ),
+    Rule(
+        lambda m: m.branch == "single" and m.order == "bare_addition",
+        "model.order=bare_addition with one weight layer a unit has no activation: the units would be linear.",
+        "Expected an order with an activation, or two weight layers.",
+        "model.order=relu_before_addition",
+    ),
+    Rule(
+        lambda m: m.shortcut == "skipinit" and m.norm != "none",
+        "model.shortcut=skipinit stands in place of a norm, but model.norm={norm}.",
+        "Expected no norm; with one, the same shortcut is called rezero.",
+        "model.norm=none",
+    ),
+    Rule(
         lambda m: m.vgg_c and m.depth != 16,
         "model.vgg_c=true is VGG C, which has depth 16, not {depth}.",
         "Expected depth 16.",
@@ -61,7 +86,7 @@ RULES = (
         "model=resnet",
     ),
     Rule(
-        lambda m: m.init == "fixup" and m.shortcut == "none",
+        lambda m: m.init == "fixup" and (m.shortcut == "none" or (m.shortcut == "scaled" and m.shortcut_scale == 0)),
         "model.init=fixup starts every branch at zero: without a shortcut nothing passes.",
         "Expected a shortcut.",
         "model.shortcut=identity",
@@ -71,6 +96,12 @@ RULES = (
         "model.init=fixup with model.shortcut={shortcut}: branch and factor both start at zero, so neither ever moves.",
         "Expected one of the two.",
         "model.shortcut=identity",
+    ),
+    Rule(
+        lambda m: m.init == "fixup" and m.activation == "relu" and "a" in ORDERS[str(m.order)].last,
+        "model.init=fixup with model.order={order}: the branch ends in relu(0), whose gradient is 0, and never moves.",
+        "Expected no activation between the last weight layer and the addition.",
+        "model.order=original",
     ),
     Rule(
         lambda m: m.init == "delta_orthogonal" and m.branch == "bottleneck",
@@ -101,6 +132,24 @@ RULES = (
         "model.init=looks_linear has no place in {name}: what pools or concatenates is not linear.",
         "Expected a plain resnet or mlp.",
         "model=plain",
+    ),
+    Rule(
+        lambda m: m.init == "looks_linear" and m.norm != "none",
+        "model.init=looks_linear makes a net that is linear at step 0, and model.norm={norm} is not linear.",
+        "Expected no norm.",
+        "model.norm=none",
+    ),
+    Rule(
+        lambda m: m.init == "looks_linear" and m.stem == "7x7",
+        "model.init=looks_linear has no place behind model.stem=7x7, which pools: a maximum is not linear.",
+        "Expected a stem without pooling.",
+        "model.stem=3x3",
+    ),
+    Rule(
+        lambda m: m.init == "looks_linear" and m.order == "bare_addition",
+        "model.init=looks_linear pairs channels for the activation behind each layer; {order} has none between units.",
+        "Expected another order.",
+        "model.order=original",
     ),
     Rule(
         lambda m: m.init == "looks_linear" and m.width % 2 != 0,
@@ -162,9 +211,11 @@ def _check_shortcut(model: ModelConfig) -> None:
 def _check_effect(model: ModelConfig) -> None:
     """A setting of another family that is not at its default would be read by nobody."""
     read = {*OF_EVERY_FAMILY, *OF_SHORTCUTS, *FAMILIES[model.name].settings}
+    usual = completed(replace(model, order=None, branch=None))
     for item in fields(ModelConfig):
         value = getattr(model, item.name)
-        if item.name in read or item.name.startswith("norm") or value == item.default:
+        own = getattr(usual, item.name) if item.name in ("order", "branch") else item.default
+        if item.name in read or item.name.startswith("norm") or value in (item.default, own):
             continue
         readers = [name for name, family in FAMILIES.items() if item.name in family.settings]
         null = "null" if item.default is None else item.default

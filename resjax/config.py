@@ -23,9 +23,10 @@ def setting(
     choices: tuple[str, ...] = (),
     minimum: float | None = None,
     below: float | None = None,
+    maximum: float | None = None,
 ) -> Any:
     """A dataclass field that carries its help text and its legal values (docs are generated from them)."""
-    metadata = {"help": help, "choices": choices, "minimum": minimum, "below": below}
+    metadata = {"help": help, "choices": choices, "minimum": minimum, "below": below, "maximum": maximum}
     if isinstance(default, list):
         return field(default_factory=lambda: list(default), metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -36,7 +37,7 @@ class ModelConfig:
     """The network. `model=plain` is `model=resnet model.shortcut=none`. What `null` stands for: `completed`."""
 
     name: str = setting("resnet", "family of networks", tuple(FAMILIES))
-    depth: int = setting(20, "weight layers, as the family counts them", minimum=3)
+    depth: int = setting(20, "weight layers, as the family counts them")
     width: int = setting(16, "channels of the first stage; of every hidden layer (mlp)", minimum=1)
     layout: str = setting(
         "cifar", "stages: those of the papers' nets for CIFAR, or for ImageNet", ("cifar", "imagenet")
@@ -52,7 +53,7 @@ class ModelConfig:
     gate_bias: float = setting(0.0, "bias of the gate at step 0 (exclusive_gate, shortcut_gate, highway)")
     shortcut_dropout: float = setting(0.5, "rate of dropout on the shortcut (shortcut=dropout)", minimum=0, below=1)
     survival: float = setting(
-        0.5, "probability that the last branch stays, to 1 (shortcut=stochastic_depth)", minimum=0, below=1.000001
+        0.5, "probability that the last branch stays (shortcut=stochastic_depth)", minimum=0, maximum=1
     )
     pad_channels: str = setting(
         "end", "where option A puts its zero channels: end, or split on both sides", ("end", "split")
@@ -72,7 +73,7 @@ class ModelConfig:
     )
     growth: int = setting(12, "channels that a layer adds, k (densenet)", minimum=1)
     compression: float = setting(
-        1.0, "share of the channels that a transition keeps (densenet; 0.5 for BC)", minimum=0.01, below=1.000001
+        1.0, "share of the channels that a transition keeps (densenet; 0.5 for BC)", minimum=0.01, maximum=1
     )
     auxiliary_weight: float = setting(
         0.3, "weight of each auxiliary head's loss; 0: no such heads (googlenet)", minimum=0

@@ -50,7 +50,7 @@ def settings_of(model: ModelConfig) -> set[str]:
     """The settings of the model that change something beside the others as they are."""
     family = FAMILIES[model.name]
     found = {"name", "depth", "shortcut", "norm", "activation", "init", "init_gain", *family.settings}
-    found |= set(SHORTCUTS[model.shortcut].settings)
+    found |= set(of_shortcut(model))
     if model.norm == "batch":
         found |= {"norm_scope", *(["norm_group"] if model.norm_scope == "ghost" else [])}
     if model.norm == "group":
@@ -58,6 +58,11 @@ def settings_of(model: ModelConfig) -> set[str]:
     if completed(model).branch != "bottleneck":
         found -= {"bottleneck"}
     return found
+
+
+def of_shortcut(model: ModelConfig) -> list[str]:
+    """The settings that its shortcut reads; in an mlp no channel is ever padded."""
+    return [name for name in SHORTCUTS[model.shortcut].settings if (model.name, name) != ("mlp", "pad_channels")]
 
 
 def keys_of(section: Any) -> set[str]:
@@ -89,7 +94,7 @@ def arm(config: Config) -> str:
     """The treatment in a word: plain, residual, dense, or the shortcut's name, with its settings where it has some."""
     model = config.model
     word = {"none": "plain", "identity": "residual", "concat": "dense"}.get(model.shortcut, model.shortcut)
-    values = [getattr(model, name) for name in SHORTCUTS[model.shortcut].settings]
+    values = [getattr(model, name) for name in of_shortcut(model)]
     told = [value if isinstance(value, str) else f"{value:g}" for value in values if value != "end"]
     return f"{word}({','.join(told)})" if told else word
 

@@ -97,7 +97,9 @@ def rows(ready: Any, states: Any) -> Iterator[Row]:
 
     step, seed = ready.config.train.steps, ready.config.seed
     yield ready.started
-    yield Layers(step, ready.look(states, step, [seed]))
+    columns = ready.look(states, step, [seed])
+    # No optimiser of ours made this net: what its next update would be is not known.
+    yield Layers(step, columns | {"update_ratio": np.full_like(columns["update_ratio"], np.nan)})
     measured = ready.train_all(states) | ready.test_all(states)
     values = {name: float(value[0]) for name, value in measured.items()}
     yield Metrics(step, seed, values)

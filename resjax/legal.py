@@ -99,8 +99,10 @@ def _check_fields(section: Any, prefix: str) -> None:
         if hasattr(value, "__dataclass_fields__"):
             _check_fields(value, f"{key}.")
             continue
-        choices, minimum, below = (item.metadata[name] for name in ("choices", "minimum", "below"))
-        if choices and value is not None and value not in choices:
+        choices, minimum = item.metadata["choices"], item.metadata["minimum"]
+        below, maximum = item.metadata["below"], item.metadata["maximum"]
+        null = value is None and item.default is None
+        if choices and not null and value not in choices:
             raise InputError(
                 f"{key}={value} is not known.\nExpected one of: {', '.join(choices)}\n"
                 f"Type: {key}={nearest(str(value), choices)}"
@@ -112,5 +114,7 @@ def _check_fields(section: Any, prefix: str) -> None:
             raise InputError(
                 f"{key}={value} is too large.\nExpected less than {below:g}.\nType: {key}={item.default:g}"
             )
+        if maximum is not None and not value <= maximum:
+            raise InputError(f"{key}={value} is too large.\nExpected {maximum:g} or less.\nType: {key}={maximum:g}")
         if isinstance(value, float) and value in (float("inf"), float("-inf")):
             raise InputError(f"{key}={value} is not finite.\nExpected a finite number.")

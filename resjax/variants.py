@@ -41,7 +41,7 @@ DENSE_BRANCHES = {"single": 1, "bottleneck": 2}
 @dataclass(frozen=True)
 class Family:
     """A row of the table. order, branch: what `null` stands for. settings: those of the model that it reads, besides
-    depth, norm, activation and init, which every family reads. pixels: the least a side of an image.
+    depth, norm, activation and init, which every family reads.
     """
 
     what: str
@@ -50,7 +50,6 @@ class Family:
     branch: str
     shortcuts: tuple[str, ...]
     settings: tuple[str, ...] = ()
-    pixels: int = 1
 
 
 JOINS = tuple(name for name, row in SHORTCUTS.items() if not row.widens)
@@ -78,7 +77,6 @@ FAMILIES = {
         "single",
         JOINS,
         ("width", "vgg_c", "head", "dropout"),
-        32,
     ),
     "googlenet": Family(
         "nine units of four parallel paths, two auxiliary heads in training",
@@ -87,7 +85,6 @@ FAMILIES = {
         "single",
         ("none",),
         ("width", "stem", "auxiliary_weight", "dropout"),
-        9,
     ),
     "densenet": Family(
         "every layer sees the outputs of all before it: h = [x, f]",
@@ -96,7 +93,6 @@ FAMILIES = {
         "single",
         ("concat",),
         ("layout", "branch", "growth", "compression", "dropout"),
-        4,
     ),
     "article": Family(
         "the network of the article: units of conv - norm - relu - conv, + x, none strided",
@@ -107,11 +103,6 @@ FAMILIES = {
         ("width", "order", "dropout"),
     ),
 }
-
-
-def pixels(family: str, stem: str) -> int:
-    """The least pixels a side of an image: poolings and auxiliary heads must find some."""
-    return 65 if (family, stem) == ("googlenet", "7x7") else FAMILIES[family].pixels
 
 
 def order_of(family: str, order: str | None) -> str:

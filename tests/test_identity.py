@@ -2,8 +2,9 @@ import copy
 
 import pytest
 
-from resjax.config import Config
+from resjax.config import Config, ModelConfig, completed
 from resjax.identity import arm, canonical, group_id, readable_name, run_id
+from resjax.variants import FAMILIES
 
 
 def changed(**sections: dict[str, object]) -> Config:
@@ -25,6 +26,10 @@ def changed(**sections: dict[str, object]) -> Config:
         {"optimizer": {"second_moment": 0.5}},
         {"schedule": {"warmup_error": 0.5}},
         {"probes": {"at": [1000, 100, 10, 1, 0, 0]}},
+        {"model": {"order": "original", "branch": "basic"}},  # what null stands for
+        {"model": {"bottleneck": "v1.5"}},  # of bottlenecks
+        {"model": {"gate_bias": -3.0, "shortcut_scale": 0.5, "survival": 0.9, "shortcut_dropout": 0.1}},  # of others
+        {"model": {"norm_channel_groups": 4}},  # of group norm
     ],
 )
 def test_what_decides_nothing_is_not_in_the_id(sections: dict[str, dict[str, object]]) -> None:
@@ -36,6 +41,14 @@ def test_what_decides_nothing_is_not_in_the_id(sections: dict[str, dict[str, obj
     [
         {"model": {"shortcut": "none"}},
         {"model": {"norm_scope": "global"}},
+        {"model": {"norm": "layer"}},
+        {"model": {"pad_channels": "split"}},
+        {"model": {"order": "full_preactivation"}},
+        {"model": {"branch": "single"}},
+        {"model": {"stem": "7x7"}},
+        {"model": {"activation": "tanh"}},
+        {"model": {"init": "orthogonal"}},
+        {"model": {"init_gain": 0.5}},
         {"data": {"augment": True}},
         {"data": {"resize": 32}},
         {"data": {"mean": [0.5], "std": [0.25]}},
@@ -47,6 +60,57 @@ def test_what_decides_nothing_is_not_in_the_id(sections: dict[str, dict[str, obj
 )
 def test_what_decides_the_result_is_in_the_id(sections: dict[str, dict[str, object]]) -> None:
     assert run_id(changed(**sections)) != run_id(Config())
+
+
+# A setting that its family, shortcut, unit or norm reads, beside another value.
+READ: list[tuple[dict[str, object], dict[str, object]]] = [
+    ({"shortcut": "scaled"}, {"shortcut_scale": 0.5}),
+    ({"shortcut": "scaled"}, {"branch_scale": 0.5}),
+    ({"shortcut": "highway"}, {"gate_bias": -2.0}),
+    ({"shortcut": "dropout"}, {"shortcut_dropout": 0.1}),
+    ({"shortcut": "stochastic_depth"}, {"survival": 0.8}),
+    ({"branch": "bottleneck"}, {"bottleneck": "v1.5"}),
+    ({"layout": "imagenet", "depth": 50}, {"bottleneck": "v1.5"}),
+    ({"norm": "group"}, {"norm_channel_groups": 4}),
+    ({"name": "vgg", "depth": 16}, {"head": "fc"}),
+    ({"name": "vgg", "depth": 16}, {"vgg_c": True}),
+    ({"name": "vgg", "depth": 16}, {"dropout": 0.5}),
+    ({"name": "article", "depth": 39}, {"dropout": 0.5}),
+    ({"name": "article", "depth": 39}, {"order": "original"}),
+    ({"name": "googlenet", "depth": 22, "shortcut": "none"}, {"auxiliary_weight": 0.0}),
+    ({"name": "densenet", "depth": 40, "shortcut": "concat"}, {"growth": 24}),
+    ({"name": "densenet", "depth": 40, "shortcut": "concat"}, {"compression": 0.5}),
+    ({"name": "densenet", "depth": 40, "shortcut": "concat"}, {"branch": "bottleneck"}),
+]
+
+
+@pytest.mark.parametrize(("model", "other"), READ)
+def test_what_a_part_reads_is_in_the_id(model: dict[str, object], other: dict[str, object]) -> None:
+    assert run_id(changed(model=model)) != run_id(changed(model=model | other))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_null_is_what_the_family_has(name: str) -> None:
+    """The order and the unit written out are the same run; a setting that the family does not read is not told."""
+    usual = {"name": name, "depth": 22}
+    full = completed(ModelConfig(**usual))
+    assert full.order
+    assert full.branch
+    spelt = changed(model={**usual, "order": full.order, "branch": full.branch})
+    assert run_id(spelt) == run_id(changed(model=usual))
+    told = set(canonical(spelt)["model"])
+    assert told >= {
+        "name",
+        "depth",
+        "shortcut",
+        "norm",
+        "activation",
+        "init",
+        "init_gain",
+        *FAMILIES[name].settings,
+    } - {"bottleneck"}
+    others = {setting for family in FAMILIES.values() for setting in family.settings} - set(FAMILIES[name].settings)
+    assert not told & others
 
 
 def test_batch_statistics_without_a_norm_have_no_scope() -> None:
@@ -79,3 +143,22 @@ def test_names() -> None:
     assert (arm(config), readable_name(config)) == ("plain", "resnet56-plain-nonorm-digits-s0x1")
     assert arm(Config()) == "residual"
     assert arm(changed(model={"shortcut": "projection_b"})) == "projection_b"
+
+
+@pytest.mark.parametrize(
+    ("model", "arm_name", "name"),
+    [
+        ({"shortcut": "scaled", "shortcut_scale": 0.5}, "scaled(0.5,1)", "resnet20-scaled_0.5_1-batch"),
+        ({"shortcut": "exclusive_gate", "gate_bias": -6.0}, "exclusive_gate(-6)", "resnet20-exclusive_gate_-6-batch"),
+        ({"shortcut": "rezero", "norm": "none"}, "rezero", "resnet20-rezero-nonorm"),
+        ({"order": "full_preactivation"}, "residual", "resnet20-full_preactivation-residual-batch"),
+        ({"branch": "bottleneck", "activation": "gelu"}, "residual", "resnet20-bottleneck-gelu-residual-batch"),
+        ({"layout": "imagenet", "depth": 50}, "residual", "resnet50-bottleneck-residual-batch"),
+        ({"name": "densenet", "depth": 40, "shortcut": "concat"}, "dense", "densenet40-dense-batch"),
+        ({"name": "article", "depth": 39, "init": "glorot"}, "residual", "article39-glorot-residual-batch"),
+        ({"order": "original", "branch": "basic", "init": "he"}, "residual", "resnet20-residual-batch"),
+    ],
+)
+def test_names_tell_what_is_not_the_familys(model: dict[str, object], arm_name: str, name: str) -> None:
+    config = changed(model=model)
+    assert (arm(config), readable_name(config)) == (arm_name, f"{name}-digits-s0x1")

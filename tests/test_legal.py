@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from resjax.config import Config, keys
+from resjax.config import Config, ModelConfig, keys
 from resjax.errors import InputError
-from resjax.legal import check, resnet_depths_near
+from resjax.legal import check
 
 
 def with_setting(key: str, value: Any) -> Config:
@@ -21,7 +21,15 @@ def with_setting(key: str, value: Any) -> Config:
         ("model.depth", 21, "model.depth=20 or model.depth=26"),
         ("model.depth", 5, "model.depth=8"),
         ("model.shortcut", "identiy", "model.shortcut=identity"),
-        ("model.norm", "layer", "batch, none"),
+        ("model.norm", "layr", "Expected one of: batch, group, layer, none\nType: model.norm=layer"),
+        ("model.depth", 1, "model.depth=8"),
+        ("model.width", 0, "model.width=1"),
+        ("model.order", "preactivation", "Type: model.order=full_preactivation"),
+        ("model.init", "kaiming", "he, lecun, glorot, orthogonal, delta_orthogonal, looks_linear, fixup"),
+        ("model.gate_bias", math.inf, "finite"),
+        ("model.shortcut_dropout", 1.0, "less than 1"),
+        ("model.survival", 1.5, "model.survival=1"),
+        ("model.compression", 0.0, "model.compression=0.01"),
         ("seeds", 0, "seeds=1"),
         ("seed", -1, "seed=0"),
         ("train.steps", 0, "train.steps=1"),
@@ -50,17 +58,57 @@ def test_an_illegal_value_is_refused_with_what_to_type(key: str, value: Any, say
     assert len(message.splitlines()) <= 6
 
 
-def test_a_projection_has_no_place_in_an_mlp() -> None:
-    config = with_setting("model.name", "mlp")
-    config.model.shortcut = "projection_c"
-    with pytest.raises(InputError, match="none, identity"):
-        check(config)
+@pytest.mark.parametrize("key", [key for key, item in keys().items() if item.metadata["choices"]])
+def test_null_is_no_choice_but_where_it_is_the_default(key: str) -> None:
+    if keys()[key].default is None:
+        assert check(with_setting(key, None))
+        return
+    with pytest.raises(InputError, match=f"{key}=None is not known"):
+        check(with_setting(key, None))
+
+
+# Of each family what its smallest settings are, the depths on both sides of an illegal one, and those that are none.
+DEPTHS: list[tuple[dict[str, Any], int, tuple[int, ...]]] = [
+    ({}, 24, (20, 26)),
+    ({"branch": "bottleneck"}, 20 + 5, (20, 29)),
+    ({"branch": "single"}, 12, (11, 14)),
+    ({"layout": "imagenet"}, 40, (34, 50)),
+    ({"layout": "imagenet"}, 153, (152,)),
+    ({"name": "vgg"}, 12, (11, 13)),
+    ({"name": "vgg"}, 21, (19, 22)),
+    ({"name": "vgg"}, 4, (11,)),
+    ({"name": "googlenet", "shortcut": "none"}, 20, (22,)),
+    ({"name": "densenet", "shortcut": "concat"}, 41, (40, 43)),
+    ({"name": "densenet", "shortcut": "concat", "branch": "bottleneck"}, 99, (94, 100)),
+    ({"name": "densenet", "shortcut": "concat", "layout": "imagenet"}, 130, (121, 161)),
+    ({"name": "article"}, 38, (37, 39)),
+]
+
+
+@pytest.mark.parametrize(("model", "depth", "near"), DEPTHS)
+def test_a_depth_that_there_is_not_is_refused_with_those_that_there_are(
+    model: dict[str, Any], depth: int, near: tuple[int, ...]
+) -> None:
+    with pytest.raises(InputError) as error:
+        check(Config(model=ModelConfig(**model, depth=depth)))
+    what, expected, nearest = str(error.value).splitlines()
+    assert what == f"model.depth={depth} is not a depth of {model.get('name', 'resnet')}."
+    assert expected.startswith("Expected ")
+    assert nearest == f"Nearest: {' or '.join(f'model.depth={one}' for one in near)}"
+    for one in near:
+        assert check(Config(model=ModelConfig(**model, depth=one)))
 
 
 @pytest.mark.parametrize("depth", [8, 20, 56, 110, 1202])
 def test_every_depth_6n_plus_2_is_legal(depth: int) -> None:
     assert check(with_setting("model.depth", depth)).model.depth == depth
-    assert resnet_depths_near(depth)[0] == depth
+    with pytest.raises(InputError, match=f"Nearest: model.depth={depth} or model.depth={depth + 6}$"):
+        check(with_setting("model.depth", depth + 1))
+
+
+@pytest.mark.parametrize("depth", [3, 4, 5, 1000])
+def test_an_mlp_has_every_depth(depth: int) -> None:
+    assert check(Config(model=ModelConfig(name="mlp", depth=depth)))
 
 
 def test_every_setting_says_what_it_is() -> None:

@@ -23,7 +23,7 @@ def layers(step: int, value: float = 1.0) -> Layers:
     columns: dict[str, np.ndarray] = {
         "seed": np.array([0, 0]),
         "layer": np.array([0, 0]),
-        "name": np.array(["stem.weight", "stem"]),
+        "name": np.array(["stem.conv", "stem"]),
         "stage": np.array([0, 0]),
         "kind": np.array(["conv", "unit"]),
     }

@@ -35,7 +35,7 @@ def layers(step: int) -> Layers:
     columns: dict[str, np.ndarray] = {
         "seed": np.array([0, 1, 0, 1]),
         "layer": np.array([0, 0, 1, 1]),
-        "name": np.array(["stem.weight", "stem.weight", "head", "head"]),
+        "name": np.array(["stem.conv", "stem.conv", "head", "head"]),
         "stage": np.array([0, 0, 4, 4]),
         "kind": np.array(["conv", "conv", "dense", "dense"]),
     }
@@ -44,7 +44,7 @@ def layers(step: int) -> Layers:
 
 
 def test_a_layers_series_is_the_geometric_mean_over_seeds() -> None:
-    assert layer_series(layers(0)) == pytest.approx({"grad_norm/000 stem.weight": 2.0, "grad_norm/001 head": 3.0})
+    assert layer_series(layers(0)) == pytest.approx({"grad_norm/000 stem.conv": 2.0, "grad_norm/001 head": 3.0})
 
 
 def test_means_are_over_the_seeds_that_are_finite() -> None:
@@ -75,7 +75,7 @@ def test_offline_needs_no_key_and_what_is_written_reads_back(tmp_path: Path, mon
     history = read_back(binary)
     assert [row["step"] for row in history if "train_loss/seed0" in row] == [0, 1, 2]
     assert [row["train_loss/mean"] for row in history if "train_loss/mean" in row] == [2.0, 1.0, 0.0]
-    assert [row["grad_norm/000 stem.weight"] for row in history if "grad_norm/000 stem.weight" in row] == [2.0] * 3
+    assert [row["grad_norm/000 stem.conv"] for row in history if "grad_norm/000 stem.conv" in row] == [2.0] * 3
     assert any(key.startswith("gradient norm by layer and step") for row in history for key in row), "the heat-map"
 
 

@@ -3,7 +3,7 @@
 from resjax.config import ModelConfig
 from resjax.models.network import HeadPlan, NetworkPlan
 from resjax.models.plans import Path, UnitPlan
-from resjax.models.resnet import branch_of
+from resjax.models.resnet import specs_of
 from resjax.orders import ORDERS
 
 
@@ -13,8 +13,8 @@ def article(config: ModelConfig, shape: tuple[int, ...]) -> NetworkPlan:
     No stem and no stride. Dropout between the later units: behind each of them but the last.
     """
     order, branch = ORDERS[str(config.order)], str(config.branch)
-    units = [UnitPlan(1, shape[-1], (Path(branch_of(branch, config.width, 1)),), order, config.shortcut)]
-    later = (Path(branch_of(branch, 2 * config.width, 1)),)
+    units = [UnitPlan(1, shape[-1], (Path(specs_of(branch, config.width, 1)),), order, config.shortcut)]
+    later = (Path(specs_of(branch, 2 * config.width, 1)),)
     for number in range((config.depth - 3) // 2):
         rate = config.dropout if number else 0.0
         units.append(UnitPlan(2, units[-1].after, later, order, config.shortcut, dropout=rate))

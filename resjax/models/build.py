@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from typing import Any, NamedTuple
 
 import jax
@@ -24,7 +25,6 @@ from resjax.models.resnet import resnet
 from resjax.models.stages import Observe, nothing
 from resjax.models.types import Hidden, Mode
 from resjax.models.vgg import vgg
-from resjax.variants import pixels
 
 PLANS: dict[str, Callable[[ModelConfig, tuple[int, ...]], NetworkPlan]] = {
     "resnet": resnet,
@@ -109,16 +109,22 @@ def build(config: ModelConfig, shape: tuple[int, ...], classes: int, dtype: DTyp
     Raises InputError where the images are too small for it, or a norm's groups do not divide its channels.
     """
     config = completed(config)
-    least = pixels(config.name, config.stem)
-    if min(shape[:2]) < least:
-        raise InputError(
-            f"model.name={config.name} cannot take images of {shape[0]} x {shape[1]} pixels.\n"
-            f"Expected {least} pixels a side or more, which its pooling halves.\nType: data.resize={max(least, 32)}"
-        )
+    plan = PLANS[config.name](config, shape)
+    _check_size(config.name, plan, shape)
     network = nnx.eval_shape(partial(_network, config, shape, classes, dtype, jax.random.key(0)))
     graph, *_ = nnx.split(network, nnx.Param, nnx.BatchStat)
-    plan = PLANS[config.name](config, shape)
     return Model(config, plan, shape, classes, dtype, graph, network.units(), network.weight_layers())
+
+
+def _check_size(name: str, plan: NetworkPlan, shape: tuple[int, ...]) -> None:
+    """Every pooling must find pixels, those of the heads too."""
+    if plan.fits(min(shape[:2])):
+        return
+    least = next(side for side in count(1) if plan.fits(side))
+    raise InputError(
+        f"model.name={name} cannot take images of {shape[0]} x {shape[1]} pixels.\n"
+        f"Expected {least} pixels a side or more, which its pooling halves.\nType: data.resize={max(least, 32)}"
+    )
 
 
 def _network(config: ModelConfig, shape: tuple[int, ...], classes: int, dtype: DTypeLike, key: Array) -> Network:

@@ -1,6 +1,7 @@
 """DenseNet and DenseNet-BC (Huang et al. 2017, arXiv:1608.06993): h = [x, f] in every unit."""
 
 from resjax.config import ModelConfig
+from resjax.errors import InputError
 from resjax.models.network import HeadPlan, NetworkPlan
 from resjax.models.plans import Path, UnitPlan, WeightSpec
 from resjax.models.pooling import Pool
@@ -51,5 +52,11 @@ def _layer(config: ModelConfig) -> tuple[WeightSpec, ...]:
 
 def _transition(config: ModelConfig, stage: int, before: int, order: Order) -> UnitPlan:
     """1x1 to the share `compression` of the channels; the pooling is the next unit's."""
-    spec = WeightSpec(1, int(before * config.compression), dropout=config.dropout)
+    channels = int(before * config.compression)
+    if channels < 1:
+        raise InputError(
+            f"model.compression={config.compression:g} leaves none of the {before} channels before a transition.\n"
+            f"Expected a share that leaves one.\nType: model.compression=0.5"
+        )
+    spec = WeightSpec(1, channels, dropout=config.dropout)
     return UnitPlan(stage, before, (Path((spec,)),), order, name=f"stage{stage}.transition")

@@ -81,18 +81,15 @@ def leaves(model: Model) -> list[Leaf]:
     numbers, found = count(), list[Leaf]()
     for place, segment in enumerate(network.segments):
         for index in range(segment.run.count):
-            stem, first = segment.run.plan.stage == 0, segment.run.start + index == 0
-            name = "stem" if stem else f"unit{next(numbers):02d}"
-            grid = model.shape[:2] if first else POINT
-            items = _of_unit(segment.units, (grid[0], grid[1]), numbered=not stem)
+            name = f"unit{next(numbers):02d}" if segment.run.plan.stage else "stem"
+            grid = (model.shape[0], model.shape[1]) if segment.run.start + index == 0 else POINT
+            items = _of_unit(segment.units, grid, numbered=name != "stem")
             found += [_leaf(name, ("segments", place, "units"), index, item) for item in items]
-    sides = model.plan.sizes(model.shape)
-    after = [len(model.plan.units), *(unit + 1 for unit, _ in model.plan.auxiliary)]
-    names = ["head", *(f"auxiliary{number + 1}" for number in range(len(network.auxiliary)))]
-    paths: list[Path] = [("head",), *(("auxiliary", number) for number in range(len(network.auxiliary)))]
-    for unit, name, path, head in zip(after, names, paths, [network.head, *network.auxiliary], strict=True):
-        items = _of_head(head, (sides[0][unit], sides[1][unit]))
-        found += [_leaf(name, path, None, item) for item in items]
+    more = [(f"auxiliary{n + 1}", ("auxiliary", n), head) for n, head in enumerate(network.auxiliary)]
+    ends = [len(model.plan.units), *(unit + 1 for unit, _ in model.plan.auxiliary)]
+    heights, widths = model.plan.sizes(model.shape)
+    for end, (name, path, head) in zip(ends, [("head", ("head",), network.head), *more], strict=True):
+        found += [_leaf(name, path, None, item) for item in _of_head(head, (heights[end], widths[end]))]
     return found
 
 
@@ -106,11 +103,10 @@ def from_file(model: Model, arrays: Arrays, file: str) -> tuple[Params, BatchSta
     values = defaultdict[Path, list[np.ndarray]](list)
     for leaf in wanted:
         values[leaf.path].append(leaf.taken(arrays[leaf.name]).astype(model.dtype))
-    stacked = {leaf.path: leaf.index is not None for leaf in wanted}
 
     def value(path: tuple[Any, ...], _: Any) -> np.ndarray:
         key = tuple(entry.key for entry in path)
-        return np.stack(values[key]) if stacked[key] else values[key][0]
+        return np.stack(values[key]) if "segments" in key else values[key][0]
 
     params, batch_stats = _shapes(model)
     found = jax.tree.map_with_path(value, {"params": params, "batch_stats": batch_stats})
@@ -224,26 +220,24 @@ def _check(model: Model, wanted: list[Leaf], arrays: Arrays, file: str) -> None:
     """Raise InputError that names, of each kind of problem, the first arrays."""
     names = [leaf.name for leaf in wanted]
     there = [(leaf, arrays[leaf.name]) for leaf in wanted if leaf.name in arrays]
+    other = [(leaf, array) for leaf, array in there if array.shape != leaf.file_shape]
     real = [(leaf, array) for leaf, array in there if array.dtype.kind == "f"]
     problems = {
         "missing": [f"{leaf.name} {leaf.file_shape}" for leaf in wanted if leaf.name not in arrays],
         "left over": [f"{name} {arrays[name].shape}" for name in sorted(set(arrays) - set(names))],
-        "of another shape": [
-            f"{leaf.name} {array.shape}, expected {leaf.file_shape}"
-            for leaf, array in there
-            if array.shape != leaf.file_shape
-        ],
+        "of another shape": [f"{leaf.name} {a.shape}, expected {leaf.file_shape}" for leaf, a in other],
         "no floating-point numbers": [f"{leaf.name} {a.dtype}" for leaf, a in there if a.dtype.kind != "f"],
         "not finite": [leaf.name for leaf, array in real if not _finite(array, model.dtype)],
         "below 0": [leaf.name for leaf, array in real if leaf.path[-1] == "var" and (array < 0).any()],
     }
     told = [f"  {what}: {_listing(found)}" for what, found in problems.items() if found]
     if told:
-        settings = f"model.name={model.config.name} model.depth={model.config.depth}"
+        expected = f"model.name={model.config.name} model.depth={model.config.depth}, {_units(names)}"
         raise InputError(
-            "\n".join([f"{file} does not hold the {len(names)} arrays of the network that the settings say:", *told])
-            + f"\nExpected the arrays of {settings}, {_units(names)}; the file has {_units(arrays)}."
-            "\nType the settings of the net in the file: model=..., model.depth=..., data=... (names: docs/import.md)"
+            f"{file} does not hold the {len(names)} arrays of the network that the settings say:\n"
+            + "\n".join(told)
+            + f"\nExpected the arrays of {expected}; the file has {_units(arrays)}.\n"
+            "Type the settings of the net in the file: model=..., model.depth=..., data=... (names: docs/import.md)"
         )
 
 

@@ -45,7 +45,7 @@ class Junction(nnx.Module):
         point = min(first.side, 1)
         if {"projection", "conv1x1"} & set(needs):
             spec = WeightSpec(point, plan.after, plan.stride, "projection")
-            letters = "n" if "projection" in needs and "n" in plan.order.post + plan.order.last else ""
+            letters = "n" if "projection" in needs and "n" in plan.order.last else ""
             self.weight = parts.weight(fold(key, 1), spec, plan.before, "shortcut", "projection")
             self.post = parts.ops(letters, plan.after)
         if {"gate", "wide_gate"} & set(needs):

@@ -1,7 +1,7 @@
 """A network: runs of equal units in a chain, then a head; in training maybe heads on the way."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -18,6 +18,7 @@ from resjax.models.units import Layer
 from resjax.models.weights import Conv, Dense
 
 SHORTCUT_KINDS = ("projection", "gate")
+HEADS = 2**20  # what heads fold into the key of the noise; units fold in their numbers
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,12 @@ class NetworkPlan:
         height, width = shape[:2]
         return input_sizes(self.units, height), input_sizes(self.units, width)
 
+    def fits(self, pixels: int) -> bool:
+        """Whether images of so many pixels a side leave some everywhere."""
+        sizes = input_sizes(self.units, pixels)
+        heads = [(sizes[-1], self.head), *((sizes[unit + 1], head) for unit, head in self.auxiliary)]
+        return min(sizes) > 0 and all(head.pool is None or head.pool.size(size) > 0 for size, head in heads)
+
 
 class Outputs(NamedTuple):
     """What a forward pass gives. seen: what was observed, an entry a segment; auxiliary: logits of heads on the way."""
@@ -94,6 +101,8 @@ class Head(nnx.Module):
         self.bias = nnx.Param(jnp.zeros(classes, parts.dtype))
 
     def __call__(self, h: Hidden, mode: Mode) -> Float[Array, "batch classes"]:
+        if mode.key is not None:
+            mode = replace(mode, key=fold(mode.key, HEADS + self.plan.key))
         h = pooled(self.pre(h, mode), self.plan.pool)
         h = h.mean(tuple(range(1, h.ndim - 1))) if self.plan.mean else h
         h = dropout(h, self.plan.dropout, mode, "head")
@@ -154,7 +163,8 @@ class Network(nnx.Module):
         layers += [*_of_head(self.head, ("head",), "head", last)]
         for number, head in enumerate(self.auxiliary):
             stage = self.segments[self.follows[number]].run.plan.stage
-            layers += _of_head(head, ("auxiliary", number), f"auxiliary{number + 1}", stage)
+            found = _of_head(head, ("auxiliary", number), f"auxiliary{number + 1}", stage)
+            layers += [replace(info, kind="auxiliary") for info in found]
         return tuple(layers)
 
 

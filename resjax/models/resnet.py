@@ -24,7 +24,7 @@ def resnet(config: ModelConfig, shape: tuple[int, ...]) -> NetworkPlan:
         for number in range(count):
             first = number == 0
             width, stride = config.width * 2 ** (stage - 1), 2 if first and stage > 1 else 1
-            specs = branch_of(branch, width, stride, config.bottleneck)
+            specs = specs_of(branch, width, stride, config.bottleneck)
             before = units[-1].after
             changes = stride > 1 or before != specs[-1].channels
             joined = (first and stage == 1) or (config.shortcut.startswith("projection") and changes)
@@ -49,12 +49,12 @@ def _equal_stages(depth: int, branch: str) -> tuple[int, int, int]:
 
 
 def stem(channels: int, spec: WeightSpec, order: Order) -> UnitPlan:
-    """One weight layer; norm and activation behind it, unless the units have them in front."""
-    after = Order("", "", "" if order.pre else "na", "", "", "")
+    """One weight layer; norm and activation behind it, each unless the units have it in front."""
+    after = Order("", "", "".join(letter for letter in "na" if letter not in order.pre), "", "", "")
     return UnitPlan(0, channels, (Path((spec,)),), after, name="stem")
 
 
-def branch_of(branch: str, width: int, stride: int, version: str = "v1") -> tuple[WeightSpec, ...]:
+def specs_of(branch: str, width: int, stride: int, version: str = "v1") -> tuple[WeightSpec, ...]:
     """single: 3x3. basic: 3x3, 3x3. bottleneck: 1x1, 3x3, 1x1 to 4 width, the stride in the first (v1) or second."""
     if branch == "single":
         return (WeightSpec(3, width, stride),)

@@ -25,7 +25,7 @@ def nothing(h: Hidden, responses: Responses) -> None:
 class Segment(nnx.Module):
     """A run of equal units in a chain. Every weight and statistic has a leading unit axis.
 
-    key: of the stage; a unit's own follows from its number there. units: residual units of the network.
+    key: of the stage; a unit's own follows from its number there. units: of the network, but the stem.
     """
 
     def __init__(self, run: Run, key: Array, parts: Parts, units: int) -> None:

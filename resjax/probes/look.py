@@ -88,10 +88,18 @@ def look(
     units = {
         "act_grad_norm": jnp.concatenate([jax.vmap(norm)(part) for part in in_hidden]),
         "act_rms": jnp.concatenate([part.act_rms for part in seen]),
-        "response_std": jnp.concatenate([part.response_std[-1] for part in seen]),
+        "response_std": jnp.concatenate(
+            [_last_response(part, len(run.plan.paths)) for part, run in zip(seen, model.runs, strict=True)]
+        ),
         "dead_fraction": jnp.concatenate([part.dead_fraction for part in seen]),
     }
     return Looks(value, weights, units)
+
+
+def _last_response(part: Seen, paths: int) -> Float[Array, " unit"]:
+    """response_std of each unit's last response; nan where paths side by side have one each."""
+    last = part.response_std[-1]
+    return last if paths == 1 else jnp.full_like(last, jnp.nan)
 
 
 def _in_forward_order(model: Model, seen: list[Seen]) -> Float[Array, " layer"]:

@@ -169,7 +169,7 @@ def _labelled(done: list[dict[str, Any]]) -> Iterable[tuple[list[dict[str, Any]]
     for group, runs in by_group.items():
         form = contexts[group]
         names = [str(form[key]) for key in ("model.name", "data.name") if key in told]
-        short = [key for key in told if key not in ("model.name", "data.name") and _has(form, key)]
+        short = [key for key in told if key not in ("model.name", "data.name") and key in form]
         setting = _told(short, form)
         place = ", ".join([*names, *([setting] if setting else [])])
         if "imported" in runs[0]:  # its file is told in any case
@@ -180,17 +180,12 @@ def _labelled(done: list[dict[str, Any]]) -> Iterable[tuple[list[dict[str, Any]]
 
 def _told(keys: list[str], form: dict[str, Any]) -> str:
     """Settings for people."""
-    return ", ".join(f"{key.rsplit('.', 1)[-1]}={form.get(key)}" for key in keys)
-
-
-def _has(form: dict[str, Any], key: str) -> bool:
-    """Whether a setting says something here: of how an imported net was trained nothing is known."""
-    return key in form or not form["imported"]
+    return ", ".join(f"{key.rsplit('.', 1)[-1]}={form[key]}" for key in keys)
 
 
 def _differs(key: str, forms: list[dict[str, Any]]) -> bool:
-    """Whether they differ in a setting."""
-    return len({json.dumps(form.get(key)) for form in forms if _has(form, key)}) > 1
+    """Whether those differ in a setting that have it: how an imported net was trained is not known."""
+    return len({json.dumps(form[key]) for form in forms if key in form}) > 1
 
 
 def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:

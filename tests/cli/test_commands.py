@@ -12,7 +12,8 @@ import polars as pl
 import pytest
 
 from resjax.cli import main
-from resjax.config import SHORTCUTS
+from resjax.cli.words import choices
+from resjax.config import SHORTCUTS, keys
 
 TINY = ["model=mlp", "model.width=8", "model.depth=4", "train.steps=6", "train.batch_size=64", "probes.batch_size=64"]
 CHECKOUT = Path(__file__).parents[2]
@@ -216,6 +217,11 @@ def test_every_choice_is_in_the_catalog(capsys: pytest.CaptureFixture[str]) -> N
     main(["models", "--json"])
     rows = json.loads(capsys.readouterr().out)
     assert {row["name"] for row in rows if row["setting"] == "model.shortcut"} == set(SHORTCUTS)
+    for setting in ("shortcut", "order", "norm", "activation", "init"):
+        told = [row["name"] for row in rows if row["setting"] == f"model.{setting}"]
+        assert told == list(keys()[f"model.{setting}"].metadata["choices"])
+    assert sorted(row["name"] for row in rows if row["setting"] == "model") == choices()["model"]
+    assert all(row["what"] for row in rows)
 
 
 def test_data_list(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

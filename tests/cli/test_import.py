@@ -14,11 +14,14 @@ import polars as pl
 import pytest
 from problems import digits
 
+from resjax import records
 from resjax.cli import main
 from resjax.config import ModelConfig
 from resjax.models import Model, build
 from resjax.models.foreign import to_file
 from resjax.models.types import EVALUATE
+from resjax.report.groups import pool
+from resjax.report.tables import summary
 from resjax.training import checkpoints
 
 NET = ["model=mlp", "model.width=8", "model.depth=4", "probes.batch_size=64"]
@@ -72,7 +75,8 @@ def folder_of(here: Path, arm: str) -> Path:
 @pytest.mark.parametrize("arm", ARMS)
 def test_what_is_recorded_is_what_the_net_gives(imported: Path, arm: str) -> None:
     """Loss and error over every example, once, with the numbers given for standardising."""
-    model, params, batch_stats = net(ARMS[arm])
+    model, *values = net(ARMS[arm])
+    params, batch_stats = jax.tree.map(jnp.asarray, values)
     (row,) = map(json.loads, (folder_of(imported, arm) / "metrics.jsonl").read_text().splitlines())
     assert (row["step"], row["seed"]) == (300, 0)
     for split, name in ((digits().train, "train"), (digits().test, "test")):
@@ -131,37 +135,29 @@ def test_the_same_again_is_skipped_and_another_file_is_another_run(
     assert len({run["id"] for run in runs}) == len({run["group"] for run in runs}) == 2
     assert main(["import", "renamed.npz", *words, "rerun=all"]) == 0
     assert len(list((here / "runs" / "imported" / "attempts").iterdir())) == 1
-    rows = report(["imported"], capsys)
-    told = {row["setting"].removeprefix("imported=") for row in rows}
-    assert told == {"plain.npz", "renamed.npz", "residual.npz"}
-    assert [row["n_finished"] for row in rows] == [1, 1, 1]
-
-
-def report(sweeps: list[str], capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    capsys.readouterr()
-    assert main(["report", *sweeps, "--json"]) == 0
-    return json.loads(capsys.readouterr().out)
+    groups = pool(records.read(here / "runs" / "imported")).groups
+    assert {group.setting for group in groups} == {f"imported={name}.npz" for name in ("plain", "renamed", "residual")}
+    assert [len(group.finished) for group in groups] == [1, 1, 1]
+    assert len({group.panel for group in groups if group.arm == "plain"}) == 2, "one network would be drawn twice"
 
 
 def test_the_report_shows_that_it_is_imported(imported: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(imported / "runs", here / "runs")
-    for row in report(["imported"], capsys):
+    assert main(["report", "imported"]) == 0
+    said = capsys.readouterr().out
+    assert "imported=plain.npz" in (here / "runs" / "imported" / "report" / "report.html").read_text()
+    assert "is the training error of residual lower than that of plain?" in said, "they are one panel"
+    for row in summary(records.read(here / "runs" / "imported")):
         assert row["setting"] == f"imported={row['arm']}.npz"
         (recorded,) = map(json.loads, (folder_of(here, row["arm"]) / "metrics.jsonl").read_text().splitlines())
         assert row["test_error_mean"] == recorded["test_error"]
         assert row["train_error_mean"] == recorded["train_error"]
-    assert main(["report", "imported"]) == 0
-    said = capsys.readouterr().out
-    assert "is the training error of residual lower than that of plain?" in said, "they are one panel"
 
 
-def test_beside_trained_runs_both_are_told_apart(
-    imported: Path, here: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_beside_trained_runs_both_are_told_apart(imported: Path) -> None:
     """The steps of the import's settings say nothing of it, so they are not shown."""
-    shutil.copytree(imported / "runs", here / "runs")
-    settings = {(row["arm"], row["setting"]) for row in report(["imported", "trained"], capsys)}
-    assert settings == {
+    rows = summary(records.read(imported / "runs" / "imported", imported / "runs" / "trained"))
+    assert {(row["arm"], row["setting"]) for row in rows} == {
         ("plain", "mean=[0.3], std=[0.4], imported=plain.npz"),
         ("residual", "mean=[0.3], std=[0.4], imported=residual.npz"),
         ("plain", "mean=None, std=None, imported=False"),

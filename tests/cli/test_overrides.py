@@ -7,9 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from resjax import catalog
 from resjax.cli.overrides import launch
 from resjax.cli.words import choices
 from resjax.errors import InputError
+
+# Every file of conf/model.
+MODELS = (
+    *("article", "densenet", "densenet_bc", "densenet_imagenet", "googlenet", "googlenet_imagenet", "highway", "mlp"),
+    *("plain", "plain_imagenet", "preact", "resnet", "resnet_imagenet", "vgg", "vgg_imagenet"),
+)
 
 
 @pytest.mark.parametrize(
@@ -37,12 +44,20 @@ from resjax.errors import InputError
         (["-m", "model=plain,rsnet"], "model=resnet"),
         (["experiment=quickstart", "model.depth=22"], "model.depth=20 or model.depth=26"),
         (["experiment=quikstart"], "experiment=quickstart"),
-        (["model=null"], "mlp, plain, resnet"),
+        (["model=null"], f"Expected one of: {', '.join(MODELS)}\n"),
         (["--epochs", "3"], "no option --epochs"),
         (["optimizer.learning_rate=0.1"], "schedule.learning_rate=0.1"),
         (["model.depth=1"], "model.depth=8"),
         (["--config-dir", "/no/such/folder"], "not a folder"),
         (["seed=4294967295", "seeds=2"], "seed=0"),
+        (["model.order=origina"], "Type: model.order=original"),
+        (["model.norm=null"], "Type: model.norm=batch"),
+        (["model=vgg", "model.depth=12"], "model.depth=11 or model.depth=13"),
+        (["model=densenet", "model.depth=41"], "model.depth=40 or model.depth=43"),
+        (["model=resnet_imagenet", "model.depth=51"], "model.depth=50 or model.depth=101"),
+        (["model=googlenet", "model.shortcut=identity"], "Type: model.shortcut=none"),
+        (["model.growth=24"], "Expected it with: densenet\nType: model.growth=12"),
+        (["-m", "model=plain,densenet", "model.shortcut=none,identity"], "Type: model.shortcut=concat"),
     ],
 )
 def test_what_is_wrong_is_refused_with_what_to_type(words: list[str], says: str) -> None:
@@ -55,6 +70,28 @@ def test_what_is_wrong_is_refused_with_what_to_type(words: list[str], says: str)
 def test_a_plain_net_is_a_resnet_without_shortcuts() -> None:
     (plain,), (spelt,) = (launch(words).jobs for words in (["model=plain"], ["model=resnet", "model.shortcut=none"]))
     assert plain == spelt
+
+
+def test_every_model_is_told_in_the_catalog_and_has_its_file() -> None:
+    assert choices()["model"] == sorted(catalog.MODELS) == list(MODELS)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["model=plain"], {"name": "resnet", "depth": 20, "shortcut": "none", "order": None, "branch": None}),
+        (["model=preact"], {"name": "resnet", "depth": 20, "shortcut": "identity", "order": "full_preactivation"}),
+        (["model=resnet_imagenet"], {"depth": 50, "width": 64, "stem": "7x7", "shortcut": "projection_b"}),
+        (["model=densenet_bc"], {"depth": 100, "branch": "bottleneck", "compression": 0.5, "shortcut": "concat"}),
+        (["model=vgg_imagenet"], {"depth": 16, "head": "fc", "norm": "none", "dropout": 0.5}),
+        (["model=googlenet_imagenet"], {"depth": 22, "stem": "7x7", "norm": "none", "auxiliary_weight": 0.3}),
+        (["model=highway"], {"branch": "single", "shortcut": "highway", "gate_bias": -2.0, "norm": "none"}),
+        (["model=article"], {"depth": 39, "width": 64, "dropout": 0.5, "init": "glorot", "shortcut": "identity"}),
+    ],
+)
+def test_a_model_is_the_papers(words: list[str], expected: dict[str, object]) -> None:
+    (job,) = launch(words).jobs
+    assert {name: getattr(job.model, name) for name in expected} == expected
 
 
 @pytest.mark.parametrize("group", ["model", "data", "optimizer", "schedule", "parallel", "tracker"])

@@ -20,7 +20,7 @@ WITH_WEIGHTS = [name for name in JOINS if SHORTCUTS[name].needs]
 # Small members of the families that have a shortcut to treat, and the images they take.
 TREATED: dict[str, tuple[dict[str, object], tuple[int, int, int]]] = {
     "resnet": ({"depth": 8, "width": 4}, (8, 8, 3)),
-    "preact": ({"depth": 11, "width": 4, "branch": "bottleneck", "order": "full_preactivation"}, (8, 8, 3)),
+    "preact": ({"depth": 8, "width": 4, "order": "full_preactivation"}, (8, 8, 3)),
     "mlp": ({"name": "mlp", "depth": 9, "width": 8}, (8, 8, 3)),
     "article": ({"name": "article", "depth": 7, "width": 4, "dropout": 0.5}, (8, 8, 3)),
     "vgg": ({"name": "vgg", "depth": 11, "width": 4}, (32, 32, 3)),
@@ -128,8 +128,8 @@ UNROLLED: dict[str, tuple[dict[str, object], tuple[int, int, int]]] = {
         },
         (8, 8, 1),
     ),
-    "vgg": ({"name": "vgg", "depth": 19, "width": 4, "shortcut": "identity"}, (32, 32, 1)),
-    "article": ({"name": "article", "depth": 11, "width": 4, "dropout": 0.5}, (8, 8, 1)),
+    "vgg": ({"name": "vgg", "depth": 16, "width": 2, "shortcut": "identity"}, (32, 32, 1)),
+    "article": ({"name": "article", "depth": 9, "width": 4, "dropout": 0.5}, (8, 8, 1)),
 }
 
 

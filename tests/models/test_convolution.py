@@ -33,7 +33,7 @@ def value_and_pullback(convolve: Callable[..., jax.Array], x: jax.Array, kernel:
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("side", [1, 3])
+@pytest.mark.parametrize("side", [1, 3, 5, 7])
 @pytest.mark.parametrize("stride", [1, 2])
 def test_value_and_both_gradients(stride: int, side: int, size: tuple[int, int]) -> None:
     x, kernel = drawn(3, *size, 2), drawn(side, side, 2, 4)

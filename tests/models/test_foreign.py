@@ -23,7 +23,8 @@ IMAGES = (32, 32, 3)
 SMALL = {"depth": 8, "width": 4}
 BC = {"depth": 10, "growth": 4, "branch": "bottleneck", "compression": 0.5}
 CASES: dict[str, dict[str, Any]] = {
-    **{shortcut: SMALL | {"shortcut": shortcut} for shortcut, row in SHORTCUTS.items() if not row.widens},
+    **{name: SMALL | {"shortcut": name} for name, row in SHORTCUTS.items() if not row.widens and name != "skipinit"},
+    "skipinit": SMALL | {"shortcut": "skipinit", "norm": "none"},
     **{f"{norm} norm": SMALL | {"norm": norm, "norm_channel_groups": 2} for norm in ("none", "group", "layer")},
     "relu only": SMALL | {"order": "relu_only_preactivation"},
     "norm after addition": SMALL | {"order": "norm_after_addition"},
@@ -43,7 +44,7 @@ CASES: dict[str, dict[str, Any]] = {
     "highway": {"depth": 5, "width": 4, "branch": "single", "order": "relu_before_addition", "shortcut": "highway"},
     "mlp": {"name": "mlp", "depth": 5, "width": 4},
     "mlp gate": {"name": "mlp", "depth": 5, "width": 4, "shortcut": "shortcut_gate", "norm": "none"},
-    "fixup mlp": {"name": "mlp", "depth": 5, "width": 4, "init": "fixup", "norm": "none"},
+    "fixup mlp": {"name": "mlp", "depth": 5, "width": 4, "init": "fixup", "norm": "none", "order": "original"},
     "vgg": {"name": "vgg", "depth": 13, "width": 2, "shortcut": "identity"},
     "vgg fc": {"name": "vgg", "depth": 11, "width": 1, "shortcut": "none", "head": "fc", "norm": "none"},
     "googlenet": {"name": "googlenet", "depth": 22, "width": 8, "shortcut": "none"},
@@ -136,7 +137,9 @@ def test_a_dense_layer_takes_images_channel_by_channel() -> None:
     """torch.flatten's order, where the network's own images end with the channel."""
     random = np.random.default_rng(0)
     stem = next(leaf for leaf in leaves(model_of(CASES["mlp"], (4, 5, 3))) if leaf.name == "stem/dense")
-    head = next(leaf for leaf in leaves(model_of(CASES["vgg fc"], (64, 96, 3))) if leaf.name == "head/fc1/weight")
+    heads = {leaf.name: leaf for leaf in leaves(model_of(CASES["vgg fc"], (64, 96, 3)))}
+    head = heads["head/fc1/weight"]
+    assert heads["head/fc2/weight"].kernel == (4096, 4096, 1, 1), "what follows has no pixels"
     for leaf, pixels in ((stem, (4, 5, 3)), (head, (2, 3, 8))):
         images = random.standard_normal((2, *pixels))
         kernel = random.standard_normal(leaf.file_shape)

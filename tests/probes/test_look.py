@@ -11,14 +11,17 @@ import pytest
 from jax import lax
 
 from resjax.config import ModelConfig
-from resjax.models import Model, build
+from resjax.models import Mode, Model, build
+from resjax.models.build import Pass
 from resjax.probes.look import Looks, look
 
 BATCH, GROUP, CLASSES, SHAPE = 8, 4, 5, (6, 7, 2)
+MODE = Mode(train=True, group=GROUP)
 Unit = Callable[[jax.Array], tuple[jax.Array, list[jax.Array]]]
 CASES = {
     "plain": ModelConfig(depth=8, width=4, shortcut="none"),
     "residual": ModelConfig(depth=8, width=4),
+    "preactivation": ModelConfig(depth=8, width=4, order="full_preactivation"),
     "mlp": ModelConfig(name="mlp", depth=5, width=6),
     "plain mlp without norm": ModelConfig(name="mlp", depth=5, width=6, shortcut="none", norm="none"),
 }
@@ -26,6 +29,10 @@ CASES = {
 
 def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     return -jnp.mean(jnp.sum(jax.nn.log_softmax(logits) * jax.nn.one_hot(labels, CLASSES), axis=1))
+
+
+def objective(out: Pass, labels: jax.Array) -> jax.Array:
+    return cross_entropy(out.logits, labels)
 
 
 def step_of(grads: Any) -> Any:
@@ -47,30 +54,59 @@ def convolved(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     return lax.conv_general_dilated(x, kernel, (stride, stride), [(1, 1), (1, 1)], dimension_numbers=layout)
 
 
+def option_a(x: jax.Array, f: jax.Array) -> jax.Array:
+    stride = -(-x.shape[1] // f.shape[1])
+    return jnp.concatenate([x[:, ::stride, ::stride], jnp.zeros((*f.shape[:-1], f.shape[-1] - x.shape[-1]))], axis=-1)
+
+
 def conv_unit(weights: Any, residual: bool, x: jax.Array) -> tuple[jax.Array, list[jax.Array]]:
-    before, after = weights["conv1"]["kernel"].shape[-2:]
-    stride = after // before
-    first = normalised(convolved(x, weights["conv1"]["kernel"], stride), weights["norm1"])
-    f = normalised(convolved(jax.nn.relu(first), weights["conv2"]["kernel"], 1), weights["norm2"])
-    kept = jnp.concatenate([x[:, ::stride, ::stride], jnp.zeros((*f.shape[:-1], after - before))], axis=-1)
-    return jax.nn.relu(f + kept if residual else f), [first, f]
+    one, two = layers_of(weights)
+    before, after = one["weight"]["kernel"].shape[-2:]
+    first = normalised(convolved(x, one["weight"]["kernel"], after // before), one["post"]["norm"])
+    f = normalised(convolved(jax.nn.relu(first), two["weight"]["kernel"], 1), two["post"]["norm"])
+    return jax.nn.relu(f + option_a(x, f) if residual else f), [first, f]
+
+
+def preactivation_unit(weights: Any, residual: bool, x: jax.Array) -> tuple[jax.Array, list[jax.Array]]:
+    """The shortcut of the first of all, which is as wide as the stem and not strided, begins behind norm and relu."""
+    one, two = layers_of(weights)
+    before, after = one["weight"]["kernel"].shape[-2:]
+    entered = jax.nn.relu(normalised(x, weights["pre"]["norm"]))
+    first = convolved(entered, one["weight"]["kernel"], after // before)
+    f = convolved(jax.nn.relu(normalised(first, two["pre"]["norm"])), two["weight"]["kernel"], 1)
+    return f + option_a(entered if before == after else x, f), [first, f]
 
 
 def dense_unit(weights: Any, residual: bool, x: jax.Array) -> tuple[jax.Array, list[jax.Array]]:
-    response = normalised(x @ weights["dense"]["kernel"], weights["norm"])
+    (layer,) = layers_of(weights)
+    response = normalised(x @ layer["weight"]["kernel"], layer["post"]["norm"])
     return jax.nn.relu(response) + (x if residual else 0), [response]
 
 
-def stem(weights: Any, x: jax.Array) -> tuple[jax.Array, list[jax.Array]]:
-    kernel = weights["weight"]["kernel"]
-    y = convolved(x, kernel, 1) if kernel.ndim == 4 else x.reshape(BATCH, -1) @ kernel
-    response = normalised(y, weights["norm"])
+def preactivated(config: ModelConfig) -> bool:
+    """Whether norm and relu stand before a weight layer, so that the stem has none and the head some."""
+    return config.order == "full_preactivation"
+
+
+def stem(weights: Any, bare: bool, x: jax.Array) -> tuple[jax.Array, list[jax.Array]]:
+    (layer,) = layers_of(weights)
+    kernel = layer["weight"]["kernel"]
+    response = convolved(x, kernel, 1) if kernel.ndim == 4 else x.reshape(BATCH, -1) @ kernel
+    if bare:
+        return response, [response]
+    response = normalised(response, layer["post"]["norm"])
     return jax.nn.relu(response), [response]
+
+
+def layers_of(weights: Any) -> list[Any]:
+    """Those of a unit's only path."""
+    (path,) = weights["branch"].values()
+    return [path["layers"][number] for number in range(len(path["layers"]))]
 
 
 def chain(config: ModelConfig, params: Any) -> list[Unit]:
     """The units one after the other, each with its own weights."""
-    unit = conv_unit if config.name == "resnet" else dense_unit
+    unit = dense_unit if config.name == "mlp" else preactivation_unit if preactivated(config) else conv_unit
     first, *segments = (params["segments"][number]["units"] for number in range(len(params["segments"])))
     apart = [
         jax.tree.map(lambda leaf, index=index: leaf[index], segment)
@@ -78,7 +114,8 @@ def chain(config: ModelConfig, params: Any) -> list[Unit]:
         for index in range(len(jax.tree.leaves(segment)[0]))
     ]
     residual = config.shortcut == "identity"
-    return [partial(stem, jax.tree.map(lambda leaf: leaf[0], first)), *(partial(unit, w, residual) for w in apart)]
+    begins = partial(stem, jax.tree.map(lambda leaf: leaf[0], first), preactivated(config))
+    return [begins, *(partial(unit, weights, residual) for weights in apart)]
 
 
 def tail(config: ModelConfig, params: Any, labels: jax.Array, layer: int, h: jax.Array) -> jax.Array:
@@ -86,6 +123,7 @@ def tail(config: ModelConfig, params: Any, labels: jax.Array, layer: int, h: jax
     for unit in chain(config, params)[layer + 1 :]:
         h, _ = unit(h)
     head = params["head"]
+    h = jax.nn.relu(normalised(h, head["pre"]["norm"])) if preactivated(config) else h
     h = h.mean(tuple(range(1, h.ndim - 1)))
     return cross_entropy(h @ head["dense"]["kernel"] + head["bias"].reshape(1, -1), labels)
 
@@ -147,7 +185,7 @@ def started(config: ModelConfig) -> tuple[Model, Any, Any]:
 def case(request: pytest.FixtureRequest, double: None) -> Case:
     config = CASES[request.param]
     model, params, batch_stats = started(config)
-    run = jax.jit(partial(look, model, GROUP, cross_entropy, step_of))
+    run = jax.jit(partial(look, model, MODE, objective, step_of))
     looks = run(params, batch_stats, *images())
     return Case(model, params, batch_stats, run, looks, jax.jit(partial(expected_of, config))(params, *images()))
 
@@ -191,7 +229,7 @@ def test_gradients_and_weights(case: Case) -> None:
 def test_forward_quantities_of_units(case: Case) -> None:
     hidden = [np.asarray(h) for h in case.expected.hidden]
     dead = [np.mean(np.all(h.reshape(-1, h.shape[-1]) == 0, axis=0)) for h in hidden]
-    assert min(dead) > 0
+    assert (min(dead) > 0) == (case.model.config.order != "full_preactivation")  # there h is not behind a relu
     assert_close(case.looks.units["dead_fraction"], dead)
     assert_close(case.looks.units["act_rms"], [np.sqrt(np.mean(h**2)) for h in hidden])
     assert_close(case.looks.units["response_std"], [np.std(seen[-1]) for seen in case.expected.responses])
@@ -217,21 +255,21 @@ def test_scanned_and_unrolled_nets_look_alike() -> None:
     scanned, params, batch_stats = started(ModelConfig(**settings))
     unrolled = build(ModelConfig(**settings, unroll=True), SHAPE, CLASSES, jnp.float64)
     one, other = (
-        jax.jit(partial(look, model, GROUP, cross_entropy, step_of))(params, batch_stats, *images())
+        jax.jit(partial(look, model, MODE, objective, step_of))(params, batch_stats, *images())
         for model in (scanned, unrolled)
     )
     assert jax.tree.structure(one) == jax.tree.structure(other)
     jax.tree.map(assert_close, one, other)
     projections = [info.kind == "projection" for info in scanned.weight_layers]
     np.testing.assert_array_equal(np.isnan(one.weights["response_std"]), [*projections[:-1], True])
-    last = [info.name.endswith((".weight", ".conv2")) for info in scanned.weight_layers]  # of their units
+    last = [info.name.endswith(("stem.conv", ".conv2")) for info in scanned.weight_layers]  # of their units
     np.testing.assert_array_equal(one.weights["response_std"][np.array(last)], one.units["response_std"])
 
 
 def test_a_group_larger_than_the_probe_batch_is_the_batch() -> None:
     model, params, batch_stats = started(ModelConfig(name="mlp", depth=3, width=6))
     one, other = (
-        jax.jit(partial(look, model, group, cross_entropy, step_of))(params, batch_stats, *images())
+        jax.jit(partial(look, model, Mode(True, group), objective, step_of))(params, batch_stats, *images())
         for group in (64, BATCH)
     )
     jax.tree.map(assert_close, one, other)

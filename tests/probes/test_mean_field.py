@@ -10,6 +10,7 @@ import pytest
 
 from resjax.config import ModelConfig
 from resjax.models import Mode, build
+from resjax.models.build import Pass
 from resjax.probes.gradients import norm
 from resjax.probes.look import hidden_grads
 
@@ -22,8 +23,8 @@ def growth(norm_name: str, gain: float) -> float:
     config = ModelConfig(name="mlp", depth=DEPTH, width=256, shortcut="none", norm=norm_name)
     model = build(config, (16, 16, 1), 10)
 
-    def loss(logits: jax.Array, labels: jax.Array) -> jax.Array:
-        return -jnp.mean(jnp.sum(jax.nn.log_softmax(logits) * jax.nn.one_hot(labels, 10), axis=1))
+    def loss(out: Pass, labels: jax.Array) -> jax.Array:
+        return -jnp.mean(jnp.sum(jax.nn.log_softmax(out.logits) * jax.nn.one_hot(labels, 10), axis=1))
 
     @jax.jit
     def act_grad_norm(key: jax.Array) -> Any:

@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from resjax.config import Config
+from resjax.identity import canonical
 from resjax.records import LAYERS_SCHEMA, METRICS_SCHEMA, Sweep
 
 PROBED = (0, 1, 10, 100)
@@ -24,13 +25,13 @@ def sha(*parts: object) -> str:
 
 
 def run_json(arm: str, depth: int, norm: str, seeds: range, outcomes: dict[int, int], **changed: Any) -> dict[str, Any]:
-    config = asdict(Config())
-    config["model"] |= {"depth": depth, "shortcut": ARMS[arm], "norm": norm}
-    config |= {"seed": seeds.start, "seeds": len(seeds)}
-    config["tracker"]["name"] = "none"
-    for key, value in changed.items():
+    made = Config(seed=seeds.start, seeds=len(seeds))
+    made.tracker.name = "none"
+    settings = {"model__depth": depth, "model__shortcut": ARMS[arm], "model__norm": norm} | changed
+    for key, value in settings.items():
         section, name = key.split("__")
-        config[section][name] = value
+        setattr(getattr(made, section), name, value)
+    config = asdict(made)
     group = sha(arm, depth, norm, sorted(changed.items()))
     return {
         "id": sha(group, seeds),
@@ -39,6 +40,7 @@ def run_json(arm: str, depth: int, norm: str, seeds: range, outcomes: dict[int, 
         "arm": arm,
         "status": "done",
         "config": config,
+        "canonical": canonical(made, devices=2),
         "seeds": [
             {
                 "seed": seed,

@@ -58,6 +58,24 @@ def test_the_number_of_devices_changes_nothing(trained: Trained, scope: str, dev
     assert furthest(trained(scope, "pmap", 1)[0], trained(scope, "pmap", devices)[0]) < TOLERANCE
 
 
+@pytest.mark.usefixtures("trained")
+@pytest.mark.parametrize(("shortcut", "layouts"), [("dropout", ("pmap", "jit")), ("stochastic_depth", ("pmap",))])
+def test_noise_is_an_examples_own_on_any_number_of_devices(shortcut: str, layouts: tuple[str, ...]) -> None:
+    def trained_with_noise(how: str, devices: int) -> State:
+        return steps_of(
+            small(
+                model={"name": "mlp", "depth": 4, "width": 8, "shortcut": shortcut, "norm": "none"},
+                train={"precision": "float64"},
+                parallel={"strategy": how, "devices": devices},
+            ),
+            5,
+        )[0]
+
+    one = trained_with_noise("pmap", 1)
+    for how in layouts:
+        assert furthest(one, trained_with_noise(how, 4)) < TOLERANCE
+
+
 def test_the_scopes_are_different_networks(trained: Trained) -> None:
     ghost, whole = trained("ghost", "pmap", 1)[0], trained("global", "pmap", 1)[0]
     assert furthest(ghost, whole) > 1e-3
