@@ -67,15 +67,65 @@ def test_every_rule_is_broken_here() -> None:
     assert sorted({first(settings) for settings, _ in BROKEN}) == list(range(len(RULES)))
 
 
-@pytest.mark.parametrize(("settings", "reason"), BROKEN)
-def test_what_a_refusal_says_to_type_ends_that_refusal(settings: dict[str, Any], reason: str) -> None:
-    (setting, value) = re.fullmatch(r"Type: model(?:\.(\w+))?=(\w+)", refusal(settings).splitlines()[-1]).groups()
-    if setting is None:  # another network
-        return
-    number = next(n for n, rule in enumerate(RULES) if rule.broken(completed(ModelConfig(**settings))))
-    kind = type(getattr(ModelConfig(), setting))
-    mended = settings | {setting: None if value == "null" else kind(value) if kind is int else value}
-    assert not RULES[number].broken(completed(ModelConfig(**mended)))
+# More than one thing is wrong with these, or what is mended meets another limit.
+TANGLED: list[dict[str, Any]] = [
+    {"init": "looks_linear"},
+    {**NET["mlp"], "init": "fixup"},
+    {**NET["mlp"], "init": "fixup", "shortcut": "skipinit"},
+    {**NET["article"], "init": "looks_linear"},
+    {**NET["densenet"], "init": "fixup"},
+    {**NET["densenet"], "init": "looks_linear"},
+    {"branch": "single", "order": "bare_addition", "init": "fixup", "depth": 19},
+    {"init": "delta_orthogonal", "branch": "bottleneck", "depth": 29},
+    {"init": "delta_orthogonal", "layout": "imagenet", "depth": 50},
+]
+
+
+def mended(settings: dict[str, Any], message: str) -> dict[str, Any] | None:
+    """The settings with what the message says to type; None where that is another network."""
+    setting, value = re.fullmatch(r"\w+: model(?:\.(\w+))?=([\w.]+)(?: or .*)?", message.splitlines()[-1]).groups()
+    if setting is None:
+        return None
+    default = getattr(ModelConfig(), setting)
+    words = {"null": None, "true": True, "false": False}
+    typed = words[value] if value in words else value if default is None else type(default)(value)
+    return settings | {setting: typed}
+
+
+@pytest.mark.parametrize("settings", [settings for settings, _ in BROKEN])
+def test_what_a_refusal_says_to_type_is_legal(settings: dict[str, Any]) -> None:
+    after = mended(settings, refusal(settings))
+    if after is not None:
+        check(ModelConfig(**after))
+
+
+@pytest.mark.parametrize("settings", TANGLED)
+def test_typing_what_is_said_never_leads_back(settings: dict[str, Any]) -> None:
+    seen: list[str] = []
+    while settings is not None and not is_legal(settings):
+        message = refusal(settings)
+        assert message not in seen
+        seen.append(message)
+        settings = mended(settings, message)
+    assert seen
+
+
+def is_legal(settings: dict[str, Any]) -> bool:
+    try:
+        check(ModelConfig(**settings))
+    except InputError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("settings", [*(settings for settings, _ in BROKEN), *TANGLED])
+def test_a_refusal_names_the_values(settings: dict[str, Any]) -> None:
+    first, *_, last = refusal(settings).splitlines()
+    named = re.findall(r"model\.(\w+)=([\w.]+\w)", first)
+    full = vars(completed(ModelConfig(**settings)))
+    assert named
+    assert all(value == str(full[setting]).replace("True", "true") for setting, value in named)
+    assert re.match(r"(Type|Nearest): model", last)
 
 
 @pytest.mark.parametrize("name", NET)
@@ -92,7 +142,25 @@ def test_shortcuts_without_a_place(name: str) -> None:
         if shortcut in legal:
             check(ModelConfig(**settings))
         else:
-            assert f"model.shortcut={shortcut} has no place in {name}: " in refusal(settings)
+            message = refusal(settings)
+            assert f"model.shortcut={shortcut} has no place in {name}: " in message
+            assert f"Expected one of: {', '.join(legal)}\n" in message
+            check(ModelConfig(**mended(settings, message)))
+
+
+@pytest.mark.parametrize(
+    ("name", "shortcut", "reason"),
+    [
+        ("resnet", "concat", "a concatenation widens"),
+        ("vgg", "concat", "a concatenation widens"),
+        ("article", "concat", "a concatenation widens"),
+        ("mlp", "projection_b", "all its layers are equally wide"),
+        ("densenet", "identity", "there is no sum to treat"),
+        ("googlenet", "identity", "four parallel paths"),
+    ],
+)
+def test_why_a_shortcut_has_no_place(name: str, shortcut: str, reason: str) -> None:
+    assert reason in refusal(NET[name] | {"shortcut": shortcut}).splitlines()[0]
 
 
 @pytest.mark.parametrize(
@@ -104,6 +172,7 @@ def test_shortcuts_without_a_place(name: str) -> None:
         ("mlp", "stem", "7x7"),
         ("vgg", "branch", "bottleneck"),
         ("vgg", "order", "original"),
+        ("resnet", "vgg_c", True),
         ("googlenet", "layout", "imagenet"),
         ("densenet", "width", 32),
         ("article", "auxiliary_weight", 0.1),
@@ -113,7 +182,14 @@ def test_a_setting_of_another_family_is_refused(name: str, setting: str, value: 
     message = refusal(NET[name] | {setting: value})
     assert f"model.{setting}={value} has no effect in {name}" in message
     readers = [family for family, row in FAMILIES.items() if setting in row.settings]
-    assert all(reader in message for reader in readers)
+    assert readers
+    assert f"Expected it with: {', '.join(readers)}\n" in message
+    check(ModelConfig(**mended(NET[name] | {setting: value}, message)))
+
+
+def test_a_familys_own_order_and_unit_may_be_named() -> None:
+    check(ModelConfig(**NET["vgg"], order="relu_before_addition", branch="single"))
+    assert not is_legal(NET["vgg"] | {"order": "original"})
 
 
 @pytest.mark.parametrize(
@@ -138,6 +214,56 @@ def test_depths(settings: dict[str, Any], near: str) -> None:
         check(ModelConfig(**settings))  # 9n+2 with n = 2
         return
     assert f"model.depth={near}" in refusal(settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "legal"),
+    [
+        ({}, [8, 14, 20, 26, 32, 38, 44, 50, 56]),
+        ({"branch": "single"}, [5, 8, 11, 14, 17, 20, 23, 26, 29, 32, 35, 38, 41, 44, 47, 50, 53, 56, 59]),
+        ({"branch": "bottleneck"}, [11, 20, 29, 38, 47, 56]),
+        ({"layout": "imagenet"}, [18, 34, 50]),
+        (NET["mlp"], list(range(3, 61))),
+        (NET["vgg"], [11, 13, *range(16, 61, 3)]),
+        (NET["googlenet"], [22]),
+        (NET["densenet"], list(range(7, 61, 3))),
+        ({**NET["densenet"], "branch": "bottleneck"}, list(range(10, 61, 6))),
+        ({**NET["densenet"], "layout": "imagenet"}, []),
+        (NET["article"], list(range(5, 61, 2))),
+    ],
+)
+def test_the_legal_depths_to_60(settings: dict[str, Any], legal: list[int]) -> None:
+    assert [depth for depth in range(1, 61) if is_legal(settings | {"depth": depth})] == legal
+
+
+@pytest.mark.parametrize(
+    ("settings", "published"),
+    [
+        ({}, [20, 32, 44, 56, 110, 1202]),
+        ({"branch": "bottleneck"}, [164, 1001]),
+        ({"layout": "imagenet"}, [18, 34, 50, 101, 152]),
+        (NET["vgg"], [11, 13, 16, 19]),
+        (NET["densenet"], [40, 100]),
+        ({**NET["densenet"], "branch": "bottleneck"}, [100, 190, 250]),
+        ({**NET["densenet"], "layout": "imagenet"}, [121, 161, 169, 201]),
+    ],
+)
+def test_published_depths_are_legal(settings: dict[str, Any], published: list[int]) -> None:
+    for depth in published:
+        check(ModelConfig(**(settings | {"depth": depth})))
+
+
+@pytest.mark.parametrize("name", NET)
+def test_the_nearest_depths_are_legal_and_lie_on_both_sides(name: str) -> None:
+    model = completed(ModelConfig(**NET[name]))
+    legal = depths(name, model.layout, str(model.branch))
+    for depth in range(3, 60):
+        if depth in legal:
+            continue
+        near = [int(found) for found in re.findall(r"model.depth=(\d+)", refusal(NET[name] | {"depth": depth}))[1:]]
+        below, above = ([one for one in list(legal)[:60] if (one > depth) == side] for side in (False, True))
+        assert near == ([*below[-1:], *above[:1]] if below else above[: len(near)])
+        assert near
 
 
 @pytest.mark.parametrize("name", NET)

@@ -58,10 +58,15 @@ def by_stage(model: Model) -> list[StageCount]:
 
 
 def activation_bytes(model: Model, batch: int) -> int:
-    """Bytes that the backward pass of a batch keeps of the forward pass: JAX's residuals, without the parameters.
+    """Bytes that the backward pass of a batch keeps of the forward pass: what JAX's residuals grow by, an example.
 
     As traced; what XLA computes again instead of keeping it, or keeps besides, is not in it.
     """
+    return batch * (_residual_bytes(model, 2) - _residual_bytes(model, 1))
+
+
+def _residual_bytes(model: Model, batch: int) -> int:
+    """Bytes of all that the backward pass of a batch is given, parameters too."""
     params, batch_stats = jax.eval_shape(model.init, jax.random.key(0))
     images = jax.ShapeDtypeStruct((batch, *model.shape), model.dtype)
     places = jax.ShapeDtypeStruct((batch,), jnp.int32)
@@ -75,8 +80,7 @@ def activation_bytes(model: Model, batch: int) -> int:
 
         return jax.vjp(logits, params)[1]
 
-    kept = jax.eval_shape(residuals, params, batch_stats, images, jax.random.key(0), places)
-    return max(_bytes(kept) - _bytes(params), 0)
+    return _bytes(jax.eval_shape(residuals, params, batch_stats, images, jax.random.key(0), places))
 
 
 def _params(model: Model) -> Any:

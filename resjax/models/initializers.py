@@ -62,7 +62,8 @@ def delta_orthogonal(key: Array, shape: tuple[int, ...], dtype: DTypeLike, role:
 
     Keeps the norm of every pixel's channels, so it asks for at least as many outputs as inputs.
     """
-    if shape[-2] > shape[-1] and role.place != "head":
+    read = role.place == "head" or (role.place == "stem" and len(shape) == 2)  # a row of pixels may be projected
+    if shape[-2] > shape[-1] and not read:
         raise InputError(
             f"model.init=delta_orthogonal needs layers that do not shrink, and one has {shape[-2]} inputs for "
             f"{shape[-1]} outputs.\nExpected as many outputs as inputs.\n"

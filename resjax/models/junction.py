@@ -111,7 +111,7 @@ def option_a(x: Hidden, shape: tuple[int, ...], pad: str = "end") -> Hidden:
     if x.shape == shape:
         return x
     if x.ndim == 4:
-        stride = -(-x.shape[1] // shape[1])
+        stride = max(-(-before // after) for before, after in zip(x.shape[1:3], shape[1:3], strict=True))
         x = x[:, ::stride, ::stride]
     more = shape[-1] - x.shape[-1]
     ahead = more // 2 if pad == "split" else 0

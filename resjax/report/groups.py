@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from resjax.config import ModelConfig, completed
 from resjax.records import Sweep
 from resjax.shortcuts import SHORTCUTS
 
@@ -211,7 +212,11 @@ def _contexts(by_group: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, 
 def _context(run: dict[str, Any]) -> dict[str, Any]:
     """What must be equal for two runs to be compared."""
     config = {key: value for key, value in run["config"].items() if key not in SECTIONS}
-    config["model"] = run["canonical"]["model"]  # the family's order and unit in place of null
+    model = dict(run["canonical"]["model"])
+    usual = completed(ModelConfig(**{key: model[key] for key in ("name", "depth", "layout") if key in model}))
+    # The family's own order and unit are null, whether they were named or not.
+    own = {key: None for key in ("order", "branch") if model.get(key) == getattr(usual, key)}
+    config["model"] = model | own
     form = {key: value for key, value in flat(config).items() if key not in (*SETTINGS, *TREATMENTS)}
     if form.get("model.norm_scope") == "per_device" and run["config"]["model"]["norm"] == "batch":
         form["devices"] = run["devices"]["count"]
