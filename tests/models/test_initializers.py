@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from resjax.config import ModelConfig
+from resjax.errors import InputError
 from resjax.models import Mode, Model, build
 from resjax.models.convolution import conv2d
 from resjax.models.initializers import INITS, Role, delta_orthogonal, he, orthogonal
@@ -86,7 +87,7 @@ def test_orthogonal_has_orthonormal_rows_or_columns(shape: tuple[int, ...]) -> N
 
 
 def test_orthogonal_is_uniform() -> None:
-    """Of a uniform matrix of O(4) the trace has mean 0 and variance 1; of a bare QR's Q, its mean is not 0."""
+    """Of a uniform matrix of O(4) the trace has mean 0 and variance 1; of the Q that LAPACK gives, not so."""
     keys = jax.random.split(jax.random.key(0), 2000)
     matrices = jax.jit(jax.vmap(lambda key: orthogonal(key, (4, 4), jnp.float32, Role())))(keys)
     traces = np.asarray(jnp.trace(matrices, axis1=1, axis2=2))
@@ -119,9 +120,11 @@ def stem_and_last(model: Model, x: jax.Array) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("init", ["orthogonal", "delta_orthogonal"])
 def test_a_linear_mlp_of_depth_50_keeps_the_norm(init: str) -> None:
-    model = network(name="mlp", depth=50, width=32, activation="linear", init=init, dtype=jnp.float32, **PLAIN)
-    norms = [np.linalg.norm(h, axis=-1) for h in stem_and_last(model, drawn(8, 8, 8, 3).astype(jnp.float32))]
-    np.testing.assert_allclose(norms[1], norms[0], rtol=1e-4)
+    model = network(2, name="mlp", depth=50, width=32, activation="linear", init=init, dtype=jnp.float32, **PLAIN)
+    x = drawn(8, 2, 2, 3).astype(jnp.float32)
+    norms = [np.linalg.norm(h, axis=-1) for h in (x.reshape(8, 12), *stem_and_last(model, x))]
+    np.testing.assert_allclose(norms[1], norms[0], rtol=1e-5)
+    np.testing.assert_allclose(norms[2], norms[0], rtol=1e-4)
 
 
 def test_a_linear_convolutional_net_of_depth_50_keeps_every_pixels_norm() -> None:
@@ -189,11 +192,11 @@ def test_the_second_moment_of_a_convolutional_net_is_kept_but_at_the_border() ->
 @pytest.mark.parametrize(
     "settings",
     [
-        {"name": "mlp", "depth": 7, "width": 8},
         {"depth": 8, "width": 4},
+        {"name": "mlp", "depth": 7, "width": 8},
         {"name": "mlp", "depth": 7, "width": 8, "order": "full_preactivation"},
     ],
-    ids=["mlp", "resnet", "mlp, preactivation"],
+    ids=["resnet", "mlp", "mlp, preactivation"],
 )
 def test_looks_linear_is_linear_at_step_0_and_he_is_not(settings: dict[str, Any]) -> None:
     models = {init: network(init=init, **settings, **PLAIN) for init in ("looks_linear", "he")}
@@ -212,6 +215,14 @@ def test_looks_linear_keeps_the_norm_of_an_mlp() -> None:
     model = network(name="mlp", depth=30, width=16, init="looks_linear", **PLAIN)
     first, last = (np.linalg.norm(h[:, :8] - h[:, 8:], axis=-1) for h in stem_and_last(model, drawn(8, 8, 8, 3)))
     np.testing.assert_allclose(last, first, rtol=1e-12)
+
+
+@pytest.mark.parametrize("settings", [{"name": "mlp", "depth": 4, "width": 8}, {"depth": 8, "width": 2}])
+def test_delta_orthogonal_is_refused_where_a_layer_shrinks(settings: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=r"Type: model.width=(\d+), or model.init=orthogonal") as refused:
+        network(init="delta_orthogonal", dtype=jnp.float32, **settings)
+    width = int(str(refused.value).rpartition("model.width=")[2].partition(",")[0])
+    network(init="delta_orthogonal", dtype=jnp.float32, **(settings | {"width": width}))
 
 
 # Fixup.
