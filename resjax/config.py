@@ -1,6 +1,6 @@
 """Every setting, typed, with its unit and its range.
 
-This module knows nothing of the rest of the package and imports neither JAX nor Hydra, so that a mistyped
+Of the package it knows the tables of names alone, and it imports neither JAX nor Hydra, so that a mistyped
 setting is refused within a second.
 """
 

@@ -159,7 +159,7 @@ def trained() -> Iterator[Any]:
     @cache
     def train(shortcut: str, devices: int) -> Any:
         config = small(
-            model={"depth": 5, "branch": "single", "norm": "none", "shortcut": shortcut},
+            model={"name": "mlp", "depth": 8, "width": 8, "norm": "none", "shortcut": shortcut},
             train={"precision": "float64"},
             parallel={"strategy": "pmap", "devices": devices},
         )
