@@ -35,7 +35,7 @@ RULES = (
         lambda m: m.name == "densenet" and m.branch not in DENSE_BRANCHES,
         "model.branch={branch} has no place in densenet.",
         "Expected single, or bottleneck (DenseNet-BC).",
-        "model.branch=bottleneck",
+        "model.branch=null",
     ),
     Rule(
         lambda m: m.name == "densenet" and m.layout == "imagenet" and m.branch != "bottleneck",
@@ -107,13 +107,19 @@ RULES = (
         lambda m: m.init == "delta_orthogonal" and m.branch == "bottleneck",
         "model.init=delta_orthogonal needs layers that do not shrink, and a bottleneck's first does.",
         "Expected as many outputs as inputs in every convolution.",
-        "model.branch=basic",
+        "model.init=orthogonal",
     ),
     Rule(
         lambda m: m.init == "delta_orthogonal" and m.name in ("googlenet", "densenet"),
         "model.init=delta_orthogonal needs layers that do not shrink, and those of {name} do.",
         "Expected as many outputs as inputs in every convolution.",
         "model.init=orthogonal",
+    ),
+    Rule(
+        lambda m: m.init == "looks_linear" and m.name not in ("resnet", "mlp"),
+        "model.init=looks_linear has no place in {name}: what pools or concatenates is not linear.",
+        "Expected a plain resnet or mlp.",
+        "model=plain",
     ),
     Rule(
         lambda m: m.init == "looks_linear" and m.activation != "relu",
@@ -126,12 +132,6 @@ RULES = (
         "model.init=looks_linear with model.shortcut={shortcut}: the sum of two branches is not paired any more.",
         "Expected a plain net.",
         "model.shortcut=none",
-    ),
-    Rule(
-        lambda m: m.init == "looks_linear" and m.name not in ("resnet", "mlp"),
-        "model.init=looks_linear has no place in {name}: what pools or concatenates is not linear.",
-        "Expected a plain resnet or mlp.",
-        "model=plain",
     ),
     Rule(
         lambda m: m.init == "looks_linear" and m.norm != "none",

@@ -77,7 +77,7 @@ def test_a_network_of_them_keeps_no_statistics(norm: str, groups: int) -> None:
     [
         ({"width": 12}, "model.norm_channel_groups=8 does not divide the 12 channels of a layer."),
         ({"width": 12}, "Expected one of: 1, 2, 3, 4, 6, 12, and the same in every layer."),
-        ({"width": 12}, "Type: model.norm_channel_groups=6, or model.norm=layer"),
+        ({"width": 12}, "Type: model.norm_channel_groups=4, or model.norm=layer"),
         ({"name": "densenet", "depth": 10, "shortcut": "concat"}, "model.norm_channel_groups=8 does not divide the 28"),
         ({"norm_channel_groups": 5}, "Type: model.norm_channel_groups=4, or"),
     ],
