@@ -24,7 +24,7 @@ from resjax.models.parts import Ops, Parts
 from resjax.models.plans import UnitPlan
 from resjax.models.pooling import Pool
 from resjax.models.units import Chain, Unit
-from resjax.models.weights import Fixed
+from resjax.models.weights import FixupWeight
 from resjax.orders import ORDERS
 from resjax.shortcuts import SHORTCUTS
 
@@ -146,7 +146,7 @@ def ops(found: Ops) -> Iterator[Box]:
 
 def weight(layer: Any) -> Box:
     """A convolution or dense layer, from its kernel's shape."""
-    inner = layer.weight if isinstance(layer, Fixed) else layer
+    inner = layer.weight if isinstance(layer, FixupWeight) else layer
     *sides, before, after = inner.kernel.shape
     stride = getattr(inner, "stride", 1)
     kind = f"{TIMES.join(map(str, sides))} conv" if sides else "dense"

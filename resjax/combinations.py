@@ -6,12 +6,12 @@ from dataclasses import dataclass, fields, replace
 from resjax.config import ModelConfig, completed
 from resjax.errors import InputError
 from resjax.orders import ORDERS
-from resjax.shortcuts import SHORTCUTS
+from resjax.shortcuts import SHORTCUTS, learned_scale
 from resjax.variants import DENSE_BRANCHES, FAMILIES, IMAGENET_RESNETS, depth_rule, depths
 
 OF_EVERY_FAMILY = {"name", "depth", "shortcut", "activation", "init", "init_gain", "unroll"}
 OF_SHORTCUTS = {setting for row in SHORTCUTS.values() for setting in row.settings}
-SCALED_FROM_ZERO = tuple(name for name, row in SHORTCUTS.items() if "scale" in row.needs)
+SCALED_FROM_ZERO = tuple(name for name, row in SHORTCUTS.items() if row.join is learned_scale)
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ RULES = (
     ),
     Rule(
         lambda m: m.init == "fixup" and m.name not in ("resnet", "mlp"),
-        "model.init=fixup has no place in {name}: it scales residual branches by their number.",
+        "model.init=fixup has no place in {name}: it takes a stem, and residual branches that end in a weight layer.",
         "Expected a residual net.",
         "model=resnet",
     ),
@@ -117,7 +117,7 @@ RULES = (
     ),
     Rule(
         lambda m: m.init == "looks_linear" and m.name not in ("resnet", "mlp"),
-        "model.init=looks_linear has no place in {name}: what pools or concatenates is not linear.",
+        "model.init=looks_linear has no place in {name}: it takes a stem, and nothing that pools or concatenates.",
         "Expected a plain resnet or mlp.",
         "model=plain",
     ),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from resjax.shortcuts import HE_2015, SHORTCUTS
 
 HUANG_2017 = "Huang et al. 2017, arXiv:1608.06993"
+THE_ARTICLE = "the article on residual connections that resjax tests"
 DEEPEST = 1_000_000
 
 # Depth: the kind of unit, and the units of each stage (He et al. 2015, table 1).
@@ -64,7 +65,7 @@ FAMILIES = {
     ),
     "mlp": Family(
         "fully connected, H(x) = F(x) + x with F(x) = g(W x + b)",
-        HE_2015,
+        THE_ARTICLE,
         "relu_before_addition",
         "single",
         tuple(name for name in JOINS if name != "projection_b"),
@@ -96,7 +97,7 @@ FAMILIES = {
     ),
     "article": Family(
         "the network of the article: units of conv - norm - relu - conv, + x, none strided",
-        "the article on residual connections that resjax tests",
+        THE_ARTICLE,
         "bare_addition",
         "basic",
         JOINS,

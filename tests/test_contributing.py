@@ -12,8 +12,9 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[1]
 TINY = [
-    "model.depth=8",
-    "model.width=4",
+    "model=mlp",
+    "model.depth=5",
+    "model.width=8",
     "train.steps=2",
     "train.batch_size=32",
     "probes.batch_size=32",

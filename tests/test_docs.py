@@ -1,6 +1,7 @@
 """The documents say what the code does: diagrams, tables, commands."""
 
 import re
+import shlex
 import sys
 from dataclasses import replace
 from functools import cache
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from resjax.cli.imports import planned
 from resjax.cli.overrides import checked, launch, register
 from resjax.config import Config
 from resjax.data import source
@@ -26,15 +28,15 @@ import tables  # noqa: E402
 from symbols import traced  # noqa: E402
 
 PAGE = (DOCS / "architectures.md").read_text()
-PAGES = {path: path.read_text() for path in (DOCS / "architectures.md", *CHECKOUT.glob("experiments/*/README.md"))}
-PAGES[CHECKOUT / "CONTRIBUTING.md"] = (CHECKOUT / "CONTRIBUTING.md").read_text()
+PATHS = [*DOCS.glob("*.md"), *CHECKOUT.glob("experiments/*/README.md"), CHECKOUT / "README.md"]
+PAGES = {path: path.read_text() for path in [*PATHS, CHECKOUT / "CONTRIBUTING.md"]}
 
 
 def commands(text: str, name: str) -> list[list[str]]:
     """The words behind `resjax NAME` of every command in a code block or a table; CONTRIBUTING's shortcuts apart."""
     shell = re.search(r'recipe="([^"]+)"', text)
-    lines = re.findall(rf"(?:^    |`)resjax {name} ([^`#\n]+)", text, re.MULTILINE)
-    return [line.replace("$recipe", shell[1] if shell else "").split() for line in lines if "half" not in line]
+    lines = re.findall(rf"(?:^    |`)resjax {name} ([^`#\n]+)", text.replace("\\\n", " "), re.MULTILINE)
+    return [shlex.split(line.replace("$recipe", shell[1] if shell else "")) for line in lines if "half" not in line]
 
 
 @cache
@@ -111,6 +113,8 @@ def test_the_commands_are_legal(path: Path) -> None:
     for name in ("train", "predict"):
         for words in commands(PAGES[path], name):
             assert words == ["--help"] or jobs(tuple(words))
+    for words in commands(PAGES[path], "import"):
+        assert "[SETTING=VALUE" in words or planned(words)
 
 
 def test_the_networks_of_the_commands_can_be_built() -> None:

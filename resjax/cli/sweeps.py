@@ -120,7 +120,8 @@ def write_tables(options: argparse.Namespace) -> int:
     if options.out.suffix != ".parquet":
         raise InputError(f"{options.out} is not a Parquet file's name.\nType: {options.out.with_suffix('.parquet')}")
     sweep = records.read(records.find(options.sweep, options.runs))
-    facts = pl.DataFrame([run_facts(run) for run in sweep.runs])
+    types = {"parameters": pl.Int64, "imported": pl.String}  # where no run says it
+    facts = pl.DataFrame([run_facts(run) for run in sweep.runs], schema_overrides=types, infer_schema_length=None)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     for frame, path in ((sweep.metrics, options.out), (sweep.layers, options.out.with_suffix(".layers.parquet"))):
         records.write_frame(path, frame.join(facts, on="run", how="left", maintain_order="left"))
@@ -143,4 +144,5 @@ def run_facts(run: dict[str, Any]) -> dict[str, Any]:
         "learning_rate_base": config["schedule"]["learning_rate"],
         "batch_size": config["train"]["batch_size"],
         "parameters": run.get("model", {}).get("parameters"),
+        "imported": run.get("imported", {}).get("file"),
     }

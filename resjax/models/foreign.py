@@ -22,14 +22,14 @@ from resjax.models.network import Head, Network
 from resjax.models.norms import Bias, ScalarBias
 from resjax.models.parts import Ops
 from resjax.models.units import Layer, Unit
-from resjax.models.weights import Conv, Dense, Fixed
+from resjax.models.weights import Conv, Dense, FixupWeight
 
 MOST_NAMES = 8  # of one kind in an error
 
-Path = tuple[Any, ...]
+Place = tuple[Any, ...]
 Grid = tuple[int, int]
 Arrays = Mapping[str, np.ndarray]
-Parts = list[tuple[Path, nnx.Module]]
+Placed = list[tuple[Place, nnx.Module]]
 POINT: Grid = (1, 1)
 
 
@@ -42,7 +42,7 @@ class Leaf:
     """
 
     name: str
-    path: Path
+    path: Place
     index: int | None
     shape: tuple[int, ...]
     kernel: tuple[int, ...] | None
@@ -70,7 +70,7 @@ class Item(NamedTuple):
     """An array of a module: its name and path within, and for a kernel the pixels that a dense layer would flatten."""
 
     name: str
-    path: Path
+    path: Place
     variable: nnx.Variable[Any]
     grid: Grid | None = None
 
@@ -100,7 +100,7 @@ def from_file(model: Model, arrays: Arrays, file: str) -> tuple[Params, BatchSta
     """
     wanted = leaves(model)
     _check(model, wanted, arrays, file)
-    values = defaultdict[Path, list[np.ndarray]](list)
+    values = defaultdict[Place, list[np.ndarray]](list)
     for leaf in wanted:
         values[leaf.path].append(leaf.taken(arrays[leaf.name]).astype(model.dtype))
 
@@ -128,7 +128,7 @@ def _shapes(model: Model) -> tuple[Params, BatchStats]:
     return jax.eval_shape(model.init, jax.random.key(0))
 
 
-def _leaf(name: str, path: Path, index: int | None, item: Item) -> Leaf:
+def _leaf(name: str, path: Place, index: int | None, item: Item) -> Leaf:
     """An item in its place."""
     kind = "batch_stats" if isinstance(item.variable, nnx.BatchStat) else "params"
     shape = item.variable.get_value().shape[0 if index is None else 1 :]
@@ -141,7 +141,7 @@ def _leaf(name: str, path: Path, index: int | None, item: Item) -> Leaf:
 
 def _of_unit(unit: Unit, grid: Grid, numbered: bool) -> Iterator[Item]:
     """pre, the branch's paths one after the other, after; each kind of part is counted. Then the shortcut."""
-    parts: Parts = [(("pre",), unit.pre)]
+    parts: Placed = [(("pre",), unit.pre)]
     for number, chain in enumerate(unit.branch):
         for place, layer in enumerate(chain.layers):
             parts += _of_layer(layer, ("branch", number, "layers", place))
@@ -154,7 +154,7 @@ def _of_unit(unit: Unit, grid: Grid, numbered: bool) -> Iterator[Item]:
         yield item._replace(name=f"shortcut/{item.name}", path=("shortcut", *item.path))
 
 
-def _of_layer(layer: Layer, path: Path) -> Parts:
+def _of_layer(layer: Layer, path: Place) -> Placed:
     return [((*path, "pre"), layer.pre), ((*path, "weight"), layer.weight), ((*path, "post"), layer.post)]
 
 
@@ -193,17 +193,17 @@ def _kind(part: nnx.Module) -> str:
             return "bias"
         case Ops():
             return "bn"
-        case Dense() | Fixed(weight=Dense()):
+        case Dense() | FixupWeight(weight=Dense()):
             return "dense"
     return "conv"
 
 
-def _of_part(part: nnx.Module, path: Path, name: str, number: str = "", grid: Grid = POINT) -> Iterator[Item]:
+def _of_part(part: nnx.Module, path: Place, name: str, number: str = "", grid: Grid = POINT) -> Iterator[Item]:
     """A weight's kernel, with Fixup's scalars; a norm's arrays, the bias in its place, or nothing."""
     match part:
         case Conv() | Dense():
             yield Item(f"{name}{number}", (*path, "kernel"), part.kernel, grid)
-        case Fixed():
+        case FixupWeight():
             yield from _of_part(part.weight, (*path, "weight"), name, number, grid)
             yield Item(f"shift{number}", (*path, "shift"), part.shift)
             if part.multiplier is not None:

@@ -66,8 +66,7 @@ def delta_orthogonal(key: Array, shape: tuple[int, ...], dtype: DTypeLike, role:
     if shape[-2] > shape[-1] and not read:
         raise InputError(
             f"model.init=delta_orthogonal needs layers that do not shrink, and one has {shape[-2]} inputs for "
-            f"{shape[-1]} outputs.\nExpected as many outputs as inputs.\n"
-            f"Type: model.width={shape[-2]}, or model.init=orthogonal"
+            f"{shape[-1]} outputs.\nExpected as many outputs as inputs.\nType: model.init=orthogonal"
         )
     return _centred(_orthogonal(key, shape[-2], shape[-1], dtype), shape)
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
+from resjax.errors import InputError
 from resjax.models.noise import dropout, survives
 from resjax.models.norms import per_channel
 from resjax.models.parts import Parts
@@ -39,7 +40,13 @@ class Junction(nnx.Module):
     def __init__(self, key: Array, plan: UnitPlan, parts: Parts) -> None:
         row = SHORTCUTS[plan.shortcut]
         needs = row.needs if row.elsewhere is None or plan.changes else ()
-        self.plan, self.pad_channels = plan, parts.config.pad_channels
+        self.plan, self.pads, self.pad_channels = plan, "pad_channels" in row.settings, parts.config.pad_channels
+        if self.pads and plan.branch_channels < plan.before:
+            raise InputError(
+                f"model.shortcut={plan.shortcut} cannot bring {plan.before} channels to {plan.branch_channels}.\n"
+                f"Expected units that do not narrow: option A appends channels, and takes none away.\n"
+                f"Type: model.width={plan.before}, or model.shortcut=projection_b"
+            )
         self.settings = Settings(tuple((name, getattr(parts.config, name)) for name in row.settings))
         first = plan.paths[0].specs[0]
         point = min(first.side, 1)
@@ -57,8 +64,7 @@ class Junction(nnx.Module):
 
     def at(self, x: Hidden, f: Hidden, mode: Mode) -> "At":
         """What the shortcut gets for one batch."""
-        raw = self.plan.shortcut == "none" or SHORTCUTS[self.plan.shortcut].widens
-        return At(self, x, x if raw else option_a(x, f.shape, self.pad_channels), mode)
+        return At(self, x, option_a(x, f.shape, self.pad_channels) if self.pads else x, mode)
 
 
 @dataclass(frozen=True)

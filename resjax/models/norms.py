@@ -87,12 +87,12 @@ class GroupNorm(nnx.Module):
     def __init__(self, channels: int, groups: int, dtype: DTypeLike) -> None:
         if channels % groups:
             legal = [count for count in range(1, channels + 1) if channels % count == 0]
-            common = math.gcd(channels, groups)  # divides the layers before, too
-            common = common if common > 1 else max(count for count in legal if count <= groups)
+            common = math.gcd(channels, groups)  # divides the layers before, too; 1 is layer norm
+            fewer = f", or model.norm_channel_groups={common}" if common > 1 else ""
             raise InputError(
                 f"model.norm_channel_groups={groups} does not divide the {channels} channels of a layer.\n"
                 f"Expected one of: {', '.join(map(str, legal))}, and the same in every layer.\n"
-                f"Type: model.norm_channel_groups={common}, or model.norm=layer"
+                f"Type: model.norm=layer{fewer}"
             )
         self.groups = groups
         self.scale = nnx.Param(jnp.ones(channels, dtype))

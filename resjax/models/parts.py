@@ -12,14 +12,14 @@ from resjax.models.initializers import INITS, Role
 from resjax.models.norms import NORMS, Bias, ScalarBias
 from resjax.models.plans import WeightSpec
 from resjax.models.types import Hidden, Mode
-from resjax.models.weights import Conv, Dense, Fixed
+from resjax.models.weights import Conv, Dense, FixupWeight
 
 
 class Ops(nnx.Module):
     """activation(norm(x)), each where the order's letters name it: n, a, or b for a bias."""
 
     def __init__(self, letters: str, channels: int, parts: "Parts") -> None:
-        self.norm = parts.norm(channels) if "n" in letters else Bias(channels, parts.dtype) if "b" in letters else None
+        self.norm = parts.norm(channels) if "n" in letters else parts.bias(channels) if "b" in letters else None
         self.activation = ACTIVATIONS[parts.config.activation] if "a" in letters else None
 
     def __call__(self, x: Hidden, mode: Mode) -> Hidden:
@@ -48,10 +48,14 @@ class Parts:
         return Ops(letters, channels, self)
 
     def norm(self, channels: int) -> nnx.Module:
-        """The norm; under Fixup a scalar bias in its place."""
+        """The norm; under Fixup a bias in its place."""
         if self.config.init == "fixup":
-            return ScalarBias(self.dtype)
+            return self.bias(channels)
         return NORMS[self.config.norm](channels, self.dtype, self.config.norm_channel_groups)
+
+    def bias(self, channels: int) -> nnx.Module:
+        """One a channel; under Fixup a scalar."""
+        return ScalarBias(self.dtype) if self.config.init == "fixup" else Bias(channels, self.dtype)
 
     def weight(self, key: Array, spec: WeightSpec, before: int, place: str, kind: str = "") -> nnx.Module:
         """A convolution or dense layer; under Fixup with its scalars."""
@@ -63,4 +67,4 @@ class Parts:
             if spec.side
             else Dense(kernel, spec.name, kind or "dense")
         )
-        return Fixed(weight, place == "branch_last", self.dtype) if self.config.init == "fixup" else weight
+        return FixupWeight(weight, place == "branch_last", self.dtype) if self.config.init == "fixup" else weight

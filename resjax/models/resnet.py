@@ -5,9 +5,10 @@ from resjax.models.network import HeadPlan, NetworkPlan
 from resjax.models.plans import Path, UnitPlan, WeightSpec
 from resjax.models.pooling import Pool
 from resjax.orders import ORDERS, Order
+from resjax.shortcuts import SHORTCUTS
 from resjax.variants import BRANCHES, IMAGENET_RESNETS
 
-EXPANSION = {"single": 1, "basic": 1, "bottleneck": 4}
+EXPANSION = 4  # of a bottleneck
 STEMS = {"3x3": (3, 1, None), "7x7": (7, 2, Pool("max", 3, 2, padded=True))}
 
 
@@ -27,7 +28,7 @@ def resnet(config: ModelConfig, shape: tuple[int, ...]) -> NetworkPlan:
             specs = specs_of(branch, width, stride, config.bottleneck)
             before = units[-1].after
             changes = stride > 1 or before != specs[-1].channels
-            joined = (first and stage == 1) or (config.shortcut.startswith("projection") and changes)
+            joined = (first and stage == 1) or ("projection" in SHORTCUTS[config.shortcut].needs and changes)
             units.append(
                 UnitPlan(
                     stage,
@@ -64,5 +65,5 @@ def specs_of(branch: str, width: int, stride: int, version: str = "v1") -> tuple
     return (
         WeightSpec(1, width, first, "conv1"),
         WeightSpec(3, width, second, "conv2"),
-        WeightSpec(1, EXPANSION[branch] * width, 1, "conv3"),
+        WeightSpec(1, EXPANSION * width, 1, "conv3"),
     )

@@ -31,7 +31,7 @@ class Dense(nnx.Module):
         return x.reshape(x.shape[0], -1) @ self.kernel[...]
 
 
-class Fixed(nnx.Module):
+class FixupWeight(nnx.Module):
     """s W (x + b), b a scalar from 0, s a scalar from 1 in a branch's last layer (Zhang et al. 2019, section 3)."""
 
     def __init__(self, weight: Conv | Dense, scaled: bool, dtype: DTypeLike) -> None:

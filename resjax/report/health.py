@@ -33,8 +33,9 @@ RULE = (
     "95 % interval of the logarithm over seeds (Student's t; BCa bootstrap from 10) has to lie on one side, else the "
     "outcome is undecided; so is every outcome from one seed. Either number alone makes exploding or vanishing; where "
     "they say opposite things, the outcome is opposed; steady needs both, or the ratio alone where there is no "
-    "shallower net to compare the level with. A gradient that underflowed to zero on its way counts as 1e-38; a seed "
-    "of which none left the last layer is left out."
+    "shallower net to compare the level with. A gradient that underflowed to zero on its way counts as 1e-38; a layer "
+    "whose gradient is zero while that at its unit's output is not is left out of the level, as its branch is switched "
+    "off (ReZero at step 0, stochastic depth); a seed of which none left the last layer is left out."
 )
 
 SeedValues = dict[tuple[str, str], dict[int, float]]  # by group and moment: a logarithm a seed
@@ -147,11 +148,19 @@ def log_ratios(pool: Pool) -> SeedValues:
 
 
 def log_levels(pool: Pool, shown: list[str]) -> SeedValues:
-    """ln of the geometric mean of |dL/dw| over the error signal, where every layer's gradient is finite."""
-    layers = pool.layers.filter(pl.col("kind").is_in(WEIGHTS))
+    """ln of the geometric mean of |dL/dw| over the error signal, where every layer's gradient is finite.
+
+    A branch that is switched off gives its weights no gradient while one passes the unit: that is none that vanished.
+    """
+    own = ["group", "moment", "seed", "unit"]
+    units = pool.layers.filter(kind="unit").rename({"name": "unit", "act_grad_norm": "passing"}).select(*own, "passing")
+    weights = pool.layers.filter(pl.col("kind").is_in(WEIGHTS))
+    weights = weights.with_columns(unit=pl.col("name").str.replace(r"\.[^.]*$", ""))
+    layers = weights.join(units, on=own, how="left", maintain_order="left")
     gradient = pl.col("grad_norm")
+    off = (gradient == 0) & (pl.col("passing") > TINY).fill_null(value=False)
     means = layers.group_by("group", "moment", "seed", maintain_order=True).agg(
-        gradient.clip(lower_bound=TINY).log().mean().alias("log"),
+        gradient.filter(~off).clip(lower_bound=TINY).log().mean().alias("log"),
         gradient.null_count().alias("bad"),
         gradient.last().alias("last"),
     )

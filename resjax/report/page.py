@@ -17,6 +17,10 @@ from resjax.report.words import amount, factor
 
 # A page that could reach nothing even if it tried; Vega compiles its expressions, hence eval.
 POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:"
+IMPORTED = (
+    "Of an imported net the training error is that of its weights on the whole training set as it is, with running "
+    "statistics. "
+)
 SNIPPET = "window.vegaEmbed = vegaEmbed;"
 CREDIT = (
     "Figures: Vega, Vega-Lite and Vega-Embed (copyright University of Washington Interactive Data Lab and "
@@ -44,7 +48,7 @@ def page(content: Content) -> str:
         f"<h1>{text(name)}</h1>",
         *notices(content.sweep, content.pool),
         verdict(content.sections),
-        summary(content.rows),
+        summary(content.rows, any("imported" in run for run in content.sweep.runs)),
         gradient_table(content.health),
         claim_table(content.claims),
         "<h2>Figures</h2>",
@@ -70,7 +74,7 @@ def verdict(sections: Sections) -> str:
     return "<h2>What the numbers say</h2>" + "".join(lists) + note if lists else ""
 
 
-def summary(rows: list[dict[str, Any]]) -> str:
+def summary(rows: list[dict[str, Any]], imported: bool) -> str:
     """The table of the runs."""
     if not rows:
         return ""
@@ -82,7 +86,7 @@ def summary(rows: list[dict[str, Any]]) -> str:
         f"means. Training values are means over the last {100 * TAIL:.0f} % of steps, test values those of the last "
         f"step. Training errors are those of the batches while the weights move, with batch statistics, and with "
         f"augmentation where it is on; test errors are with running statistics: their difference is not overfitting "
-        f"alone. Half-widths of the 95 % intervals are in tables/summary.csv."
+        f"alone. {IMPORTED if imported else ''}Half-widths of the 95 % intervals are in tables/summary.csv."
     )
     return f'<h2>Results</h2>{table([(title, kinds[key]) for key, title in shown], cells)}<p class="soft">{note}</p>'
 

@@ -145,13 +145,21 @@ def test_the_report_shows_that_it_is_imported(imported: Path, here: Path, capsys
     shutil.copytree(imported / "runs", here / "runs")
     assert main(["report", "imported"]) == 0
     said = capsys.readouterr().out
-    assert "imported=plain.npz" in (here / "runs" / "imported" / "report" / "report.html").read_text()
+    page = (here / "runs" / "imported" / "report" / "report.html").read_text()
+    assert "imported=plain.npz" in page
+    assert "Of an imported net the training error is" in page
     assert "is the training error of residual lower than that of plain?" in said, "they are one panel"
     for row in summary(records.read(here / "runs" / "imported")):
         assert row["setting"] == f"imported={row['arm']}.npz"
         (recorded,) = map(json.loads, (folder_of(here, row["arm"]) / "metrics.jsonl").read_text().splitlines())
         assert row["test_error_mean"] == recorded["test_error"]
         assert row["train_error_mean"] == recorded["train_error"]
+
+
+def test_tidy_tables_say_what_is_imported(imported: Path, here: Path) -> None:
+    for sweep, files in (("imported", {"plain.npz", "residual.npz"}), ("trained", {None})):
+        assert main(["export", sweep, str(here / "out.parquet"), "--runs", str(imported / "runs")]) == 0
+        assert set(pl.read_parquet(here / "out.parquet")["imported"]) == files
 
 
 def test_beside_trained_runs_both_are_told_apart(imported: Path) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from resjax.config import ModelConfig
+from resjax.errors import InputError
 from resjax.models import Mode, Model, build
 from resjax.models.types import EVALUATE
 from resjax.shortcuts import SHORTCUTS
@@ -83,7 +84,7 @@ def test_plain_and_residual_arms_start_equal(depth: int) -> None:
 
 @pytest.mark.parametrize("family", TREATED)
 def test_arms_without_weights_of_their_own_start_equal(family: str) -> None:
-    assert WITHOUT_WEIGHTS == ["none", "identity", "scaled", "dropout", "stochastic_depth"]
+    assert set(WITHOUT_WEIGHTS) >= {"none", "identity", "scaled", "dropout", "stochastic_depth"}
     plain = arms(family)["none"]
     assert all(jnp.any(leaf != 0) for path, leaf in leaves(plain[0]).items() if "kernel" in path)
     for name in WITHOUT_WEIGHTS:
@@ -134,7 +135,10 @@ UNROLLED: dict[str, tuple[dict[str, object], tuple[int, int, int]]] = {
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("name", UNROLLED)
+@pytest.mark.parametrize(
+    "name",
+    [name if name in ("resnet", "plain mlp") else pytest.param(name, marks=pytest.mark.slow) for name in UNROLLED],
+)
 def test_scanned_equals_unrolled(name: str) -> None:
     """Logits, running statistics, and the gradients of parameters and images, which chaos has not yet parted."""
     settings, shape = UNROLLED[name]
@@ -174,6 +178,19 @@ def test_equal_units_are_one_segment(name: str) -> None:
     for run in model.runs:
         assert run.count == 1 or (run.plan.stride == 1 and run.plan.before == run.plan.after and not run.plan.pool)
     assert all(one.plan != other.plan for one, other in pairwise(model.runs))
+
+
+@pytest.mark.parametrize(
+    "settings", [{"name": "vgg", "depth": 11, "width": 1}, {"name": "article", "depth": 7, "width": 2}]
+)
+def test_a_width_below_the_images_channels_is_refused_where_x_is_padded(settings: dict[str, object]) -> None:
+    with pytest.raises(InputError, match=r"Type: model.width=3, or model.shortcut=projection_b"):
+        build(ModelConfig(**settings), (32, 32, 3), 10)
+    for mended in ({"width": 3}, {"shortcut": "projection_b"}, {"shortcut": "none"}):
+        model = build(ModelConfig(**(settings | mended)), (32, 32, 3), 10)
+        x = jax.ShapeDtypeStruct((2, 32, 32, 3), jnp.float32)
+        states = jax.eval_shape(model.init, jax.random.key(0))
+        assert jax.eval_shape(lambda *of: model.apply(*of, EVALUATE).logits, *states, x).shape == (2, 10)  # noqa: B023
 
 
 @pytest.mark.usefixtures("float64")

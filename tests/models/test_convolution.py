@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from by_hand import drawn
 from jax import lax
 
 from resjax.models.convolution import conv2d
@@ -17,10 +18,6 @@ def reference(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     """The same sum, its gradients by JAX's own rules."""
     pads = [(k // 2, k // 2) for k in kernel.shape[:2]]
     return lax.conv_general_dilated(x, kernel, (stride, stride), pads, dimension_numbers=("NHWC", "HWIO", "NHWC"))
-
-
-def drawn(*shape: int) -> jax.Array:
-    return jnp.asarray(np.random.default_rng(sum(shape)).standard_normal(shape))
 
 
 def assert_equal(one: object, other: object) -> None:

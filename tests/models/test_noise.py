@@ -157,11 +157,11 @@ def trained() -> Iterator[Any]:
     jax.config.update("jax_enable_x64", True)
 
     @cache
-    def train(shortcut: str, devices: int) -> Any:
+    def train(shortcut: str, devices: int, strategy: str = "pmap") -> Any:
         config = small(
-            model={"name": "mlp", "depth": 8, "width": 8, "norm": "none", "shortcut": shortcut},
+            model={"name": "mlp", "depth": 6, "width": 8, "norm": "none", "shortcut": shortcut},
             train={"precision": "float64"},
-            parallel={"strategy": "pmap", "devices": devices},
+            parallel={"strategy": strategy, "devices": devices},
         )
         return steps_of(config, STEPS)
 
@@ -169,10 +169,10 @@ def trained() -> Iterator[Any]:
     jax.config.update("jax_enable_x64", False)
 
 
-@pytest.mark.parametrize("devices", [2, 4])
+@pytest.mark.parametrize(("devices", "strategy"), [(4, "pmap"), (4, "jit")])
 @pytest.mark.parametrize("shortcut", ["dropout", "stochastic_depth"])
-def test_the_number_of_devices_changes_no_noise(trained: Any, shortcut: str, devices: int) -> None:
-    (one, losses), (other, other_losses) = trained(shortcut, 1), trained(shortcut, devices)
+def test_the_number_of_devices_changes_no_noise(trained: Any, shortcut: str, devices: int, strategy: str) -> None:
+    (one, losses), (other, other_losses) = trained(shortcut, 1), trained(shortcut, devices, strategy)
     assert len(losses) == STEPS
     assert other_losses == pytest.approx(losses, rel=1e-9)
     assert furthest(one, other) < 1e-6

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from by_hand import convolved, drawn, normed, relu
 from flax import nnx
 
 from resjax.config import ModelConfig, completed
@@ -25,10 +26,6 @@ WIDTHS = {"basic": 4, "bottleneck": 1}  # four channels behind either
 pytestmark = pytest.mark.usefixtures("float64")
 
 
-def drawn(*shape: int) -> jax.Array:
-    return jnp.asarray(np.random.default_rng(sum(shape)).standard_normal(shape))
-
-
 def unit_plan(branch: str, order: str, **settings: Any) -> UnitPlan:
     path = Path(specs_of(branch, WIDTHS[branch], settings.pop("stride", 1), settings.pop("version", "v1")))
     return UnitPlan(1, settings.pop("before", 4), (path,), ORDERS[order], **({"shortcut": "identity"} | settings))
@@ -43,30 +40,6 @@ def made(plan: UnitPlan, norm: str) -> tuple[Tree, Callable[..., tuple[jax.Array
     return params, lambda params, x: nnx.merge(graph, params, statistics)(x, MODE)
 
 
-def relu(x: jax.Array) -> jax.Array:
-    return jnp.where(x > 0, x, 0)
-
-
-@partial(jax.jit, static_argnums=2)
-def convolved(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
-    """Every window of the padded images times the kernel."""
-    side, (height, width) = len(kernel), x.shape[1:3]
-    x = jnp.pad(x, [(0, 0), (side // 2, side // 2), (side // 2, side // 2), (0, 0)])
-    rows, columns = (np.arange(0, size, stride)[:, None] + np.arange(side)[None] for size in (height, width))
-    return jnp.einsum("bhiwjc,ijcd->bhwd", x[:, rows][:, :, :, columns], kernel)
-
-
-@jax.jit
-def normed(x: jax.Array, norm: Tree) -> jax.Array:
-    """Batch norm over groups of GROUP, or a bias alone."""
-    if "scale" in norm:
-        grouped = x.reshape(BATCH // GROUP, -1, x.shape[-1])
-        centred = grouped - grouped.mean(1, keepdims=True)
-        x = (centred / jnp.sqrt((centred**2).mean(1, keepdims=True) + 1e-5)).reshape(x.shape)
-        x = x * jnp.broadcast_to(norm["scale"], x.shape)
-    return x + jnp.broadcast_to(norm["bias"], x.shape)
-
-
 class Hand(NamedTuple):
     """A unit's parameters. c: weight layer i of its branch; before, behind: the norm in front of it, behind it."""
 
@@ -78,13 +51,13 @@ class Hand(NamedTuple):
 
     def before(self, i: int, x: jax.Array) -> jax.Array:
         pre = self.params["pre"] if i == 1 else self.params["branch"][0]["layers"][i - 1]["pre"]
-        return normed(x, pre["norm"])
+        return normed(x, pre["norm"], GROUP)
 
     def behind(self, i: int, x: jax.Array) -> jax.Array:
-        return normed(x, self.params["branch"][0]["layers"][i - 1]["post"]["norm"])
+        return normed(x, self.params["branch"][0]["layers"][i - 1]["post"]["norm"], GROUP)
 
     def added(self, x: jax.Array) -> jax.Array:
-        return normed(x, self.params["after"]["norm"])
+        return normed(x, self.params["after"]["norm"], GROUP)
 
 
 def original_basic(u: Hand, x: jax.Array) -> jax.Array:
@@ -218,7 +191,7 @@ def test_a_shared_shortcut_starts_behind_the_first_activation(shared: bool, shor
             return start + f
         projected = convolved(start, u.params["shortcut"]["weight"]["kernel"])
         if order == "relu_only_preactivation":  # where a norm stands behind the branch's last convolution
-            projected = normed(projected, u.params["shortcut"]["post"]["norm"])
+            projected = normed(projected, u.params["shortcut"]["post"]["norm"], GROUP)
         return f + projected
 
     assert_same(unit_plan("basic", order, shared=shared, shortcut=shortcut), "batch", by_hand)
@@ -263,7 +236,7 @@ def test_strides_of_the_stages_first_units(version: str, strides: list[tuple[int
         ({"shortcut": "projection_b", "branch": "bottleneck"}, ["stage1.1", "stage2.1", "stage3.1"]),
     ],
 )
-def test_the_first_preactivation_unit_and_projecting_ones_share(
+def test_the_first_preactivation_unit_and_projections_that_change_the_shape_share(
     settings: dict[str, str], sharing: list[str], order: str
 ) -> None:
     """BN and ReLU stand before both ways there (He et al. 2016, appendix)."""
@@ -293,12 +266,12 @@ def test_the_ends_of_a_network(order: str) -> None:
     stem = params["segments"][0]["units"]["branch"][0]["layers"][0]
     expected = convolved(x, stem["weight"]["kernel"][0])
     if order != "full_preactivation":
-        expected = normed(expected, jax.tree.map(lambda leaf: leaf[0], stem["post"]["norm"]))
+        expected = normed(expected, jax.tree.map(lambda leaf: leaf[0], stem["post"]["norm"]), GROUP)
     expected = expected if "preactivation" in order else relu(expected)
     np.testing.assert_allclose(seen[0][0], expected, rtol=1e-10, atol=1e-10)
     last = seen[-1][-1]
     if order == "full_preactivation":
-        last = normed(last, params["head"]["pre"]["norm"])
+        last = normed(last, params["head"]["pre"]["norm"], GROUP)
     last = relu(last) if "preactivation" in order else last
     head = last.mean((1, 2)) @ params["head"]["dense"]["kernel"]
     np.testing.assert_allclose(logits, head + jnp.broadcast_to(params["head"]["bias"], head.shape), rtol=1e-10)

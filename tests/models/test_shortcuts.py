@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from by_hand import across, convolved, drawn, normed, relu
 from flax import nnx
 from scipy import stats
 
@@ -34,10 +35,6 @@ PLANS = {
     "dense": UnitPlan(1, 4, (Path((WeightSpec(0, 4),)),), ORDERS["relu_before_addition"]),
 }
 pytestmark = pytest.mark.usefixtures("float64")
-
-
-def drawn(*shape: int) -> jax.Array:
-    return jnp.asarray(np.random.default_rng(sum(shape)).standard_normal(shape))
 
 
 def images(plan: UnitPlan) -> jax.Array:
@@ -71,36 +68,6 @@ def assert_same(run: Run, by_hand: Run, params: Tree, x: jax.Array) -> None:
     jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-9, atol=1e-10), pull(weight), pull_expected(weight))
 
 
-def relu(x: jax.Array) -> jax.Array:
-    return jnp.where(x > 0, x, 0)
-
-
-@partial(jax.jit, static_argnums=2)
-def convolved(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
-    """Every window of the padded images times the kernel; x W for a matrix."""
-    if kernel.ndim == 2:
-        return x @ kernel
-    side, (height, width) = len(kernel), x.shape[1:3]
-    x = jnp.pad(x, [(0, 0), (side // 2, side // 2), (side // 2, side // 2), (0, 0)])
-    rows, columns = (np.arange(0, size, stride)[:, None] + np.arange(side)[None] for size in (height, width))
-    return jnp.einsum("bhiwjc,ijcd->bhwd", x[:, rows][:, :, :, columns], kernel)
-
-
-def across(channels: jax.Array, x: jax.Array) -> jax.Array:
-    return jnp.broadcast_to(channels, x.shape)
-
-
-@jax.jit
-def normed(x: jax.Array, norm: Tree) -> jax.Array:
-    """Batch norm over groups of GROUP, or a bias alone."""
-    if "scale" in norm:
-        grouped = x.reshape(BATCH // GROUP, -1, x.shape[-1])
-        centred = grouped - grouped.mean(1, keepdims=True)
-        x = (centred / jnp.sqrt((centred**2).mean(1, keepdims=True) + 1e-5)).reshape(x.shape)
-        x = x * across(norm["scale"], x)
-    return x + across(norm["bias"], x)
-
-
 def padded(x: jax.Array, plan: UnitPlan) -> jax.Array:
     """Option A by hand."""
     if plan.dense:
@@ -111,7 +78,7 @@ def padded(x: jax.Array, plan: UnitPlan) -> jax.Array:
 
 def branch(x: jax.Array, layers: Tree, plan: UnitPlan) -> jax.Array:
     """norm(conv(relu(norm(conv(x))))), or relu(norm(x W))."""
-    first = normed(convolved(x, layers[0]["weight"]["kernel"], plan.stride), layers[0]["post"]["norm"])
+    first = normed(convolved(x, layers[0]["weight"]["kernel"], plan.stride), layers[0]["post"]["norm"], GROUP)
     if plan.dense:
         return relu(first)
     return normed(convolved(relu(first), layers[1]["weight"]["kernel"]), layers[1]["post"]["norm"])
@@ -139,8 +106,8 @@ class Place(NamedTuple):
 EQUATIONS: dict[str, Callable[[Place], jax.Array]] = {
     "none": lambda u: u.f,
     "identity": lambda u: u.x + u.f,
-    "projection_b": lambda u: (normed(u.wx, u.p["post"]["norm"]) if u.raw.shape != u.f.shape else u.raw) + u.f,
-    "projection_c": lambda u: normed(u.wx, u.p["post"]["norm"]) + u.f,
+    "projection_b": lambda u: (normed(u.wx, u.p["post"]["norm"], GROUP) if u.raw.shape != u.f.shape else u.raw) + u.f,
+    "projection_c": lambda u: normed(u.wx, u.p["post"]["norm"], GROUP) + u.f,
     "scaled": lambda u: 0.7 * u.x - 0.3 * u.f,
     "exclusive_gate": lambda u: (1 - u.g) * u.x + u.g * u.f,
     "shortcut_gate": lambda u: (1 - u.g) * u.x + u.f,
@@ -358,9 +325,9 @@ def test_a_network_of_learned_scales_starts_as_stem_and_head(name: str) -> None:
     x = drawn(BATCH, 8, 8, 1)
     fresh = {"scale": jnp.ones(4), "bias": jnp.zeros(4)}
     stem = params["segments"][0]["units"]["branch"][0]["layers"][0]["weight"]["kernel"][0]
-    h = relu(normed(convolved(x, stem), fresh))
+    h = relu(normed(convolved(x, stem), fresh, GROUP))
     h = jnp.pad(h[:, ::4, ::4], [(0, 0), (0, 0), (0, 0), (0, 12)])
-    h = relu(normed(h, {"scale": jnp.ones(16), "bias": jnp.zeros(16)}))
+    h = relu(normed(h, {"scale": jnp.ones(16), "bias": jnp.zeros(16)}, GROUP))
     logits = model.apply(params, batch_stats, x, Mode(True, GROUP)).logits
     np.testing.assert_allclose(logits, h.mean((1, 2)) @ params["head"]["dense"]["kernel"], rtol=1e-10, atol=1e-12)
 

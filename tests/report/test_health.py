@@ -80,6 +80,25 @@ def test_zero_and_infinite_gradients(make: Make, sweep_of: Join) -> None:
     assert assess(pool(sweep_of((run, metrics, lost)))) == []
 
 
+@pytest.mark.parametrize(("passing", "state"), [(1.0, STEADY), (0.0, VANISHING)])
+def test_a_branch_that_is_switched_off_has_not_vanished(make: Make, sweep_of: Join, passing: float, state: str) -> None:
+    """A weight's gradient is zero: by ReZero's factor where one passes the unit, by underflow where none does."""
+
+    def off(made: tuple[dict, pl.DataFrame, pl.DataFrame]) -> tuple[dict, pl.DataFrame, pl.DataFrame]:
+        run, metrics, layers = made
+        weight, unit = pl.col("kind") == "conv", (pl.col("kind") == "unit") & (pl.col("layer") > 0)
+        inner = weight & (pl.col("layer") > 0) & (pl.col("layer") < pl.col("layer").filter(unit).max())
+        name = pl.when(inner).then(pl.format("unit{}.conv1", pl.col("layer"))).otherwise(pl.col("name"))
+        gone = pl.when(inner).then(0.0).otherwise(pl.col("grad_norm"))
+        passes = pl.when(unit).then(pl.col("act_grad_norm") * passing).otherwise(pl.col("act_grad_norm"))
+        last = pl.when(kind="unit", layer=pl.col("layer").filter(unit).max()).then(pl.col("act_grad_norm"))
+        passes = last.otherwise(passes)
+        return run, metrics, layers.with_columns(name=name, grad_norm=gone, act_grad_norm=passes)
+
+    sweep = sweep_of(off(make("residual", 20, "none")), off(make("residual", 56, "none")))
+    assert of(assess(pool(sweep)), "residual", 56, "0").state == state
+
+
 def test_no_layers(make: Make, sweep_of: Join) -> None:
     run, metrics, layers = make()
     pooled = pool(sweep_of((run, metrics, layers.clear())))
