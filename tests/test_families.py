@@ -54,7 +54,7 @@ MEMBERS = {
 IN_THE_SUITE = ("preact", "vgg", "googlenet", "densenet", "article", "mlp")  # resnet is in every other test
 TREATED = {
     "scaled": ["model.shortcut_scale=0.5", "model.branch_scale=0.5"],
-    "exclusive_gate": ["model.gate_bias=-3"],
+    "exclusive_gate": ["model.gate_bias=-1"],
     "shortcut_gate": ["model.gate_bias=-6"],
     "rezero": ["model.norm=none"],
     "skipinit": ["model=preact", "model.norm=none"],
