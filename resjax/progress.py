@@ -41,12 +41,12 @@ class Watch:
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def start(self, name: str, steps: int, seeds: int) -> None:
-        """A run begins: it compiles first."""
+        """A run begins: it compiles first. A net from elsewhere has no steps."""
         self.name, self.steps, self.step = name, steps, 0
         self.run_began = self.last_line = time.perf_counter()
         if self.plain:
-            place, many = f"[{self.done + 1}/{self.jobs or '?'}]", "s" * (seeds > 1)
-            self.say(f"{place} {name}: {steps} steps, {seeds} seed{many}; compiling")
+            training = f"{steps} steps, {seeds} seed{'s' * (seeds > 1)}; " if steps else ""
+            self.say(f"[{self.done + 1}/{self.jobs or '?'}] {name}: {training}compiling")
         else:
             short = name.rpartition("-")[0] or name  # without the id: a line has 80 columns
             self.bars.reset(self.run_bar, total=steps, description=short, note="compiling", visible=True)

@@ -29,6 +29,12 @@ def watch(jobs: int | None, terminal: bool) -> tuple[Watch, io.StringIO]:
     return Watch(jobs, Console(file=said, force_terminal=terminal, width=100)), said
 
 
+def test_a_net_from_elsewhere_has_no_steps() -> None:
+    plain, said = watch(1, terminal=False)
+    plain.start("there", steps=0, seeds=1)
+    assert said.getvalue() == "[1/1] there: compiling\n"
+
+
 def test_plain_lines_tell_the_time_to_go(clock: Time) -> None:
     plain, said = watch(3, terminal=False)
     with plain:

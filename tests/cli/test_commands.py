@@ -19,13 +19,6 @@ TINY = ["model=mlp", "model.width=8", "model.depth=4", "train.steps=6", "train.b
 CHECKOUT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["resjax"])
-    return tmp_path
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sweep of two arms and a depth, two seeds each."""

@@ -45,13 +45,6 @@ def save(path: Path, values: Values, **more: np.ndarray) -> Path:
     return path
 
 
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["resjax"])
-    return tmp_path
-
-
 @pytest.fixture(scope="module")
 def imported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A plain and a residual net in a sweep, and beside them one that was trained here."""

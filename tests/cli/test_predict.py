@@ -1,7 +1,6 @@
 """resjax predict, which trains nothing and reads no data."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,8 @@ Out = pytest.CaptureFixture[str]
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["resjax"])
-    monkeypatch.setenv("RESJAX_DATA", str(tmp_path / "nothing is prepared here"))
-    return tmp_path
+def nothing_prepared(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RESJAX_DATA", str(here / "nothing is prepared here"))
 
 
 def predicted(capsys: Out, *words: str) -> Any:
