@@ -17,7 +17,7 @@ demo: $(INSTALLED)
 	$(BIN)/resjax report quickstart
 
 test: lint
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 slow: $(INSTALLED)
 	$(BIN)/pytest -m slow

@@ -17,6 +17,11 @@ assert jax.device_count() == 4  # starts JAX: later wishes of the command change
 install_import_hook(["resjax.models", "resjax.probes"], "beartype.beartype")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest file first, so that no worker is left alone with it at the end."""
+    items.sort(key=lambda item: item.path.name != "test_families.py")
+
+
 @pytest.fixture
 def float64() -> Iterator[None]:
     """Double precision for one test."""

@@ -69,7 +69,7 @@ def test_tables_for_people(capsys: Out) -> None:
     [
         (["model=vgg"], "data.resize=32"),
         (["model.depth=21"], "model.depth=20"),
-        (["model.norm=group", "model.norm_channel_groups=5"], "model.norm_channel_groups=4"),
+        (["model.norm=group", "model.norm_channel_groups=6"], "model.norm_channel_groups=2"),
         (["model.depth=20,56"], "resjax train -m"),
     ],
 )

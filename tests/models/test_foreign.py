@@ -45,7 +45,7 @@ CASES: dict[str, dict[str, Any]] = {
     "mlp": {"name": "mlp", "depth": 5, "width": 4},
     "mlp gate": {"name": "mlp", "depth": 5, "width": 4, "shortcut": "shortcut_gate", "norm": "none"},
     "fixup mlp": {"name": "mlp", "depth": 5, "width": 4, "init": "fixup", "norm": "none", "order": "original"},
-    "vgg": {"name": "vgg", "depth": 13, "width": 2, "shortcut": "identity"},
+    "vgg": {"name": "vgg", "depth": 13, "width": 3, "shortcut": "identity"},
     "vgg fc": {"name": "vgg", "depth": 11, "width": 1, "shortcut": "none", "head": "fc", "norm": "none"},
     "googlenet": {"name": "googlenet", "depth": 22, "width": 8, "shortcut": "none"},
     "densenet": {"name": "densenet", "depth": 7, "growth": 4, "shortcut": "concat"},

@@ -81,7 +81,7 @@ def branch(x: jax.Array, layers: Tree, plan: UnitPlan) -> jax.Array:
     first = normed(convolved(x, layers[0]["weight"]["kernel"], plan.stride), layers[0]["post"]["norm"], GROUP)
     if plan.dense:
         return relu(first)
-    return normed(convolved(relu(first), layers[1]["weight"]["kernel"]), layers[1]["post"]["norm"])
+    return normed(convolved(relu(first), layers[1]["weight"]["kernel"]), layers[1]["post"]["norm"], GROUP)
 
 
 class Place(NamedTuple):
