@@ -63,6 +63,7 @@ def dense(title: str, words: str) -> Picture:
     return Picture(title, (1, 3), (Column(words, "the branch alone", alone=True), Column(words)))
 
 
+HEADINGS = {"none": "plain", "identity": "residual", "concat": "dense"}
 PICTURES = {
     "resnet_basic": pair("ResNet, basic unit", (1, 2), "model=resnet", "model=plain"),
     "resnet_bottleneck": pair("ResNet-50, a bottleneck that halves the image", (2, 1), "model=resnet_imagenet"),
@@ -107,7 +108,7 @@ def sketch(column: Column, stage: int, number: int) -> Sketch:
     measure = "features" if plan.dense else "channels"
     return Sketch(
         arm=arm,
-        heading=column.heading or ("dense" if plan.shortcut == "concat" else arm),
+        heading=column.heading or HEADINGS.get(plan.shortcut, plan.shortcut),
         enters=f"x: {plan.before} {measure}",
         leaves=f"h: {plan.after} {measure}",
         trunk=trunk,

@@ -103,12 +103,15 @@ def readable_name(config: Config) -> str:
     """A run's name for people, such as resnet56-plain-batch-digits-s0x3; with the order, unit, activation and init
     where they are not the family's.
     """
-    model, usual = config.model, completed(ModelConfig(name=config.model.name, depth=config.model.depth))
-    full = completed(model)
-    special = [
-        getattr(full, n) for n in ("order", "branch", "activation", "init") if getattr(full, n) != getattr(usual, n)
-    ]
+    model = config.model
     norm = "nonorm" if model.norm == "none" else model.norm
     treated = arm(config).replace("(", "_").replace(")", "").replace(",", "_")
-    parts = [f"{model.name}{model.depth}", *special, treated, norm, config.data.name, f"s{config.seed}x{config.seeds}"]
-    return "-".join(parts)
+    net = [f"{model.name}{model.depth}", *special(model)]
+    return "-".join([*net, treated, norm, config.data.name, f"s{config.seed}x{config.seeds}"])
+
+
+def special(model: ModelConfig) -> list[str]:
+    """The order, unit, activation and init where they are not the family's."""
+    full, usual = completed(model), completed(ModelConfig(name=model.name, depth=model.depth))
+    settings = ("order", "branch", "activation", "init")
+    return [getattr(full, name) for name in settings if getattr(full, name) != getattr(usual, name)]

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import math
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,8 @@ def read(file: Path) -> Imported:
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror}.\nType: resjax import FILE.npz") from error
     try:
+        if not zipfile.is_zipfile(io.BytesIO(content)):
+            raise ValueError("it is no archive of arrays")
         loaded = np.load(io.BytesIO(content), allow_pickle=False)
         arrays = {name: np.asarray(loaded[name]) for name in loaded.files}
     except Exception as error:  # of many kinds, by what is wrong with the file

@@ -5,13 +5,14 @@ from typing import Any
 
 from resjax.config import Config
 from resjax.data import source
-from resjax.identity import arm
+from resjax.identity import arm, special
 from resjax.job import start_jax
 
 
 def predict(config: Config) -> dict[str, Any]:
     """Parameters, multiply-adds of one image's forward pass, bytes of memory, and the same by stage.
 
+    special: order, unit, activation and init where they are not the family's; weight_layers: with those of shortcuts.
     parameter_bytes, optimizer_bytes: of one seed's parameters, and of what the optimiser keeps; activation_bytes: what
     the backward pass keeps of one batch. Raises InputError where the network cannot be built for the data's images.
     """
@@ -26,6 +27,7 @@ def predict(config: Config) -> dict[str, Any]:
     size = parameters * DTYPES[config.train.precision].dtype.itemsize
     return {
         "model": config.model.name,
+        "special": special(config.model),
         "arm": arm(config),
         "depth": config.model.depth,
         "image": list(shape),

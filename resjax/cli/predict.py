@@ -55,7 +55,7 @@ def run(words: Sequence[str]) -> int:
 def run_row(prediction: Mapping[str, Any]) -> dict[str, Any]:
     """A network's row for people."""
     return {
-        "model": prediction["model"],
+        "model": " ".join([prediction["model"], *prediction["special"]]),
         "arm": prediction["arm"],
         "depth": prediction["depth"],
         "parameters": f"{prediction['parameters']:,}",

@@ -15,6 +15,7 @@ from typing import Any, Self
 import polars as pl
 
 from resjax.durable import sync_rename, write_whole
+from resjax.errors import InputError
 from resjax.records.lock import lock
 from resjax.records.schema import ATTEMPTS, LAYERS, LAYERS_SCHEMA, LOCK, METRICS, PARTS, RUN
 from resjax.rows import Layers, Metrics
@@ -22,6 +23,8 @@ from resjax.rows import Layers, Metrics
 
 class Recorder:
     """Writes one run's folder. Use as a context: an exception that leaves it is recorded, and goes on.
+
+    Settings that turn out not to fit together (InputError, before the first row) are no run, and leave no folder.
 
     Whatever kills the process, at any moment, leaves whole rows and a whole run.json behind.
     """
@@ -44,7 +47,9 @@ class Recorder:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         with self.opened:
-            if error is not None and self.run["status"] == "running":
+            if isinstance(error, InputError) and not os.fstat(self.metrics_file).st_size:
+                shutil.rmtree(self.folder)
+            elif error is not None and self.run["status"] == "running":
                 status = "failed" if isinstance(error, Exception) else "preempted"
                 text = "".join(traceback.format_exception(error))
                 write_whole(self.folder / "error.txt", text.encode())

@@ -154,7 +154,7 @@ def log_levels(pool: Pool, shown: list[str]) -> SeedValues:
     """
     own = ["group", "moment", "seed", "unit"]
     units = pool.layers.filter(kind="unit").rename({"name": "unit", "act_grad_norm": "passing"}).select(*own, "passing")
-    weights = pool.layers.filter(pl.col("kind").is_in(WEIGHTS))
+    weights = pool.layers.filter(pl.col("kind").is_in(WEIGHTS)).sort("layer")
     weights = weights.with_columns(unit=pl.col("name").str.replace(r"\.[^.]*$", ""))
     layers = weights.join(units, on=own, how="left", maintain_order="left")
     gradient = pl.col("grad_norm")

@@ -179,6 +179,12 @@ def test_a_run_that_was_stopped_says_that_it_starts_anew(
     assert len(list((here / "runs" / "tiny" / "attempts").iterdir())) == 1
 
 
+def test_images_that_are_too_small_leave_no_run(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "model=vgg", "model.width=8", "train.steps=3", "tracker=none", "sweep=small"]) == 2
+    assert "Type: data.resize=32" in capsys.readouterr().err
+    assert not list((here / "runs").glob("small/vgg*"))
+
+
 def test_an_unknown_sweep_is_bad_input(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words in (["report", "nothing"], ["status", "nothing"], ["export", "nothing", "a.parquet"]):
         assert main(words) == 2

@@ -183,7 +183,7 @@ def test_a_net_whose_loss_is_not_finite_has_diverged(here: Path, capsys: pytest.
         ("absent.npz", [], "absent.npz cannot be read: No such file"),
         ("pickled.npz", [], "allow_pickle=False"),
         ("one.npy", [], "one.npy is not a file of named arrays"),
-        ("text.npz", [], "text.npz is not a file of named arrays"),
+        ("text.npz", [], "text.npz is not a file of named arrays: it is no archive"),
         ("cut.npz", [], "cut.npz is not a file of named arrays"),
         ("", [], "cannot be read"),
         ("model.width=4", [], "begins with model.width=4"),

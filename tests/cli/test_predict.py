@@ -60,8 +60,10 @@ def test_tables_for_people(capsys: Out) -> None:
     assert "13,378,280" in out  # 6,998,552 and the auxiliary heads
     assert "1.583 G" in out
     assert "auxiliary  2" in out
-    assert main(["predict", "-m", "model.depth=8,14"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 3
+    assert main(["predict", "-m", "model=preact,resnet", "model.depth=8"]) == 0
+    title, *rows = capsys.readouterr().out.splitlines()
+    assert title.startswith("model")
+    assert [row.startswith("resnet full_preactivation ") for row in rows] == [True, False]
 
 
 @pytest.mark.parametrize(

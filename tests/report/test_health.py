@@ -96,7 +96,10 @@ def test_a_branch_that_is_switched_off_has_not_vanished(make: Make, sweep_of: Jo
         return run, metrics, layers.with_columns(name=name, grad_norm=gone, act_grad_norm=passes)
 
     sweep = sweep_of(off(make("residual", 20, "none")), off(make("residual", 56, "none")))
-    assert of(assess(pool(sweep)), "residual", 56, "0").state == state
+    item = of(assess(pool(sweep)), "residual", 56, "0")
+    assert item.state == state
+    assert item.level is not None
+    assert item.level.n == 3
 
 
 def test_no_layers(make: Make, sweep_of: Join) -> None:
