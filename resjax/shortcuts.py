@@ -1,7 +1,8 @@
 """The treatment: how a unit's input x joins its branch's output f. A shortcut is one function and one row below.
 
-Each is called as shortcut(x, f, at) and gives h before the activation. x has f's shape: where the unit subsamples or
-widens, it comes subsampled and with zero channels (option A; He et al. 2015, section 3.3). `at` (models/junction.py)
+Each is called as shortcut(x, f, at) and gives h before the activation. x has f's shape if the row names pad_channels:
+where the unit subsamples or widens, it comes subsampled and with zero channels (option A; He et al. 2015, section 3.3).
+`at` (models/junction.py)
 gives what has weights or chance: at.gate() and at.projection() of the unit's own input, at.scale, at.drop(x),
 at.survives(), at.append(x, f); and the settings that the row names, at.settings.
 
@@ -77,7 +78,7 @@ class Shortcut:
     needs: its weights in a unit, of projection (1x1, with the branch's norm), conv1x1 (bare), gate (1x1), wide_gate (as
     wide as the branch's first kernel), scale (one number). settings: those of the model that it reads.
     elsewhere: what joins in the units that keep their shape, where that is another function. widens: h has the
-    channels of x and f, and x comes as it is.
+    channels of x and f.
     """
 
     join: Callable[[Any, Any, Any], Any]
