@@ -2,9 +2,8 @@
 
 Each is called as shortcut(x, f, at) and gives h before the activation. x has f's shape if the row names pad_channels:
 where the unit subsamples or widens, it comes subsampled and with zero channels (option A; He et al. 2015, section 3.3).
-`at` (models/junction.py)
-gives what has weights or chance: at.gate() and at.projection() of the unit's own input, at.scale, at.drop(x),
-at.survives(), at.append(x, f); and the settings that the row names, at.settings.
+`at` (models/junction.py) gives what has weights or chance: at.gate() and at.projection() of the unit's own input,
+at.scale, at.drop(x), at.survives(), at.append(x, f); and the settings that the row names, at.settings.
 
 Nothing here imports JAX, so that a mistyped shortcut is refused within a second.
 """
