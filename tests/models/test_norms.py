@@ -72,14 +72,17 @@ def test_a_group_may_span_devices(group: int) -> None:
         norm = batch_norm()
         return norm(x, mode), norm.mean[...], norm.var[...]
 
-    whole, pull = jax.vjp(jax.jit(partial(run, mode=Mode(True, group))), x)
-    share = jax.jit(jax.vmap(partial(run, mode=Mode(True, group, "device")), axis_name="device"))
-    parts, pull_parts = jax.vjp(share, x.reshape(4, 2, 4, 5, CHANNELS))
+    def both(x: jax.Array, weight: jax.Array, mode: Mode) -> tuple[tuple[jax.Array, ...], jax.Array]:
+        """The outputs, and what a gradient of `weight` in the first becomes in x, taken where the step takes it."""
+        outputs, pull = jax.vjp(partial(run, mode=mode), x)
+        return outputs, pull((weight, *map(jnp.zeros_like, outputs[1:])))[0]
+
+    whole, gradient = jax.jit(partial(both, mode=Mode(True, group)))(x, weight)
+    share = jax.jit(jax.vmap(partial(both, mode=Mode(True, group, "device")), axis_name="device"))
+    parts, gradients = share(*(value.reshape(4, 2, 4, 5, CHANNELS) for value in (x, weight)))
     np.testing.assert_allclose(parts[0].reshape(x.shape), whole[0], rtol=1e-12)
     for running, expected in zip(parts[1:], whole[1:], strict=True):
         np.testing.assert_allclose(running.mean(0), expected, rtol=1e-12)
-    (gradient,) = pull((weight, *map(jnp.zeros_like, whole[1:])))
-    (gradients,) = pull_parts((weight.reshape(parts[0].shape), *map(jnp.zeros_like, parts[1:])))
     np.testing.assert_allclose(gradients.reshape(x.shape), gradient, rtol=1e-9, atol=1e-12)
 
 
