@@ -9,7 +9,7 @@ from resjax.orders import ORDERS
 from resjax.shortcuts import SHORTCUTS, learned_scale
 from resjax.variants import DENSE_BRANCHES, FAMILIES, IMAGENET_RESNETS, depth_rule, depths
 
-OF_EVERY_FAMILY = {"name", "depth", "shortcut", "activation", "init", "init_gain", "unroll"}
+OF_EVERY_FAMILY = {"name", "depth", "shortcut", "activation", "init", "init_gain", "unroll", "remat"}
 OF_SHORTCUTS = {setting for row in SHORTCUTS.values() for setting in row.settings}
 SCALED_FROM_ZERO = tuple(name for name, row in SHORTCUTS.items() if row.join is learned_scale)
 

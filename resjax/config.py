@@ -14,6 +14,7 @@ from resjax.shortcuts import SHORTCUTS
 from resjax.variants import BRANCHES, FAMILIES, branch_of, order_of
 
 DATASETS = ("digits", "synthetic", "cifar10", "cifar100")
+SEEDS_AXES = ("auto", "map", "vmap")
 NORM_SCOPES = ("ghost", "per_device", "global")
 
 
@@ -80,6 +81,7 @@ class ModelConfig:
     )
     vgg_c: bool = setting(False, "VGG C: the last convolution of stages 3 to 5 is 1x1 (depth 16)")
     unroll: bool = setting(False, "compile every unit by itself instead of scanning the equal ones")
+    remat: bool = setting(False, "keep only the units' outputs for the backward pass, and compute the rest again")
 
 
 @dataclass
@@ -148,6 +150,7 @@ class ProbesConfig:
     at: list[int] = setting([0, 1, 10, 100, 1000], "steps at which the probes run, before that step's update")
     every: int = setting(0, "also every so many steps; 0: never. The last step is always probed", minimum=0)
     batch_size: int = setting(128, "examples of the fixed probe batch", minimum=1)
+    train_grad_norm: bool = setting(False, "also the training gradient's norm of every layer, at every logged step")
 
 
 @dataclass
@@ -156,6 +159,8 @@ class ParallelConfig:
 
     strategy: str = setting("pmap", "pmap, or jit with a sharded batch", ("pmap", "jit"))
     devices: int | None = setting(None, "devices; null: the most there are that divide the batch", minimum=1)
+    chunk: int = setting(64, "most steps of one dispatch; fewer where they take longer than a second", minimum=1)
+    seeds_axis: str = setting("auto", "seeds in turn (map) or side by side (vmap); auto: the faster", SEEDS_AXES)
 
 
 @dataclass

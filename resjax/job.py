@@ -14,7 +14,7 @@ from resjax.config import Config
 from resjax.errors import InputError
 from resjax.identity import arm, canonical, group_id, readable_name, run_id
 from resjax.progress import Watch
-from resjax.rows import Finished, Layers, Metrics, Outcome, Row, Snapshot, Started
+from resjax.rows import Finished, Layers, Metrics, Outcome, Row, Snapshot, Started, TrainLayers
 from resjax.tracking import Tracking
 
 PACKAGES = ("resjax", "jax", "jaxlib", "flax", "optax", "numpy", "orbax-checkpoint")
@@ -107,6 +107,8 @@ def record(row: Row, recorder: records.Recorder) -> None:
         case Layers():
             recorder.layers(row)
             recorder.log(f"probed step {row.step}")
+        case TrainLayers():
+            recorder.train_layers(row)
         case Snapshot():
             from resjax.training import checkpoints
 

@@ -32,6 +32,13 @@ class Layers:
 
 
 @dataclass(frozen=True)
+class TrainLayers:
+    """The training gradient's norm of every weight layer at some steps and seeds, as columns of equal length."""
+
+    columns: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """The whole training state of every seed after `step` updates, as host arrays by name."""
 
@@ -58,4 +65,4 @@ class Finished:
     digest: str
 
 
-Row = Started | Metrics | Layers | Snapshot | Finished
+Row = Started | Metrics | Layers | TrainLayers | Snapshot | Finished

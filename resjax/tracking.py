@@ -10,7 +10,7 @@ import numpy as np
 
 from resjax import records
 from resjax.config import Config
-from resjax.rows import Layers, Metrics, Row
+from resjax.rows import Layers, Metrics, Row, TrainLayers
 
 CONNECT_SECONDS = 10
 Say = Callable[[str], None]
@@ -93,7 +93,11 @@ class WandbTracker:
             if isinstance(row, Metrics):
                 self.collect(row.step, {f"{name}/seed{row.seed}": value for name, value in row.values.items()})
             elif isinstance(row, Layers):
-                self.collect(row.step, layer_series(row))
+                self.collect(row.step, layer_series(row.columns, "grad_norm", "act_grad_norm"))
+            elif isinstance(row, TrainLayers):
+                for step in np.unique(row.columns["step"]):
+                    here = {name: column[row.columns["step"] == step] for name, column in row.columns.items()}
+                    self.collect(int(step), layer_series(here, "train_grad_norm"))
         except Exception as error:
             self.broken = True
             self.say(f"wandb fails, the run goes on without it: {error}")
@@ -132,11 +136,10 @@ class WandbTracker:
             self.say(f"wandb did not finish, the records are whole: {error}")
 
 
-def layer_series(row: Layers) -> dict[str, float]:
-    """Each weight layer's grad_norm and each unit's act_grad_norm, the geometric mean over seeds."""
+def layer_series(columns: dict[str, np.ndarray], *quantities: str) -> dict[str, float]:
+    """Each layer's quantities at one step, the geometric mean over seeds."""
     series = {}
-    columns = row.columns
-    for quantity in ("grad_norm", "act_grad_norm"):
+    for quantity in quantities:
         known = np.isfinite(columns[quantity]) & (columns[quantity] > 0)
         for layer, name in sorted({(int(columns["layer"][i]), str(columns["name"][i])) for i in np.flatnonzero(known)}):
             here = known & (columns["layer"] == layer) & (columns["name"] == name)

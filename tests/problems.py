@@ -12,6 +12,7 @@ from resjax.data.source import Source
 from resjax.data.stream import to_arrays
 from resjax.models import build
 from resjax.rows import Metrics, Row, Snapshot
+from resjax.training.chunk import make_chunk
 from resjax.training.loop import fit
 from resjax.training.parallel import choose
 from resjax.training.programs import DTYPES
@@ -50,18 +51,20 @@ def rows_of(config: Config) -> list[Row]:
 
 
 def steps_of(config: Config, steps: int) -> tuple[State, list[float]]:
-    """The state and the losses after so many steps, without the probes and tests around them."""
+    """The state and the losses after so many steps, a dispatch each, without the probes and tests around them."""
     layout, source, dtype = choose(config), digits(), DTYPES[config.train.precision]
     model = build(config.model, source.train.images.shape[1:], source.classes, dtype)
     tx = optimizer(config.optimizer)
     place = partial(jax.device_put, device=layout.replicated())
     states, keys = (place(tree) for tree in create(model, tx, range(config.seed, config.seed + config.seeds)))
     data = place(to_arrays(source.train, source.train, dtype, config.data.mean, config.data.std))
-    step = layout.compile(make_step(config, model, tx, layout), states, keys, jnp.asarray(0), data)
+    chunk = make_chunk(config, make_step(config, model, tx, layout))
+    one = jnp.asarray(1)
+    advance = layout.compile(chunk, states, keys, jnp.asarray(0), one, data)
     losses = []
     for number in range(steps):
-        states, metrics = step(states, keys, jnp.asarray(number), data)
-        losses.append(float(metrics["train_loss"][0]))
+        states, metrics = advance(states, keys, jnp.asarray(number), one, data)
+        losses.append(float(metrics["train_loss"][0, 0]))
     return state_arrays(model, states), losses
 
 

@@ -114,7 +114,7 @@ def die_while_writing(folder: Path) -> None:
         recorder.layers(layers(0))
         recorder.metrics(Metrics(0, 0, {"train_loss": 2.0}))
         os.write(recorder.metrics_file, b'{"step": 1, "seed"')
-        (folder / records.PARTS / "step-000000001.parquet.new").write_bytes(b"half")
+        (folder / records.PARTS / "layers-000000001.parquet.new").write_bytes(b"half")
         os._exit(9)
 
 

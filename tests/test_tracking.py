@@ -44,7 +44,9 @@ def layers(step: int) -> Layers:
 
 
 def test_a_layers_series_is_the_geometric_mean_over_seeds() -> None:
-    assert layer_series(layers(0)) == pytest.approx({"grad_norm/000 stem.conv": 2.0, "grad_norm/001 head": 3.0})
+    assert layer_series(layers(0).columns, "grad_norm", "act_grad_norm") == pytest.approx(
+        {"grad_norm/000 stem.conv": 2.0, "grad_norm/001 head": 3.0}
+    )
 
 
 def test_means_are_over_the_seeds_that_are_finite() -> None:

@@ -123,7 +123,10 @@ def write_tables(options: argparse.Namespace) -> int:
     types = {"parameters": pl.Int64, "imported": pl.String}  # where no run says it
     facts = pl.DataFrame([run_facts(run) for run in sweep.runs], schema_overrides=types, infer_schema_length=None)
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    for frame, path in ((sweep.metrics, options.out), (sweep.layers, options.out.with_suffix(".layers.parquet"))):
+    tables = [(sweep.metrics, options.out), (sweep.layers, options.out.with_suffix(".layers.parquet"))]
+    if len(sweep.train_layers):
+        tables.append((sweep.train_layers, options.out.with_suffix(".train_layers.parquet")))
+    for frame, path in tables:
         records.write_frame(path, frame.join(facts, on="run", how="left", maintain_order="left"))
         Console().print(f"{path}: {len(frame):,} rows", highlight=False, markup=False, soft_wrap=True)
     return 0

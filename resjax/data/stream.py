@@ -76,30 +76,51 @@ def standardize(arrays: Arrays, images: UInt8[Array, "batch height width channel
     return (images.astype(arrays.mean.dtype) - arrays.mean[None]) / arrays.scale
 
 
-def batch_indices(key: Array, step: Array | int, examples: int, batch: int) -> Int[Array, " batch"]:
-    """Which examples make the batch of `step`.
+class Orders(NamedTuple):
+    """The data's permutations in epochs `epoch`, `epoch` + 1, ..., one a row; one that nobody asked for is in order."""
 
-    The stream is one permutation of the data after another, epoch e's drawn from fold_in(key, e); batch t is its
-    places t batch to (t + 1) batch - 1, so batches straddle epochs. Raises InputError beyond 32 bits.
+    epoch: Int[Array, ""]
+    places: Int[Array, "epochs examples"]
+
+
+def epoch_orders(key: Array, step: Array | int, count: Array | int, most: int, examples: int, batch: int) -> Orders:
+    """The orders that the batches of steps `step` to `step` + `count` - 1 need, count at most `most`.
+
+    The stream is one permutation of the data after another, epoch e's drawn from fold_in(key, e). Raises InputError
+    beyond 32 bits.
     """
     if examples * batch >= 2**31:
         raise InputError(
             f"train.batch_size={batch} is too large for {examples} examples.\nExpected a product below 2^31.\n"
             f"Type: train.batch_size={(2**31 - 1) // examples}"
         )
-    # divmod(step * batch, examples), written so that 32 bits hold it.
+    epoch, _ = _position(step, examples, batch)
+    last = _position(jnp.asarray(step, jnp.int32) + count - 1, examples, batch)
+    final = last[0] + (last[1] + batch - 1) // examples
+
+    def order(epoch: Array) -> Array:
+        return jax.random.permutation(jax.random.fold_in(key, epoch), examples)
+
+    def order_if_touched(epoch: Array) -> Array:
+        # Shuffling 50,000 takes 20 ms on a CPU, and few batches touch a second epoch.
+        return lax.cond(epoch <= final, order, lambda _: jnp.arange(examples), epoch)
+
+    spans = (examples - 1 + most * batch - 1) // examples + 1  # epochs that so many batches can touch
+    return Orders(epoch, lax.map(order_if_touched, epoch + jnp.arange(spans)))
+
+
+def batch_indices(orders: Orders, step: Array | int, examples: int, batch: int) -> Int[Array, " batch"]:
+    """Which examples make the batch of `step`: places step batch to (step + 1) batch - 1 of the stream.
+
+    So batches straddle epochs.
+    """
+    epoch, first = _position(step, examples, batch)
+    places = (epoch - orders.epoch) * examples + first + jnp.arange(batch, dtype=jnp.int32)
+    return orders.places[places // examples, places % examples]
+
+
+def _position(step: Array | int, examples: int, batch: int) -> tuple[Array, Array]:
+    """divmod(step * batch, examples), written so that 32 bits hold it: the epoch, and the place in it."""
     quotient, rest = jnp.divmod(jnp.asarray(step, jnp.int32), examples)
     carried, first = jnp.divmod(rest * batch, examples)
-    epoch = quotient * batch + carried
-    places = first + jnp.arange(batch, dtype=jnp.int32)
-
-    def order(later: Array) -> Array:
-        return jax.random.permutation(jax.random.fold_in(key, epoch + later), examples)
-
-    def order_if_touched(later: Array) -> Array:
-        # Shuffling 50,000 takes 20 ms on a CPU, and few batches touch a second epoch.
-        return lax.cond(later * examples <= places[-1], order, lambda _: jnp.arange(examples), later)
-
-    spans = (examples - 1 + batch - 1) // examples + 1  # epochs that one batch can touch
-    orders = lax.map(order_if_touched, jnp.arange(spans))
-    return orders[places // examples, places % examples]
+    return quotient * batch + carried, first

@@ -58,9 +58,11 @@ def normalise(
 ) -> tuple[Hidden, Array, Array]:
     """y = scale (x - mean) / sqrt(var + 1e-5) + bias; the mean and variance of each group, (groups, 1, ..., channel).
 
-    group, axis: as in `grouped_moments`. With an axis, differentiate inside the mapped function. The gradient goes through y alone, written by hand (Ioffe and Szegedy
-    2015, section 3): with g = dL/dy and z = (x - mean) / sqrt(var + 1e-5), over each group,
-    dL/dx = scale / sqrt(var + 1e-5) (g - mean(g) - z mean(g z)). It reads x and g twice and keeps x alone.
+    group, axis: as in `grouped_moments`. With an axis, differentiate inside the mapped function.
+
+    The gradient goes through y alone, written by hand (Ioffe and Szegedy 2015, section 3): with g = dL/dy and z = (x -
+    mean) / sqrt(var + 1e-5), dL/dx = scale / sqrt(var + 1e-5) (g - mean(g) - z mean(g z)), the means over each group.
+    It keeps x alone, and reads x and g twice.
     """
     return _forward(x, scale, bias, group, axis)[0]
 

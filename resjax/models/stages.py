@@ -29,7 +29,7 @@ class Segment(nnx.Module):
     """
 
     def __init__(self, run: Run, key: Array, parts: Parts, units: int) -> None:
-        self.run, self.total, self.unroll = run, units, parts.config.unroll
+        self.run, self.total, self.config = run, units, parts.config
 
         graphs = []
 
@@ -58,7 +58,10 @@ class Segment(nnx.Module):
             return h, (nnx.as_pure(nnx.state(unit, nnx.BatchStat)), observe(h, responses))
 
         # One unit may change the shape of x, which a scan's carry cannot.
-        chain = _unrolled if self.unroll or self.run.count == 1 else lax.scan
+        scanned = self.run.count > 1 and not self.config.unroll
+        if self.config.remat:
+            step = jax.checkpoint(step, prevent_cse=not scanned)  # in a scan nothing could merge the two passes anyway
+        chain = lax.scan if scanned else _unrolled
         h, (statistics, seen) = chain(step, x, (params, statistics, perturbations, numbers))
         nnx.update(self.units, statistics)
         return h, seen

@@ -33,6 +33,25 @@ def _column(model: Model, looks: Looks, quantity: str, which: list[int]) -> np.n
     return np.concatenate(parts, axis=1).ravel()
 
 
+def train_columns(
+    model: Model, start: int, norms: np.ndarray, which: np.ndarray, seeds: list[int]
+) -> dict[str, np.ndarray]:
+    """A row a step, seed and weight layer, in this order.
+
+    norms: (steps, seeds, layers), from step `start` on. which: (steps, seeds), of which step and seed.
+    """
+    layers, (steps, places) = model.weight_layers, np.nonzero(which)
+    return {
+        "step": np.repeat(start + steps, len(layers)),
+        "seed": np.repeat(np.array(seeds)[places], len(layers)),
+        "layer": np.tile(np.arange(len(layers)), len(steps)),
+        "name": np.tile([info.name for info in layers], len(steps)),
+        "stage": np.tile([info.stage for info in layers], len(steps)),
+        "kind": np.tile([info.kind for info in layers], len(steps)),
+        "train_grad_norm": norms[steps, places].ravel(),
+    }
+
+
 def first_bad_layer(model: Model, looks: Looks) -> str | None:
     """Where one seed's values stop being finite: the first unit whose output is not; the head if only the loss is not.
 

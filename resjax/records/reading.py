@@ -11,7 +11,7 @@ import polars as pl
 from resjax.config import nearest
 from resjax.errors import InputError
 from resjax.records.lock import is_locked
-from resjax.records.schema import LAYERS, LAYERS_SCHEMA, METRICS, METRICS_SCHEMA, PARTS, RUN
+from resjax.records.schema import LAYERS, METRICS, METRICS_SCHEMA, PARTS, RUN, TABLES, TRAIN_LAYERS
 
 START = "resjax train -m experiment=quickstart"
 
@@ -27,12 +27,16 @@ def state(folder: Path) -> str:
 
 @dataclass(frozen=True)
 class Sweep:
-    """One or more sweeps as read back. `metrics` and `layers` have a column `run`, the id of the run."""
+    """One or more sweeps as read back. Every table has a column `run`, the id of the run.
+
+    train_layers: what training itself saw of its layers, where probes.train_grad_norm asked for it.
+    """
 
     folders: tuple[Path, ...]
     runs: list[dict[str, Any]]
     metrics: pl.DataFrame
     layers: pl.DataFrame
+    train_layers: pl.DataFrame
 
 
 def find(sweep: str, runs: str = "runs") -> Path:
@@ -57,9 +61,9 @@ def read(*sweeps: Path) -> Sweep:
     """Everything that is recorded in the sweeps' folders; a run that is in two of them is read once."""
     folders = sorted((f for sweep in sweeps for f in run_folders(sweep)), key=lambda folder: state(folder) != "done")
     runs: dict[str, dict[str, Any]] = {}
-    metrics, layers = (
-        [pl.DataFrame(schema={"run": pl.String} | METRICS_SCHEMA)],
-        [pl.DataFrame(schema={"run": pl.String} | LAYERS_SCHEMA)],
+    metrics, layers, train_layers = (
+        [pl.DataFrame(schema={"run": pl.String} | schema)]
+        for schema in (METRICS_SCHEMA, TABLES[LAYERS], TABLES[TRAIN_LAYERS])
     )
     for folder in folders:
         run = json.loads((folder / RUN).read_text())
@@ -69,7 +73,8 @@ def read(*sweeps: Path) -> Sweep:
         name = pl.lit(run["id"]).alias("run")
         metrics.append(read_metrics(folder).select(name, pl.all()))
         layers.append(read_layers(folder).select(name, pl.all()))
-    return Sweep(sweeps, list(runs.values()), pl.concat(metrics), pl.concat(layers))
+        train_layers.append(read_layers(folder, TRAIN_LAYERS).select(name, pl.all()))
+    return Sweep(sweeps, list(runs.values()), *map(pl.concat, (metrics, layers, train_layers)))
 
 
 def read_metrics(folder: Path) -> pl.DataFrame:
@@ -79,12 +84,17 @@ def read_metrics(folder: Path) -> pl.DataFrame:
     return pl.DataFrame([json.loads(line) for line in lines], schema=METRICS_SCHEMA)
 
 
-def read_layers(folder: Path) -> pl.DataFrame:
-    """layers.parquet, or its parts while there are."""
+def parts(folder: Path, table: str) -> list[Path]:
+    """The parts of a run's table, by their first step."""
+    return sorted((folder / PARTS).glob(f"{Path(table).stem}-*.parquet"))
+
+
+def read_layers(folder: Path, table: str = LAYERS) -> pl.DataFrame:
+    """layers.parquet, or another table of layers, or its parts while there are."""
     frames = []
-    for path in (*sorted((folder / PARTS).glob("step-*.parquet")), folder / LAYERS):
+    for path in (*parts(folder, table), folder / table):
         with contextlib.suppress(FileNotFoundError):  # parts are gone once they are in the one file, which comes last
             frames.append(pl.read_parquet(path))
-    return pl.concat([pl.DataFrame(schema=LAYERS_SCHEMA), *frames]).unique(
+    return pl.concat([pl.DataFrame(schema=TABLES[table]), *frames]).unique(
         ["step", "seed", "kind", "layer"], maintain_order=True
     )

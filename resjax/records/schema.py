@@ -5,6 +5,7 @@ from typing import Any
 import polars as pl
 
 RUN, METRICS, LAYERS, PARTS, LOCK = "run.json", "metrics.jsonl", "layers.parquet", "layers.parts", ".lock"
+TRAIN_LAYERS = "train_layers.parquet"
 ATTEMPTS = "attempts"
 
 Schema = dict[str, Any]
@@ -39,3 +40,5 @@ QUANTITIES = (
     "dead_fraction",
 )
 LAYERS_SCHEMA: Schema = LAYERS_KEY | dict.fromkeys(QUANTITIES, pl.Float64)
+TRAIN_LAYERS_SCHEMA: Schema = LAYERS_KEY | {"train_grad_norm": pl.Float64}
+TABLES: dict[str, Schema] = {LAYERS: LAYERS_SCHEMA, TRAIN_LAYERS: TRAIN_LAYERS_SCHEMA}

@@ -17,8 +17,9 @@ import polars as pl
 from resjax.durable import sync_rename, write_whole
 from resjax.errors import InputError
 from resjax.records.lock import lock
-from resjax.records.schema import ATTEMPTS, LAYERS, LAYERS_SCHEMA, LOCK, METRICS, PARTS, RUN
-from resjax.rows import Layers, Metrics
+from resjax.records.reading import parts
+from resjax.records.schema import ATTEMPTS, LAYERS, LOCK, METRICS, PARTS, RUN, TABLES, TRAIN_LAYERS
+from resjax.rows import Layers, Metrics, TrainLayers
 
 
 class Recorder:
@@ -71,12 +72,19 @@ class Recorder:
 
     def layers(self, row: Layers) -> None:
         """Write the layers of one step as a part of layers.parquet."""
-        parts = self.folder / PARTS
-        parts.mkdir(exist_ok=True)
-        frame = (
-            pl.DataFrame({"step": row.step, **row.columns}).select(list(LAYERS_SCHEMA)).cast(pl.Schema(LAYERS_SCHEMA))
-        )
-        write_frame(parts / f"step-{row.step:09d}.parquet", frame.with_columns(pl.col(pl.Float64).fill_nan(None)))
+        self.part(LAYERS, row.step, {"step": row.step, **row.columns})
+
+    def train_layers(self, row: TrainLayers) -> None:
+        """Write what training saw of the layers in a chunk of steps as a part of train_layers.parquet."""
+        self.part(TRAIN_LAYERS, int(row.columns["step"][0]), row.columns)
+
+    def part(self, table: str, step: int, columns: dict[str, Any]) -> None:
+        """Write a part of a table, named by its first step; nan becomes null."""
+        (self.folder / PARTS).mkdir(exist_ok=True)
+        schema = TABLES[table]
+        frame = pl.DataFrame(columns).select(list(schema)).cast(pl.Schema(schema))
+        frame = frame.with_columns(pl.col(pl.Float64).fill_nan(None))
+        write_frame(self.folder / PARTS / f"{Path(table).stem}-{step:09d}.parquet", frame)
 
     def log(self, text: str) -> None:
         """Append a line to log.txt."""
@@ -84,7 +92,7 @@ class Recorder:
             stream.write(f"{now()} {text}\n")
 
     def finish(self, status: str, **facts: Any) -> None:
-        """The last state: layers in one file, run.json with the status."""
+        """The last state: each table in one file, run.json with the status."""
         self.compact()
         os.fsync(self.metrics_file)
         times = facts.pop("times", {}) | {"total": round(time.perf_counter() - self.clock, 3)}
@@ -92,12 +100,12 @@ class Recorder:
         self.update(status=status, ended=now(), times=times, **facts)
 
     def compact(self) -> None:
-        """Make one layers.parquet of the parts."""
-        parts = sorted((self.folder / PARTS).glob("step-*.parquet"))
-        if not parts:
-            return
-        write_frame(self.folder / LAYERS, pl.concat([pl.read_parquet(part) for part in parts]))
-        shutil.rmtree(self.folder / PARTS)
+        """Make one file of each table's parts."""
+        for table in TABLES:
+            found = parts(self.folder, table)
+            if found:
+                write_frame(self.folder / table, pl.concat([pl.read_parquet(part) for part in found]))
+        shutil.rmtree(self.folder / PARTS, ignore_errors=True)
 
 
 def now() -> str:

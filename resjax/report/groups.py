@@ -17,9 +17,9 @@ END = "end"
 QUANTITIES = ("train_loss", "train_error", "test_loss", "test_error", "gap")
 # Sections and settings that decide nothing of the numbers, or that the report compares.
 SECTIONS = ("parallel", "tracker", "checkpoint")
-LOOKING = ("train.log_every", "train.evaluate_every", "probes.at", "probes.every")
+LOOKING = ("train.log_every", "train.evaluate_every", "probes.at", "probes.every", "probes.train_grad_norm")
 TRAINING = ("train", "optimizer", "schedule")  # of an imported net they say nothing
-SETTINGS = ("seed", "seeds", "sweep", "runs", "rerun", "data.root", "model.unroll", *LOOKING)
+SETTINGS = ("seed", "seeds", "sweep", "runs", "rerun", "data.root", "model.unroll", "model.remat", *LOOKING)
 # The arm's name tells a shortcut's own settings.
 OF_SHORTCUTS = {f"model.{name}" for row in SHORTCUTS.values() for name in row.settings}
 TREATMENTS = ("model.depth", "model.shortcut", "model.norm", *sorted(OF_SHORTCUTS))

@@ -1,7 +1,9 @@
 """The training loop, a generator of rows: it prints and writes nothing."""
 
+import time
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -11,71 +13,89 @@ from jaxtyping import Array
 
 from resjax.config import Config
 from resjax.data.source import Source
-from resjax.rows import Finished, Layers, Metrics, Outcome, Row, Snapshot
+from resjax.probes.table import train_columns
+from resjax.rows import Finished, Layers, Metrics, Outcome, Row, Snapshot, TrainLayers
+from resjax.training import agenda
 from resjax.training.programs import Programs, prepare
 from resjax.training.state import TrainState, digest, to_arrays
 
-# Virtual CPU devices deadlock when many steps are queued (jaxlib 0.10); four keep any device busy.
-STEPS_IN_FLIGHT = 4
+# The next chunk is dispatched before the last one's metrics are read, so that the device never waits for the host.
+# Not more: virtual CPU devices deadlock when many programs are queued (jaxlib 0.10).
+CHUNKS_IN_FLIGHT = 2
+# A chunk lasts about so long, so that slow networks, too, tell how they fare, and a signal is heard.
+CHUNK_SECONDS = 1.0
 
 
 def fit(config: Config, source: Source) -> Iterator[Row]:
     """Train every seed of `config` on `source`; yield what happens, in order.
 
-    First Started; Metrics a logged step and seed, at most four steps late; Layers at each probed step, before its
-    update; Snapshots; last Finished. Step s is the state after s updates. A seed whose loss or gradient is not
-    finite keeps its last finite state and yields no more; when no seed is left, training ends.
+    First Started; Metrics a logged step and seed, and TrainLayers where probes.train_grad_norm asks for them, at most
+    two chunks late; Layers at each probed step, before its update; Snapshots; last Finished. Step s is the state after
+    s updates. A seed whose loss or gradient is not finite keeps its last finite state and yields no more; when no seed
+    is left, training ends.
     """
     programs = prepare(config, source)
     yield programs.started
     run = Run(config, programs)
-    for step in range(config.train.steps):
-        yield from run.look_if_due(step)
-        yield from run.advance(step)
-        if not run.alive:
-            break
+    while run.step < config.train.steps and run.alive:
+        yield from run.look_if_due()
+        yield from run.advance()
     yield from run.finish()
 
 
+@dataclass(frozen=True)
+class Flight:
+    """A chunk that was dispatched: its first step, its steps, its metrics on the device, and the test before it."""
+
+    start: int
+    count: int
+    began: float
+    metrics: dict[str, Array]
+    tested: dict[str, Any]
+
+
 class Run:
-    """The moving part of one `fit`: the states, and the steps whose metrics are still on the device."""
+    """The moving part of one `fit`: the states, and the chunks whose metrics are still on the device."""
 
     def __init__(self, config: Config, programs: Programs) -> None:
         self.config, self.programs = config, programs
         self.states: TrainState = programs.states
         self.step = 0
-        self.pending: deque[tuple[int, dict[str, Array], dict[str, Any]]] = deque()
+        self.pending: deque[Flight] = deque()
         self.outcomes = {seed: Outcome(seed) for seed in programs.seeds}
+        self.landed, self.pace = 0.0, CHUNK_SECONDS  # when the last chunk was done; seconds a step
 
     @property
     def alive(self) -> list[int]:
         """The seeds that are known to be finite."""
         return [seed for seed, outcome in self.outcomes.items() if outcome.diverged_at is None]
 
-    def look_if_due(self, step: int) -> Iterator[Row]:
-        """The probes, and the checkpoint, of the state before update number `step`."""
-        probes, every = self.config.probes, self.config.checkpoint.every
-        if step in probes.at or (probes.every and step % probes.every == 0):
+    def look_if_due(self) -> Iterator[Row]:
+        """The probes, and the checkpoint, of the state before the next update."""
+        if agenda.probed(self.config, self.step):
             yield from self.drain()
-            yield from self.look(step)
-        if every and step and step % every == 0:
+            yield from self.look(self.step)
+        if agenda.saved(self.config, self.step):
             yield from self.drain()
-            yield Snapshot(step, to_arrays(self.programs.model, self.states))
+            yield Snapshot(self.step, to_arrays(self.programs.model, self.states))
 
-    def advance(self, step: int) -> Iterator[Row]:
-        """Update number `step`, and the metrics of a step some time ago."""
-        every, tested = self.config.train.evaluate_every, {}
-        if every and step % every == 0:
+    def advance(self) -> Iterator[Row]:
+        """Updates until something is due, or for about a second; and the metrics of the chunk before."""
+        tested = {}
+        if agenda.tested(self.config, self.step):
             yield from self.drain()
             tested = self.programs.test_all(self.states)
+        start, most = self.step, min(self.config.parallel.chunk, max(int(CHUNK_SECONDS / self.pace), 1))
+        count = min(agenda.steps_until_due(self.config, start), most)
+        began = time.perf_counter()
         with self.programs.clock("train"):
-            self.states, metrics = self.programs.step(
-                self.states, self.programs.keys, jnp.asarray(step), self.programs.train
+            self.states, metrics = self.programs.advance(
+                self.states, self.programs.keys, jnp.asarray(start), jnp.asarray(count), self.programs.train
             )
-        self.step = step + 1
-        self.pending.append((step, metrics, tested))
-        if len(self.pending) > STEPS_IN_FLIGHT:
-            yield from self.rows(*self.pending.popleft())
+        self.step = start + count
+        self.pending.append(Flight(start, count, began, metrics, tested))
+        if len(self.pending) >= CHUNKS_IN_FLIGHT:
+            yield from self.rows(self.pending.popleft())
 
     def finish(self) -> Iterator[Row]:
         """What is left on the device, the last probe, the test, the last checkpoint, and the outcomes."""
@@ -100,21 +120,38 @@ class Run:
         yield from rows
 
     def drain(self) -> Iterator[Row]:
-        """The metrics of every step that was dispatched."""
+        """The metrics of every chunk that was dispatched."""
         while self.pending:
-            yield from self.rows(*self.pending.popleft())
+            yield from self.rows(self.pending.popleft())
 
-    def rows(self, step: int, metrics: dict[str, Array], tested: dict[str, Any]) -> Iterator[Row]:
-        """One step's metrics, a row a seed that was alive; a seed that went wrong just here is examined."""
+    def rows(self, flight: Flight) -> Iterator[Row]:
+        """A chunk's metrics, a row a logged step and seed that was alive; a seed that went wrong is examined."""
         with self.programs.clock("train"):
-            values = jax.device_get(metrics)
-        was_alive = values.pop("alive")
-        wrong = was_alive & ~values.pop("finite")
-        for index in np.flatnonzero(wrong):
-            seed = self.programs.seeds[index]
+            values = jax.device_get(flight.metrics)
+        now = time.perf_counter()
+        self.pace = (now - max(flight.began, self.landed)) / flight.count
+        self.landed = now
+        was_alive, finite = values.pop("alive"), values.pop("finite")
+        norms = values.pop("train_grad_norm", None)
+        wrong = was_alive & ~finite
+        for index, place in np.argwhere(wrong):
+            seed, step = self.programs.seeds[place], flight.start + int(index)
             self.outcomes[seed] = Outcome(seed, step, self.programs.first_bad_layer(self.states, seed, step))
-        logged = was_alive if tested or step % self.config.train.log_every == 0 else wrong
-        yield from self.metric_rows(step, values | tested, logged)
+        logged = was_alive & self.is_logged(flight)[:, None] | wrong
+        for index in np.flatnonzero(logged.any(1)):
+            here = {name: rows[index] for name, rows in values.items()}
+            tested = flight.tested if index == 0 else {}
+            yield from self.metric_rows(flight.start + int(index), here | tested, logged[index])
+        if norms is not None and logged.any():
+            columns = train_columns(self.programs.model, flight.start, norms, logged, list(self.programs.seeds))
+            yield TrainLayers(columns)
+
+    def is_logged(self, flight: Flight) -> np.ndarray:
+        """Which of the program's rows are logged whoever is alive: every so many steps, and where there was a test."""
+        rows = np.arange(self.config.parallel.chunk)
+        due = (flight.start + rows) % self.config.train.log_every == 0
+        due[0] |= bool(flight.tested)
+        return due & (rows < flight.count)
 
     def metric_rows(self, step: int, values: dict[str, Any], which: np.ndarray | None = None) -> Iterator[Metrics]:
         """A row for each of the seeds `which` (those alive)."""

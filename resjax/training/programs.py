@@ -13,12 +13,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax import lax
 from jaxtyping import Array
 
 from resjax.config import Config
 from resjax.data.source import Source
-from resjax.data.stream import Arrays, standardize, to_arrays
+from resjax.data.stream import Arrays, epoch_orders, standardize, to_arrays
 from resjax.errors import InputError
 from resjax.legal import check_probe_batch
 from resjax.models import Mode, Model, build
@@ -26,9 +25,10 @@ from resjax.models.counts import multiply_adds, parameters
 from resjax.probes.look import Looks, look
 from resjax.probes.table import columns, first_bad_layer
 from resjax.rows import Started
+from resjax.training.chunk import make_chunk
 from resjax.training.evaluation import make_evaluate
 from resjax.training.packing import packings
-from resjax.training.parallel import Layout, choose, group_size
+from resjax.training.parallel import Layout, choose, group_size, over_seeds
 from resjax.training.schedules import learning_rate
 from resjax.training.state import Keys, TrainState, create, optimizer
 from resjax.training.step import make_step, objective, training_batch, with_noise
@@ -87,9 +87,14 @@ class Instruments:
         index = self.seeds.index(seed)
         keys = jax.tree.map(lambda leaf: leaf[index], self.keys)
         whole = replace(self.layout, strategy="jit")
-        images, labels = jax.jit(partial(training_batch, self.config, whole))(keys, jnp.asarray(step), self.train)
+        images, labels = jax.jit(partial(self.batch_of, whole))(keys, jnp.asarray(step), self.train)
         looks = self.probe(*self.at_home((states, self.keys)), jnp.asarray(step), *self.at_home((images, labels)))
         return first_bad_layer(self.model, jax.tree.map(lambda leaf: leaf[index], jax.device_get(looks)))
+
+    def batch_of(self, layout: Layout, keys: Keys, step: Array, data: Arrays) -> tuple[Array, Array]:
+        """The training batch of one step and seed."""
+        orders = epoch_orders(keys.order, step, 1, 1, len(data.labels), self.config.train.batch_size)
+        return training_batch(self.config, layout, keys, orders, step, data)
 
     def test_all(self, states: TrainState) -> dict[str, Any]:
         """Loss and error on the test set, one entry a seed."""
@@ -110,23 +115,24 @@ class Instruments:
 
 @dataclass(frozen=True)
 class Programs(Instruments):
-    """The instruments, and the compiled training step."""
+    """The instruments, and the compiled chunk of training steps."""
 
-    step: Callable[..., tuple[TrainState, dict[str, Array]]]
+    advance: Callable[..., tuple[TrainState, dict[str, Array]]]
 
 
 def prepare(config: Config, source: Source) -> Programs:
     """Build, place and compile. InputError where the data set or the devices are too small for the settings."""
     ready = instruments(config, source)
     with ready.clock("compile"):
-        make = make_step(config, ready.model, optimizer(config.optimizer), ready.layout)
+        step = make_step(config, ready.model, optimizer(config.optimizer), ready.layout)
+        chunk, numbers = make_chunk(config, step), (jnp.asarray(0), jnp.asarray(1))
         with ThreadPoolExecutor(1) as pool:  # while one program compiles, the next one is traced
-            step = pool.submit(ready.layout.compile, make, ready.states, ready.keys, jnp.asarray(0), ready.train)
+            advance = pool.submit(ready.layout.compile, chunk, ready.states, ready.keys, *numbers, ready.train)
             at_home = ready.at_home((ready.states, ready.keys))
             jax.block_until_ready(ready.probe(*at_home, jnp.asarray(0), *ready.probe_batch))
-            compiled = step.result()
+            compiled = advance.result()
         ready.evaluate(ready.states, ready.test, parts=1)
-    return Programs(**vars(ready), step=compiled)
+    return Programs(**vars(ready), advance=compiled)
 
 
 def instruments(config: Config, source: Source) -> Instruments:
@@ -165,7 +171,7 @@ def make_probe(config: Config, model: Model, tx: optax.GradientTransformation, l
 
     Its noise is that of the training step, for the examples in their places of the probe batch.
     """
-    group = group_size(config, layout)
+    group, each = group_size(config, layout), over_seeds(config)
     params_packing, stats_packing = packings(model)
 
     def one_seed(state: TrainState, keys: Keys, step: Array, images: Array, labels: Array) -> Looks:
@@ -182,7 +188,7 @@ def make_probe(config: Config, model: Model, tx: optax.GradientTransformation, l
 
     @jax.jit
     def probe(states: TrainState, keys: Keys, step: Array, images: Array, labels: Array) -> Looks:
-        return lax.map(lambda seed: one_seed(seed[0], seed[1], step, images, labels), (states, keys))
+        return each(lambda state, keys: one_seed(state, keys, step, images, labels), states, keys)
 
     return probe
 

@@ -1,4 +1,4 @@
-"""One training step of every seed: state, data -> state, metrics. Pure, and the same under pmap and jit."""
+"""One training step of one seed: state, data -> state, metrics. Pure, and the same under pmap and jit."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,21 +7,21 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from resjax.config import Config
 from resjax.data.augment import crop_flip
-from resjax.data.stream import Arrays, batch_indices, standardize
+from resjax.data.stream import Arrays, Orders, batch_indices, standardize
 from resjax.models import Mode, Model
 from resjax.models.build import Pass
-from resjax.probes.gradients import norm
+from resjax.probes.gradients import norm, per_layer
 from resjax.training.packing import packings
 from resjax.training.parallel import Layout, group_size
 from resjax.training.schedules import learning_rate, still_warming, track_error
 from resjax.training.state import ALIVE, Keys, TrainState
 
 Metrics = dict[str, Array]
+Step = Callable[[TrainState, Keys, Orders, Array, Arrays], tuple[TrainState, Metrics]]
 
 
 def cross_entropy(logits: Float[Array, "batch classes"], labels: Int[Array, " batch"]) -> Float[Array, ""]:
@@ -45,10 +45,12 @@ def with_noise(mode: Mode, key: Array, step: Array, places: Int[Array, " batch"]
     return replace(mode, key=jax.random.fold_in(key, step), places=places)
 
 
-def training_batch(config: Config, layout: Layout, keys: Keys, step: Array, data: Arrays) -> tuple[Array, Array]:
+def training_batch(
+    config: Config, layout: Layout, keys: Keys, orders: Orders, step: Array, data: Arrays
+) -> tuple[Array, Array]:
     """The images and labels of `step`, augmented; under pmap this device's part of them."""
     places = jnp.arange(config.train.batch_size)
-    indices = layout.part(batch_indices(keys.order, step, len(data.labels), config.train.batch_size))
+    indices = layout.part(batch_indices(orders, step, len(data.labels), config.train.batch_size))
     images = standardize(data, data.images[indices])
     if config.data.augment:
         step_key = jax.random.fold_in(keys.augment, step)
@@ -56,8 +58,11 @@ def training_batch(config: Config, layout: Layout, keys: Keys, step: Array, data
     return images, data.labels[indices]
 
 
-def make_step(config: Config, model: Model, tx: optax.GradientTransformation, layout: Layout) -> Callable[..., Any]:
-    """The function (states, keys, step, data) -> (states, metrics), one entry a seed in every leaf."""
+def make_step(config: Config, model: Model, tx: optax.GradientTransformation, layout: Layout) -> Step:
+    """The function (state, keys, orders, step, data) -> (state, metrics) of one seed.
+
+    metrics: scalars, and with probes.train_grad_norm the gradient's norm of every weight layer, in forward order.
+    """
     mode = Mode(train=True, group=group_size(config, layout), axis=layout.axis)
     params_packing, stats_packing = packings(model)
 
@@ -66,8 +71,10 @@ def make_step(config: Config, model: Model, tx: optax.GradientTransformation, la
         seen = stats_packing.pack(out.batch_stats), cross_entropy(out.logits, labels), error_rate(out.logits, labels)
         return objective(model, out, labels), seen
 
-    def one_seed(state: TrainState, keys: Keys, step: Array, data: Arrays) -> tuple[TrainState, Metrics]:
-        images, labels = training_batch(config, layout, keys, step, data)
+    def one_seed(
+        state: TrainState, keys: Keys, orders: Orders, step: Array, data: Arrays
+    ) -> tuple[TrainState, Metrics]:
+        images, labels = training_batch(config, layout, keys, orders, step, data)
         value_and_grads = jax.value_and_grad(loss, has_aux=True)
         params = params_packing.unpack(state.params)
         noisy = with_noise(mode, keys.noise, step, layout.part(jnp.arange(config.train.batch_size)))
@@ -96,12 +103,11 @@ def make_step(config: Config, model: Model, tx: optax.GradientTransformation, la
             "alive": state.diverged_at == ALIVE,
             "finite": finite,
         }
+        if config.probes.train_grad_norm:
+            metrics["train_grad_norm"] = per_layer(norm, model.weight_layers, params_packing.unpack(grads))
         return freeze(state, updated, step, finite), metrics
 
-    def all_seeds(states: TrainState, keys: Keys, step: Array, data: Arrays) -> tuple[TrainState, Metrics]:
-        return lax.map(lambda seed: one_seed(seed[0], seed[1], step, data), (states, keys))
-
-    return all_seeds
+    return one_seed
 
 
 def freeze(old: TrainState, new: TrainState, step: Array, finite: Bool[Array, ""]) -> TrainState:

@@ -8,10 +8,17 @@ import pytest
 
 from resjax.data.augment import crop_flip
 from resjax.data.source import Split
-from resjax.data.stream import batch_indices, standardize, to_arrays
+from resjax.data.stream import batch_indices, epoch_orders, standardize, to_arrays
 
 KEY = jax.random.key(7)
-compiled = jax.jit(batch_indices, static_argnums=(2, 3))
+
+
+def indices(key: jax.Array, step: jax.Array | int, examples: int, batch: int) -> jax.Array:
+    """A batch's examples, from orders drawn for it alone."""
+    return batch_indices(epoch_orders(key, step, 1, 1, examples, batch), step, examples, batch)
+
+
+compiled = jax.jit(indices, static_argnums=(2, 3))
 
 
 def order(epoch: int, examples: int) -> np.ndarray:
@@ -24,6 +31,15 @@ def test_batches_are_one_permutation_after_another(examples: int, batch: int) ->
     stream = np.concatenate([compiled(KEY, step, examples, batch) for step in range(steps)])
     expected = np.concatenate([order(epoch, examples) for epoch in range(len(stream) // examples + 1)])
     np.testing.assert_array_equal(stream, expected[: len(stream)])
+
+
+@pytest.mark.parametrize(("start", "count"), [(0, 7), (3, 5), (5, 1)])
+@pytest.mark.parametrize(("examples", "batch"), [(10, 4), (10, 25)])
+def test_a_chunk_of_steps_has_the_batches_of_its_steps(examples: int, batch: int, start: int, count: int) -> None:
+    orders = jax.jit(lambda first, count: epoch_orders(KEY, first, count, 7, examples, batch))(start, count)
+    for step in range(start, start + count):
+        expected = compiled(KEY, step, examples, batch)
+        np.testing.assert_array_equal(batch_indices(orders, step, examples, batch), expected)
 
 
 def test_every_epoch_is_a_permutation_of_its_own() -> None:
@@ -42,13 +58,13 @@ def test_no_step_is_too_large(step: int) -> None:
 
 def test_a_batch_that_32_bits_cannot_place_is_refused(refused: Callable[..., AbstractContextManager[None]]) -> None:
     with refused("train.batch_size=65536", "Type: train.batch_size=42949"):
-        batch_indices(KEY, 0, 50_000, 65_536)
-    assert jax.eval_shape(lambda: batch_indices(KEY, 0, 50_000, 42_949)).shape == (42_949,)
+        indices(KEY, 0, 50_000, 65_536)
+    assert jax.eval_shape(lambda: indices(KEY, 0, 50_000, 42_949)).shape == (42_949,)
 
 
 def test_a_batch_is_a_function_of_key_and_step_alone() -> None:
     once = np.asarray(compiled(KEY, 5, 12, 9))
-    seeds = jax.jit(jax.vmap(lambda key: batch_indices(key, 5, 12, 9)))(jnp.stack([jax.random.key(1), KEY]))
+    seeds = jax.jit(jax.vmap(lambda key: indices(key, 5, 12, 9)))(jnp.stack([jax.random.key(1), KEY]))
     np.testing.assert_array_equal(seeds[1], once)
     assert not np.array_equal(seeds[0], once)
     assert not np.array_equal(compiled(KEY, 6, 12, 9), once)

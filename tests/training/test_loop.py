@@ -1,6 +1,8 @@
 """fit yields rows: what they hold, that seeds do not know of each other, and what becomes of one that goes wrong."""
 
+import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from itertools import pairwise
 
@@ -11,7 +13,8 @@ from problems import digits, furthest, last_state, rows_of, series, small
 
 from resjax.config import Config
 from resjax.errors import InputError
-from resjax.rows import Finished, Layers, Metrics, Row, Snapshot, Started
+from resjax.rows import Finished, Layers, Metrics, Row, Snapshot, Started, TrainLayers
+from resjax.training import loop
 from resjax.training.loop import Run
 from resjax.training.programs import prepare
 
@@ -99,7 +102,9 @@ def poisoned(which: str) -> tuple[Config, list[Row], dict[str, np.ndarray]]:
     packed[1, 0 if which == "first" else -1] = np.nan
     run.states = run.states._replace(params=jax.device_put(packed, programs.layout.replicated()))
     before = {name: np.array(value) for name, value in run.states._asdict().items() if name != "opt_state"}
-    rows: list[Row] = [row for step in range(3) for row in run.advance(step)]
+    rows: list[Row] = []
+    while run.step < 3:
+        rows += run.advance()
     rows += run.finish()
     return config, rows, before
 
@@ -138,15 +143,104 @@ def test_when_no_seed_is_left_training_ends() -> None:
     assert not any("test_error" in row.values for row in rows if isinstance(row, Metrics))
 
 
-def test_at_most_four_steps_are_in_flight() -> None:
-    config = small(model={"name": "mlp", "depth": 5, "width": 8}, train={"steps": 12}, probes={"at": []})
+def test_at_most_two_chunks_are_in_flight() -> None:
+    config = small(
+        model={"name": "mlp", "depth": 5, "width": 8},
+        train={"steps": 12},
+        probes={"at": []},
+        parallel={"devices": 1, "chunk": 3},
+    )
     run = Run(config, prepare(config, digits()))
-    told = -1
-    for step in range(12):
-        for row in run.advance(step):
+    told, begun = -1, []
+    while run.step < 12:
+        begun.append(run.step)
+        for row in run.advance():
             told = row.step
-        assert step - told <= 4
-        assert len(run.pending) <= 4
+        assert run.step - begun[-1] <= 3
+        assert told == begun[-1] - 1, "a chunk is read when the next one is dispatched"
+        assert len(run.pending) == 1
+    assert begun[:2] == [0, 1], "before it knows how long a step takes, a chunk is one step"
+    assert len(begun) < 12
+
+
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("axis", ["map", "vmap"])
+@pytest.mark.parametrize("strategy", ["pmap", "jit"])
+def test_chunks_are_the_steps_one_by_one(strategy: str, axis: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In float64: the same rows and states from one dispatch a step, from chunks of five, and from one of all steps."""
+    monkeypatch.setattr(loop, "CHUNK_SECONDS", 1e9)
+    ends = {}
+    for most in (1, 5, 64):
+        config = small(
+            model={"name": "mlp", "depth": 5, "width": 8, "shortcut": "dropout"},
+            train={"steps": STEPS, "precision": "float64"},
+            parallel={"devices": 2, "strategy": strategy, "chunk": most, "seeds_axis": axis},
+        )
+        config.seeds = 2
+        rows = rows_of(config)
+        ends[most] = (
+            last_state(rows),
+            *(series(rows, name, seed) for seed in (0, 1) for name in ("train_loss", "epoch")),
+        )
+    for most in (5, 64):
+        assert furthest(ends[1][0], ends[most][0]) < 1e-12
+        for one, other in zip(ends[1][1:], ends[most][1:], strict=True):
+            assert one == pytest.approx(other, rel=1e-12)
+
+
+def test_nothing_is_compiled_again_whatever_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Probes, tests and checkpoints at odd steps make chunks of many lengths; each program is compiled once."""
+    monkeypatch.setattr(loop, "CHUNK_SECONDS", 1e9)
+    config = small(
+        model={"name": "mlp", "depth": 5, "width": 8},
+        train={"steps": 23, "evaluate_every": 7},
+        probes={"at": [2, 3, 11]},
+        checkpoint={"every": 5},
+    )
+    with jax.log_compiles(), warnings_of_compilation() as said:
+        rows = rows_of(config)
+    assert {row.step for row in rows if isinstance(row, Layers)} == {2, 3, 11, 23}
+    # The chunk itself is compiled ahead of time: other arguments would be refused.
+    finished = [line for line in said if line.startswith("Finished XLA compilation")]
+    for program in ("jit(probe)", "jit(sums)"):
+        assert sum(program in line for line in finished) == 1, finished
+
+
+@contextmanager
+def warnings_of_compilation() -> Iterator[list[str]]:
+    """What JAX says that it compiles."""
+    said: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("jax")
+    logger.addHandler(handler)
+    try:
+        yield said
+    finally:
+        logger.removeHandler(handler)
+
+
+def test_the_training_gradients_norms_are_those_of_the_step() -> None:
+    """Their root sum of squares is the gradient's norm, at every logged step and seed."""
+    config = small(
+        model={"name": "mlp", "depth": 5, "width": 8, "norm": "none"},
+        train={"steps": 9, "log_every": 2},
+        probes={"train_grad_norm": True},
+    )
+    config.seeds = 2
+    rows = rows_of(config)
+    parts = [row.columns for row in rows if isinstance(row, TrainLayers)]
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    assert sorted(set(zip(columns["step"], columns["seed"], strict=True))) == [
+        (s, k) for s in range(0, 9, 2) for k in (0, 1)
+    ]
+    norms = {(row.step, row.seed): row.values["grad_norm"] for row in rows if isinstance(row, Metrics) and row.step < 9}
+    assert list(columns["layer"][:5]) == [0, 1, 2, 3, 4]
+    for step, seed in norms:
+        here = columns["train_grad_norm"][(columns["step"] == step) & (columns["seed"] == seed)]
+        assert 0.9 * norms[step, seed] < np.sqrt(np.square(here).sum()) <= norms[step, seed] * (1 + 1e-5)
+    first = next(row.columns for row in rows if isinstance(row, Layers) and row.step == 0)
+    assert set(columns["name"]) == set(first["name"][first["kind"] != "unit"])
 
 
 def test_a_test_that_is_due_is_told_whatever_is_logged() -> None:
