@@ -1,20 +1,35 @@
 """Four virtual CPU devices, quick compilation instead of quick programs, and shapes checked at every call."""
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 # Before JAX starts. The programs of the tests are small: compiling them well would take longer than running them.
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
 os.environ["WANDB_MODE"] = "offline"
+# Programs that several tests compile are compiled once, by the workers of this run together.
+os.environ.setdefault("RESJAX_TESTS", str(Path(tempfile.gettempdir()) / f"resjax-tests-{os.getpid()}"))
+os.environ["RESJAX_CACHE"] = os.environ["RESJAX_TESTS"]
 
 import jax
 import pytest
 from jaxtyping import install_import_hook
 
+from resjax import compile_cache
+
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 assert jax.device_count() == 4  # starts JAX: later wishes of the command change nothing
 install_import_hook(["resjax.models", "resjax.probes"], "beartype.beartype")
+compile_cache.switch_on()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The run's programs go with it; a worker leaves them to the process that started it."""
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ["RESJAX_TESTS"], ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -31,7 +31,7 @@ def small(**sections: dict[str, object]) -> Config:
         "train": {"batch_size": 16, "steps": 4},
         "schedule": {"name": "constant", "learning_rate": 0.05},
         "probes": {"at": [0], "batch_size": 16},
-        "parallel": {"devices": 1},
+        "parallel": {"devices": 1, "chunk": 16},
     }
     for section, values in [*settings.items(), *sections.items()]:
         for key, value in values.items():
@@ -51,7 +51,7 @@ def rows_of(config: Config) -> list[Row]:
 
 
 def steps_of(config: Config, steps: int) -> tuple[State, list[float]]:
-    """The state and the losses after so many steps, a dispatch each, without the probes and tests around them."""
+    """The state and the losses of seed 0 after so many steps, `parallel.chunk` a dispatch, without probes and tests."""
     layout, source, dtype = choose(config), digits(), DTYPES[config.train.precision]
     model = build(config.model, source.train.images.shape[1:], source.classes, dtype)
     tx = optimizer(config.optimizer)
@@ -59,12 +59,12 @@ def steps_of(config: Config, steps: int) -> tuple[State, list[float]]:
     states, keys = (place(tree) for tree in create(model, tx, range(config.seed, config.seed + config.seeds)))
     data = place(to_arrays(source.train, source.train, dtype, config.data.mean, config.data.std))
     chunk = make_chunk(config, make_step(config, model, tx, layout))
-    one = jnp.asarray(1)
-    advance = layout.compile(chunk, states, keys, jnp.asarray(0), one, data)
-    losses = []
-    for number in range(steps):
-        states, metrics = advance(states, keys, jnp.asarray(number), one, data)
-        losses.append(float(metrics["train_loss"][0, 0]))
+    advance = layout.compile(chunk, states, keys, jnp.asarray(0), jnp.asarray(1), data)
+    losses: list[float] = []
+    while len(losses) < steps:
+        count = min(config.parallel.chunk, steps - len(losses))
+        states, metrics = advance(states, keys, jnp.asarray(len(losses)), jnp.asarray(count), data)
+        losses += np.asarray(metrics["train_loss"])[:count, 0].tolist()
     return state_arrays(model, states), losses
 
 

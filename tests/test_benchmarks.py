@@ -1,0 +1,96 @@
+"""The benchmarks' statistics and tables, and that they compare one network. Nothing is trained here."""
+
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from resjax.config import Config
+from resjax.models import build
+from resjax.models.counts import parameters
+
+CHECKOUT = Path(__file__).parents[1]
+sys.path.append(str(CHECKOUT))  # where the package `benchmarks` lies; it is not installed
+
+from benchmarks import table  # noqa: E402
+from benchmarks.flax_network import ResNet  # noqa: E402
+from benchmarks.run import SECTIONS  # noqa: E402
+from benchmarks.summary import ratio, summary  # noqa: E402
+
+PAGE = (CHECKOUT / "docs" / "performance.md").read_text()
+
+
+def section(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """As benchmarks/run.py writes it."""
+    return {
+        "date": "2026-01-02",
+        "command": "python -m benchmarks.run",
+        "resjax": {"revision": "0123456789abcdef", "changed": True},
+        "versions": {"jax": "1.2"},
+        "machine": {"processor": "P", "cores": 2, "memory_gb": 8.0},
+        "seconds": 60.4,
+        "rows": rows,
+    }
+
+
+def test_a_summary_is_median_extremes_and_count() -> None:
+    assert summary([3.0, 1.0, 2.0, 10.0]) == {"median": 2.5, "min": 1.0, "max": 10.0, "n": 4}
+    assert summary([123456.7])["median"] == 123460
+    with pytest.raises(ValueError, match="nothing was measured"):
+        summary([])
+
+
+def test_a_ratio_is_taken_round_by_round() -> None:
+    # The machine is half as fast in the second round: the speeds spread, their ratio does not.
+    assert ratio([300.0, 150.0, 300.0], [200.0, 100.0, 200.0]) == {"median": 1.5, "min": 1.5, "max": 1.5, "n": 3}
+    with pytest.raises(ValueError, match="shorter"):
+        ratio([1.0, 2.0], [1.0])
+
+
+def test_a_table_shows_what_the_results_hold() -> None:
+    speeds, one = (
+        {"median": 312.4, "min": 298.0, "max": 1320.2, "n": 5},
+        {"median": 1.0, "min": 1.0, "max": 1.0, "n": 1},
+    )
+    row = {"depth": 20, "shortcut": "none", "contestant": "torch", "images_per_s": speeds, "ours_over_this": one}
+    text = "before\n<!-- table: cpu speed -->\nold\n<!-- end -->\nafter\n"
+    found = table.filled(text, {"cpu": {"speed": section([row])}})
+    assert "| plain-20 | PyTorch, eager | 312 (298\u20131,320; 5) | 1.00 |\n" in found
+    assert "*P, 2 cores, 8.0 GB; jax 1.2; resjax 0123456789 with changes; 2026-01-02, 60 s of*" in found
+    assert found.startswith("before\n")
+    assert found.endswith("<!-- end -->\nafter\n")
+    assert "old" not in found
+    assert table.filled(found, {"cpu": {"speed": section([row])}}) == found
+
+
+def test_a_missing_section_says_what_to_type() -> None:
+    text = "<!-- table: gpu seeds -->\n<!-- end -->"
+    assert "Type: `make bench-gpu`" in table.filled(text, {})
+
+
+def test_three_digits() -> None:
+    shown = {1234.5: "1,234", 99.96: "100", 12.0: "12.0", 1.0: "1.00", 0.01234: "0.0123", -0.5: "-0.500"}
+    assert {number: table.digits(number) for number in shown} == shown
+
+
+def test_the_page_is_what_the_results_give() -> None:
+    assert table.filled(PAGE, table.recorded()) == PAGE, "type: .venv/bin/python -m benchmarks.table"
+
+
+def test_every_section_has_a_table_and_a_place() -> None:
+    shown = {name for _, device, name, *_ in table.REGION.findall(PAGE) if device == "cpu"}
+    assert set(SECTIONS) == set(table.TABLES) == shown
+
+
+@pytest.mark.parametrize(("depth", "shortcut"), [(20, "identity"), (56, "none")])
+def test_the_flax_network_has_the_parameters_of_ours(depth: int, shortcut: str) -> None:
+    config = Config()
+    config.model.depth, config.model.shortcut = depth, shortcut
+    images = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
+    theirs = jax.eval_shape(ResNet(depth, shortcut == "identity").init, jax.random.key(0), images)["params"]
+    count = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(theirs))
+    assert count == parameters(build(config.model, (32, 32, 3), 10))
