@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from resjax import compile_cache, records
+from resjax import records
 from resjax.config import Config
 from resjax.errors import InputError
 from resjax.identity import arm, canonical, group_id, readable_name, run_id
@@ -166,6 +166,8 @@ def start_devices(wanted: int | None) -> None:
 def start_jax(config: Config) -> None:
     """Devices, precision, and what was compiled before."""
     import jax
+
+    from resjax.training import compile_cache
 
     start_devices(config.parallel.devices)
     compile_cache.switch_on()

@@ -14,16 +14,21 @@ def predict(config: Config) -> dict[str, Any]:
 
     special: order, unit, activation and init where they are not the family's; weight_layers: with those of shortcuts.
     parameter_bytes, optimizer_bytes: of one seed's parameters, and of what the optimiser keeps; activation_bytes: what
-    the backward pass keeps of one batch. Raises InputError where the network cannot be built for the data's images.
+    the backward pass keeps of one batch; training_bytes: in all, without the data set and the process.
+    Raises InputError where the network cannot be built for the data's images.
     """
     start_jax(config)
     from resjax.models import build, counts  # JAX is imported from here on
+    from resjax.training import parallel
     from resjax.training.programs import DTYPES
 
     shape, classes = source.shape_of(config.data)
     model = build(config.model, shape, classes, DTYPES[config.train.precision])
     rows = counts.by_stage(model)
     parameters = counts.parameters(model)
+    kept = 3 if config.optimizer.name == "adam" else 2  # a number for the parameter, and one a moment
+    side_by_side = parallel.seeds_axis(config) == "vmap"
+    devices = len(parallel.choose(config).devices)
     size = parameters * DTYPES[config.train.precision].dtype.itemsize
     return {
         "model": config.model.name,
@@ -38,7 +43,10 @@ def predict(config: Config) -> dict[str, Any]:
         "units": len(model.units),
         "batch_size": config.train.batch_size,
         "parameter_bytes": size,
-        "optimizer_bytes": size * (2 if config.optimizer.name == "adam" else 1),
+        "optimizer_bytes": size * (kept - 1),
         "activation_bytes": counts.activation_bytes(model, config.train.batch_size),
+        "training_bytes": counts.training_bytes(
+            model, config.train.batch_size, config.seeds, devices, kept, side_by_side
+        ),
         "stages": [asdict(row) | {"shape": list(row.shape)} for row in rows],
     }

@@ -17,7 +17,7 @@ import jax
 import pytest
 from jaxtyping import install_import_hook
 
-from resjax import compile_cache
+from resjax.training import compile_cache
 
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_rank_promotion", "raise")

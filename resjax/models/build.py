@@ -22,7 +22,7 @@ from resjax.models.network import LayerInfo, Network, NetworkPlan
 from resjax.models.parts import Parts
 from resjax.models.plans import Run, runs_of
 from resjax.models.resnet import resnet
-from resjax.models.stages import Observe, nothing
+from resjax.models.stages import Observe, Perturb, nothing
 from resjax.models.types import Hidden, Mode
 from resjax.models.vgg import vgg
 
@@ -86,10 +86,11 @@ class Model:
         mode: Mode,
         perturbations: Sequence[Array] | None = None,
         observe: Observe = nothing,
+        perturb: Perturb = jnp.add,
     ) -> Pass:
-        """A forward pass; `perturbations`, an array a segment, are added to the units' outputs."""
+        """A forward pass; h_l becomes perturb(h_l, epsilon_l) with `perturbations`, an array (units, ...) a segment."""
         network = nnx.merge(self.graph, params, batch_stats)
-        outputs = network(x, mode, perturbations, observe)
+        outputs = network(x, mode, perturbations, observe, perturb)
         return Pass(outputs.logits, nnx.as_pure(nnx.state(network, nnx.BatchStat)), outputs.seen, outputs.auxiliary)
 
     def hidden_shapes(self, batch: int) -> list[jax.ShapeDtypeStruct]:

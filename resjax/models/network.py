@@ -12,7 +12,7 @@ from resjax.models.noise import dropout
 from resjax.models.parts import Parts
 from resjax.models.plans import Run, UnitPlan, WeightSpec, input_sizes, runs_of
 from resjax.models.pooling import Pool, pooled
-from resjax.models.stages import Observe, Segment, nothing
+from resjax.models.stages import Observe, Perturb, Segment, nothing
 from resjax.models.types import Hidden, Mode, fold
 from resjax.models.units import Layer
 from resjax.models.weights import Conv, Dense
@@ -130,12 +130,18 @@ class Network(nnx.Module):
         self.auxiliary = nnx.List([head(its_plan, unit) for unit, its_plan in plan.auxiliary])
 
     def __call__(
-        self, x: Hidden, mode: Mode, perturbations: Sequence[Array] | None = None, observe: Observe = nothing
+        self,
+        x: Hidden,
+        mode: Mode,
+        perturbations: Sequence[Array] | None = None,
+        observe: Observe = nothing,
+        perturb: Perturb = jnp.add,
     ) -> Outputs:
         """The logits, what was observed (an entry a segment, with a leading unit axis), and the heads' on the way."""
         seen, auxiliary = [], []
         for number, segment in enumerate(self.segments):
-            x, seen_here = segment(x, mode, None if perturbations is None else perturbations[number], observe)
+            here = None if perturbations is None else perturbations[number]
+            x, seen_here = segment(x, mode, here, observe, perturb)
             seen.append(seen_here)
             if mode.train and number in self.follows:
                 auxiliary.append(self.auxiliary[self.follows.index(number)](x, mode))

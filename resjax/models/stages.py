@@ -16,6 +16,7 @@ from resjax.models.types import Hidden, Mode, Responses, fold
 from resjax.models.units import Unit
 
 Observe = Callable[[Hidden, Responses], Any]
+Perturb = Callable[[Hidden, Array], Hidden]
 
 
 def nothing(h: Hidden, responses: Responses) -> None:
@@ -41,10 +42,12 @@ class Segment(nnx.Module):
         states = jax.vmap(values)(jnp.arange(run.first, run.first + run.count))
         self.units = nnx.merge(graphs[0], states)
 
-    def __call__(self, x: Hidden, mode: Mode, perturbations: Array | None, observe: Observe) -> tuple[Hidden, Any]:
+    def __call__(
+        self, x: Hidden, mode: Mode, perturbations: Array | None, observe: Observe, perturb: Perturb
+    ) -> tuple[Hidden, Any]:
         """h of the last unit, and what `observe(h_l, responses_l)` gave, stacked over the units.
 
-        perturbations: (units, batch, ...), added to each h_l; None adds nothing.
+        perturbations: (units, ...); each h_l becomes perturb(h_l, its own). None perturbs nothing.
         """
         graph, *states = nnx.split(self.units, nnx.Param, nnx.BatchStat)
         params, statistics = map(nnx.as_pure, states)
@@ -54,7 +57,7 @@ class Segment(nnx.Module):
             weights, stats, epsilon, number = unit_state
             unit = nnx.merge(graph, weights, stats)
             h, responses = unit(x, mode.at(number, self.total))
-            h = h if epsilon is None else h + epsilon
+            h = h if epsilon is None else perturb(h, epsilon)
             return h, (nnx.as_pure(nnx.state(unit, nnx.BatchStat)), observe(h, responses))
 
         # One unit may change the shape of x, which a scan's carry cannot.

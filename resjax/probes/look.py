@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, Int
 
 from resjax.models import Mode, Model
 from resjax.models.build import Pass
+from resjax.models.stages import Perturb
 from resjax.models.types import Hidden, Responses
 from resjax.probes.activations import act_rms, dead_fraction, response_std
 from resjax.probes.gradients import norm, per_layer, rms
@@ -38,7 +39,35 @@ def observe(h: Hidden, responses: Responses) -> Seen:
     return Seen(act_rms(h), dead_fraction(h), tuple(response_std(response) for response in responses))
 
 
-def hidden_grads(
+def hidden_grads(model: Model, *at: Any) -> tuple[Array, list[Seen], Any, list[Array]]:
+    """The loss, what was observed, dL/dw, and dL/dh_l of every unit's output, one array a segment (units, batch, ...).
+
+    at: mode, objective, params, batch_stats, x and labels, as of `look`. Each output gets + eps_l with eps = 0: the
+    gradient in eps is the gradient in h. Batch statistics; the running ones that this pass would leave are dropped.
+    """
+    batch = len(at[4])
+    zeros = [jnp.zeros(shape.shape, shape.dtype) for shape in model.hidden_shapes(batch)]
+    return _gradients(zeros, jnp.add, model, *at)
+
+
+def hidden_grad_norms(model: Model, *at: Any) -> tuple[Array, list[Seen], Any, list[Array]]:
+    """`hidden_grads` with |dL/dh_l| in place of dL/dh_l, (units,) a segment: no gradient is kept for its norm."""
+    zeros = [jnp.zeros(run.count, model.dtype) for run in model.runs]
+    return _gradients(zeros, _tapped, model, *at)
+
+
+@jax.custom_vjp
+def _tapped(h: Hidden, tap: Float[Array, ""]) -> Hidden:
+    """h. The gradient "in tap" is the norm of the gradient in h."""
+    return h
+
+
+_tapped.defvjp(lambda h, tap: (h, None), lambda _, dh: (dh, norm(dh)))
+
+
+def _gradients(
+    zeros: list[Array],
+    perturb: Perturb,
     model: Model,
     mode: Mode,
     objective: Objective,
@@ -47,19 +76,14 @@ def hidden_grads(
     x: Hidden,
     labels: Int[Array, " batch"],
 ) -> tuple[Array, list[Seen], Any, list[Array]]:
-    """The loss, what was observed, dL/dw, and dL/dh_l of every unit's output, one array a segment (units, batch, ...).
-
-    Each output gets + eps_l with eps = 0: the gradient in eps is the gradient in h. Batch statistics; the running
-    ones that this pass would leave are dropped.
-    """
-    zeros = [jnp.zeros(shape.shape, shape.dtype) for shape in model.hidden_shapes(len(x))]
+    """The loss, what was observed, and the gradients in the parameters and in the perturbations."""
 
     def perturbed(params: Any, perturbations: list[Array]) -> tuple[Array, list[Seen]]:
-        out = model.apply(params, batch_stats, x, mode, perturbations, observe)
+        out = model.apply(params, batch_stats, x, mode, perturbations, observe, perturb)
         return objective(out, labels), out.seen
 
-    (value, seen), (grads, in_hidden) = jax.value_and_grad(perturbed, (0, 1), has_aux=True)(params, zeros)
-    return value, seen, grads, in_hidden
+    (value, seen), (grads, of_zeros) = jax.value_and_grad(perturbed, (0, 1), has_aux=True)(params, zeros)
+    return value, seen, grads, of_zeros
 
 
 def look(
@@ -76,7 +100,7 @@ def look(
 
     objective: of a forward pass and the labels. step_of: the change of the weights that a gradient would make.
     """
-    value, seen, grads, in_hidden = hidden_grads(model, mode, objective, params, batch_stats, x, labels)
+    value, seen, grads, norms = hidden_grad_norms(model, mode, objective, params, batch_stats, x, labels)
     layers = model.weight_layers
     weights = {
         "grad_norm": per_layer(norm, layers, grads),
@@ -86,7 +110,7 @@ def look(
         "response_std": _in_forward_order(model, seen),
     }
     units = {
-        "act_grad_norm": jnp.concatenate([jax.vmap(norm)(part) for part in in_hidden]),
+        "act_grad_norm": jnp.concatenate(norms),
         "act_rms": jnp.concatenate([part.act_rms for part in seen]),
         "response_std": jnp.concatenate(
             [_last_response(part, len(run.plan.paths)) for part, run in zip(seen, model.runs, strict=True)]
