@@ -2,6 +2,7 @@
 # make test   set up, check style and types, run the tests
 # make lint   style and types alone         make format  bring the style in order
 # make slow   the tests that take minutes   make lock    choose the newest versions of everything
+# make bench  measure speed, memory and waiting beside PyTorch and Flax (25 minutes)   make bench-gpu  the same on a GPU
 # make diagrams   draw docs/units and fill the tables of docs/architectures.md, from the code
 
 # The first of these that is Python 3.11 or newer; or say: make PYTHON=/path/to/python demo
@@ -9,8 +10,12 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 INSTALLED := .venv/installed
+# PyTorch, which only the benchmarks compare with, has an environment of its own; or name a Python that has it.
+TORCH_PYTHON ?= .venv-bench/bin/python
+TORCH_INSTALLED := $(if $(filter .venv-bench/%,$(TORCH_PYTHON)),.venv-bench/installed)
+BENCH := $(BIN)/python -m benchmarks.run --torch-python $(TORCH_PYTHON)
 
-.PHONY: demo test slow lint format lock diagrams clean
+.PHONY: demo test slow lint format lock bench bench-gpu diagrams clean
 
 demo: $(INSTALLED)
 	$(BIN)/resjax train -m experiment=quickstart
@@ -36,11 +41,20 @@ lock: $(INSTALLED)
 		--no-annotate --no-header --group dev pyproject.toml -o requirements/lock.txt
 	$(BIN)/python requirements/installer.py
 
+# BENCH_ARGS: --quick, --only speed,start, ... (python -m benchmarks.run --help)
+bench: $(INSTALLED) $(TORCH_INSTALLED)
+	$(BENCH) $(BENCH_ARGS)
+	$(BIN)/python -m benchmarks.table
+
+bench-gpu: $(INSTALLED) $(TORCH_INSTALLED)
+	$(BENCH) --device gpu $(BENCH_ARGS)
+	$(BIN)/python -m benchmarks.table
+
 diagrams: $(INSTALLED)
 	$(BIN)/python docs/diagrams.py
 
 clean:
-	rm -rf .venv
+	rm -rf .venv .venv-bench
 
 # uv installs in seconds what pip needs a minute for; where it does not run, pip does it.
 $(INSTALLED): requirements/lock.txt requirements/installer.txt pyproject.toml
@@ -50,4 +64,11 @@ $(INSTALLED): requirements/lock.txt requirements/installer.txt pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --no-deps -r requirements/lock.txt || \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/lock.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+.venv-bench/installed: requirements/bench.txt
+	$(PYTHON) -m venv .venv-bench
+	echo '*' > .venv-bench/.gitignore
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/bench.txt || \
+		{ echo "PyTorch could not be installed. Type: $(BIN)/python -m benchmarks.run --without torch"; exit 1; }
 	touch $@

@@ -23,6 +23,8 @@ def changed(**sections: dict[str, object]) -> Config:
         {"checkpoint": {"every": 7}},
         {"data": {"root": "/elsewhere", "image_size": 64}},
         {"model": {"unroll": True}},
+        {"model": {"remat": True}},
+        {"parallel": {"chunk": 3, "seeds_axis": "vmap"}},
         {"optimizer": {"second_moment": 0.5}},
         {"schedule": {"warmup_error": 0.5}},
         {"probes": {"at": [1000, 100, 10, 1, 0, 0]}},

@@ -12,7 +12,7 @@ from resjax import records
 from resjax.durable import write_whole
 from resjax.errors import InputError
 from resjax.records import Recorder
-from resjax.rows import Layers, Metrics
+from resjax.rows import Layers, Metrics, TrainLayers
 
 
 def facts(identity: str = "a" * 64) -> dict[str, Any]:
@@ -76,6 +76,26 @@ def test_reading_back(tmp_path: Path) -> None:
     assert sweep.metrics["train_loss"].to_list() == [2.0, 1.0]
     assert sweep.metrics["not_finite"].to_list() == [None, ["grad_norm"]]
     assert len(sweep.layers) == 4
+
+
+def test_what_training_saw_of_its_layers_is_a_table_of_its_own(tmp_path: Path) -> None:
+    """Parts of several steps each; while the run goes on, and when it is done."""
+    key = {name: layers(0).columns[name][:1] for name in ("layer", "name", "stage", "kind")}
+    with Recorder(tmp_path / "sweep" / "run", facts()) as recorder:
+        for start in (0, 2):
+            columns = {name: np.repeat(column, 2) for name, column in key.items()}
+            norms = {"seed": np.array([0, 0]), "train_grad_norm": np.array([start, np.nan])}
+            recorder.train_layers(TrainLayers({"step": np.array([start, start + 1])} | norms | columns))
+        recorder.layers(layers(0))
+        running = records.read(tmp_path / "sweep").train_layers
+        recorder.finish("done")
+    done = records.read(tmp_path / "sweep")
+    assert done.train_layers["step"].to_list() == [0, 1, 2, 3]
+    assert done.train_layers["train_grad_norm"].to_list() == [0.0, None, 2.0, None]
+    assert done.train_layers.equals(running)
+    assert done.layers["step"].to_list() == [0, 0], "the probes' table knows nothing of it"
+    assert (tmp_path / "sweep" / "run" / "train_layers.parquet").exists()
+    assert not (tmp_path / "sweep" / "run" / records.PARTS).exists()
 
 
 def test_a_run_in_two_sweeps_is_read_once(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from resjax.config import Config
 from resjax.records import QUANTITIES, Recorder
-from resjax.rows import Layers, Metrics
+from resjax.rows import Layers, Metrics, TrainLayers
 from resjax.tracking import NoTracker, Tracking, WandbTracker, layer_series, means
 
 
@@ -62,6 +62,9 @@ def mirrored(config: Config, folder: Path, tracking: Tracking, said: list[str]) 
                 if isinstance(row, Layers):
                     recorder.layers(row)
                 tracker.row(row)
+        columns = {name: np.tile(layers(0).columns[name], 2) for name in ("seed", "layer", "name", "stage", "kind")}
+        norms = {"train_grad_norm": np.array([1.0, 4.0, 3.0, 3.0] * 2)}
+        tracker.row(TrainLayers({"step": np.repeat([1, 2], 4)} | columns | norms))
         recorder.finish("done")
         tracker.close(recorder.run, folder)
     return tracker
@@ -78,6 +81,8 @@ def test_offline_needs_no_key_and_what_is_written_reads_back(tmp_path: Path, mon
     assert [row["step"] for row in history if "train_loss/seed0" in row] == [0, 1, 2]
     assert [row["train_loss/mean"] for row in history if "train_loss/mean" in row] == [2.0, 1.0, 0.0]
     assert [row["grad_norm/000 stem.conv"] for row in history if "grad_norm/000 stem.conv" in row] == [2.0] * 3
+    trained = [row for row in history if "train_grad_norm/000 stem.conv" in row]
+    assert [(row["step"], row["train_grad_norm/000 stem.conv"]) for row in trained] == [(1, 2.0), (2, 2.0)]
     assert any(key.startswith("gradient norm by layer and step") for row in history for key in row), "the heat-map"
 
 

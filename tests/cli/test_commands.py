@@ -15,7 +15,15 @@ from resjax.cli import main
 from resjax.cli.words import choices
 from resjax.config import SHORTCUTS, keys
 
-TINY = ["model=mlp", "model.width=8", "model.depth=4", "train.steps=6", "train.batch_size=64", "probes.batch_size=64"]
+TINY = [
+    "model=mlp",
+    "model.width=8",
+    "model.depth=4",
+    "train.steps=6",
+    "probes.train_grad_norm=true",
+    "train.batch_size=64",
+    "probes.batch_size=64",
+]
 CHECKOUT = Path(__file__).parents[2]
 
 
@@ -129,6 +137,9 @@ def test_export(trained: Path, here: Path) -> None:
     metrics, layers = (pl.read_parquet(here / "out" / name) for name in ("all.parquet", "all.layers.parquet"))
     assert len(metrics) == 2 * 2 * 7
     assert set(metrics["arm"]) == set(layers["arm"]) == {"plain", "residual"}
+    trained = pl.read_parquet(here / "out" / "all.train_layers.parquet")
+    assert len(trained) == 2 * 2 * 6 * 4  # arms, seeds, updates, weight layers
+    assert trained["train_grad_norm"].null_count() == 0
     assert main(["export", "tiny", "all.csv"]) == 2
 
 

@@ -9,6 +9,7 @@ import pytest
 from resjax.config import ModelConfig
 from resjax.errors import InputError
 from resjax.models import Mode, Model, build
+from resjax.models.counts import activation_bytes
 from resjax.models.types import EVALUATE
 from resjax.shortcuts import SHORTCUTS
 
@@ -164,6 +165,25 @@ def test_scanned_equals_unrolled(name: str) -> None:
     assert np.mean(np.abs(other[1][1]) > 0) > (0.9 if name == "vgg" else 0.999)  # what is not the largest is not seen
     moved = jax.tree.map(lambda before, after: bool(jnp.all(before != after)), batch_stats, other[0][1][1])
     assert all(jax.tree.leaves(moved))
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("unroll", [False, True])
+def test_what_is_computed_again_is_the_same(unroll: bool) -> None:
+    """model.remat: value, gradients and running statistics, noise included, and less to keep."""
+    settings = {"depth": 14, "width": 4, "shortcut": "dropout", "unroll": unroll}
+    random = np.random.default_rng(0)
+    x, weight = jnp.asarray(random.standard_normal((8, 8, 8, 1))), random.standard_normal((8, 10))
+    kept, again = (build(ModelConfig(remat=remat, **settings), (8, 8, 1), 10, jnp.float64) for remat in (False, True))
+    params, batch_stats = jax.jit(kept.init)(jax.random.key(0))
+
+    def run(model: Model, params: Tree) -> tuple[jax.Array, object]:
+        out = model.apply(params, batch_stats, x, NOISY)
+        return jnp.sum(out.logits * weight), out.batch_stats
+
+    one, other = (jax.jit(jax.value_and_grad(partial(run, model), has_aux=True))(params) for model in (kept, again))
+    assert_close(one, other, 1e-9)
+    assert activation_bytes(again, 8) < 0.5 * activation_bytes(kept, 8)
 
 
 @pytest.mark.parametrize("name", SEGMENTS)

@@ -40,6 +40,14 @@ def test_value_and_both_gradients(stride: int, side: int, size: tuple[int, int])
     assert_equal(one, other)
 
 
+@pytest.mark.parametrize(("channels", "out_channels"), [(3, 16), (16, 16), (32, 16), (8, 15), (16, 24)])
+def test_few_channels_and_many(channels: int, out_channels: int) -> None:
+    """Those that are computed two pixels at once, forward or backward, and those that are not."""
+    x, kernel = drawn(2, 5, 6, channels), drawn(3, 3, channels, out_channels)
+    one, other = (jax.jit(partial(value_and_pullback, partial(f, stride=1)))(x, kernel) for f in (conv2d, reference))
+    assert_equal(one, other)
+
+
 def test_output_size() -> None:
     for stride in (1, 2, 3):
         for size in range(1, 12):

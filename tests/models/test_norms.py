@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from resjax.models.norms import NORMS, BatchNorm, Bias
+from resjax.models.norms import NORMS, BatchNorm, Bias, normalise
 from resjax.models.types import EVALUATE, Mode
 
 BATCH, CHANNELS = 8, 3
@@ -84,6 +84,28 @@ def test_a_group_may_span_devices(group: int) -> None:
     for running, expected in zip(parts[1:], whole[1:], strict=True):
         np.testing.assert_allclose(running.mean(0), expected, rtol=1e-12)
     np.testing.assert_allclose(gradients.reshape(x.shape), gradient, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("group", [2, BATCH])
+def test_the_gradients_are_those_of_the_closed_form(group: int, space: tuple[int, ...]) -> None:
+    """In x, scale and bias, by JAX's own rules through the equation."""
+    x, weight = jnp.asarray(drawn(BATCH, *space, CHANNELS)), jnp.asarray(drawn(BATCH, *space, CHANNELS))
+    scale, bias = jnp.arange(1.0, CHANNELS + 1), jnp.arange(1.0, CHANNELS + 1) / 2
+
+    def by_hand(x: jax.Array, scale: jax.Array, bias: jax.Array) -> jax.Array:
+        parts = x.reshape(-1, group, *x.shape[1:])
+        over = tuple(range(1, parts.ndim - 1))
+        mean, var = parts.mean(over, keepdims=True), parts.var(over, keepdims=True)
+        scale, bias = (value.reshape((1,) * (parts.ndim - 1) + (-1,)) for value in (scale, bias))
+        return (scale * (parts - mean) / jnp.sqrt(var + 1e-5) + bias).reshape(x.shape)
+
+    def ours(x: jax.Array, scale: jax.Array, bias: jax.Array) -> jax.Array:
+        return normalise(x, scale, bias, group, None)[0]
+
+    gradients = [jax.jit(lambda *at, f=f: jax.vjp(f, *at)[1](weight))(x, scale, bias) for f in (ours, by_hand)]
+    for one, other in zip(*gradients, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-11)
 
 
 def test_without_norm_a_bias_remains() -> None:

@@ -1,0 +1,1 @@
+"""Speed, memory and starting time of resjax, beside other implementations of the same training. See README.md."""

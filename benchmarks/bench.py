@@ -1,0 +1,83 @@
+"""What all sections share: the plan of the measurement, who takes part, and how a worker starts."""
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.workers import Worker
+
+Row = dict[str, Any]
+FEW = {"probes.batch_size": 8}  # where looking is not what is measured
+PLATFORMS = {"cpu": "cpu", "gpu": "cuda,cpu"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An implementation, or a variant of one. job: what its job has besides. only: the device it is meant for."""
+
+    module: str
+    job: dict[str, Any] = field(default_factory=dict)
+    only: str | None = None
+
+    @property
+    def torch(self) -> bool:
+        """Whether it needs PyTorch."""
+        return self.module == "torch_eager"
+
+
+CONTESTANTS = {
+    "ours": Entry("ours"),
+    "torch": Entry("torch_eager"),
+    "torch_compile": Entry("torch_eager", {"compile": True}, only="gpu"),
+    "torch_bfloat16": Entry("torch_eager", {"precision": "bfloat16"}, only="gpu"),
+    "torch_compile_bfloat16": Entry("torch_eager", {"compile": True, "precision": "bfloat16"}, only="gpu"),
+    "flax": Entry("flax_loop"),
+}
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The plan. depths: of the speed section; seconds: of one turn; scratch: a folder for what is not kept."""
+
+    device: str
+    torch_python: Path
+    without: tuple[str, ...]
+    depths: tuple[int, ...]
+    compile_depths: tuple[int, ...]
+    unrolled_most: int
+    memory_depths: tuple[int, ...]
+    remat_depth: int
+    seeds_depth: int
+    rounds: int
+    seconds: float
+    batch: int
+    augment: bool
+    scratch: Path
+
+    @property
+    def contestants(self) -> dict[str, Entry]:
+        """Who takes part."""
+        return {
+            name: row
+            for name, row in CONTESTANTS.items()
+            if row.only in (None, self.device) and not {name, name.split("_")[0]} & set(self.without)
+        }
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What JAX is to compute on."""
+        return {"JAX_PLATFORMS": PLATFORMS[self.device]}
+
+    def start(self, name: str, devices: int | None = None) -> Worker:
+        """A worker of the contestant `name`. devices: virtual CPU devices (ours alone)."""
+        row = CONTESTANTS[name]
+        words = [str(self.torch_python) if row.torch else sys.executable, "-m", f"benchmarks.{row.module}"]
+        words += ["--device", self.device] if row.torch else []
+        words += ["--devices", str(devices)] if devices else []
+        return Worker(words, self.environment | {"JAX_ENABLE_COMPILATION_CACHE": "false"})
+
+    def job(self, name: str, depth: int, shortcut: str = "identity", **details: Any) -> dict[str, Any]:
+        """What `prepare` is told."""
+        shared = {"depth": depth, "shortcut": shortcut, "batch": self.batch, "augment": self.augment}
+        return shared | CONTESTANTS[name].job | details

@@ -1,0 +1,126 @@
+"""resjax as a worker: what `fit` does between two looks, row for row.  python -m benchmarks.ours [--devices N]"""
+
+import argparse
+import importlib.metadata
+import math
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+
+from benchmarks import data
+from benchmarks.jax_peaks import cost_of, device_memory, peaks
+from benchmarks.protocol import Job, Reply, serve
+from resjax.config import Config
+from resjax.data.source import Source, Split
+from resjax.rows import Metrics, Row
+from resjax.training.loop import Run
+from resjax.training.parallel import start_devices
+from resjax.training.programs import prepare
+
+FOREVER = 1_000_000  # steps of a schedule that does not end
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
+
+
+def train(run: Run, count: int) -> tuple[int, float]:
+    """At least `count` steps, in chunks as `fit` cuts them; how many they were, and the last loss. NaN: it diverged."""
+    start, rows = run.step, list[Row]()
+    while run.step < start + count and run.alive:
+        rows += run.advance()
+    rows += run.drain()
+    losses = [row.values["train_loss"] for row in rows if isinstance(row, Metrics)]
+    return run.step - start, losses[-1] if run.alive else math.nan
+
+
+class Ours:
+    """The contestant."""
+
+    def about(self) -> Reply:
+        """See `Contestant`."""
+        devices = jax.devices()
+        versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+        return {"versions": versions, "device": devices[0].device_kind, "devices": len(devices)}
+
+    def prepare(self, job: Job) -> Reply:
+        """See `Contestant`. `fit` compiles the probes and the evaluation too, and so does this."""
+        config, source = config_of(job), source_of(job.examples, job.test_examples)
+        start = time.perf_counter()
+        self.programs = prepare(config, source)
+        jax.block_until_ready(self.programs.states)
+        seconds = time.perf_counter() - start
+        self.run = Run(config, self.programs)
+        model = self.programs.started.model
+        return {
+            "compile_s": seconds,
+            "parameters": model["parameters"],
+            "multiply_adds": model["multiply_adds"],
+            "devices": len(self.programs.layout.devices),
+        }
+
+    def steps(self, count: int) -> Reply:
+        """See `Contestant`."""
+        start = time.perf_counter()
+        done, loss = train(self.run, count)
+        return {"seconds": time.perf_counter() - start, "steps": done, "loss": loss}
+
+    def peaks(self, repeats: int) -> Reply:
+        """See `Contestant`."""
+        return peaks(repeats)
+
+    def memory(self) -> int | None:
+        """See `Contestant`."""
+        return device_memory()
+
+    def more(self) -> dict[str, Callable[[], Reply]]:
+        """`probe`: the seconds of one full set of probes. `cost`: what XLA counts for one step."""
+        return {"probe": self.probe, "cost": self.cost}
+
+    def probe(self) -> Reply:
+        """All the probes of one step, with their rows."""
+        start = time.perf_counter()
+        self.programs.look(self.run.states, self.run.step, list(self.programs.seeds))
+        return {"seconds": time.perf_counter() - start}
+
+    def cost(self) -> Reply:
+        """FLOPs and bytes of one step on all devices. Meant for model.unroll=true: a scan's body is counted once."""
+        advance = self.programs.advance
+        compiled = advance.func if isinstance(advance, partial) else advance  # under pmap it knows its ranks
+        return cost_of(compiled, len(self.programs.layout.devices))
+
+
+def config_of(job: Job) -> Config:
+    """resjax's settings for `job`: the defaults, but for what the contestants share and job.settings."""
+    config = Config(seeds=job.seeds)
+    config.model.depth, config.model.shortcut = job.depth, job.shortcut
+    config.data.name, config.data.augment = "synthetic", job.augment
+    config.train.batch_size, config.train.precision = job.batch, job.precision
+    config.train.steps, config.schedule.name, config.probes.at = FOREVER, "constant", []
+    for name, value in job.settings.items():
+        *sections, last = name.split(".")
+        place: Any = config
+        for section in sections:
+            place = getattr(place, section)
+        if not hasattr(place, last):
+            raise ValueError(f"{name} is no setting of this resjax")
+        setattr(place, last, value)
+    return config
+
+
+def source_of(examples: int, test_examples: int) -> Source:
+    """The shared data as resjax takes it; the test set is its first images."""
+    images, labels = data.arrays(examples)
+    test = Split(images[:test_examples], labels[:test_examples])
+    return Source("random", Split(images, labels), test, data.CLASSES, {})
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--devices", type=int, help="virtual CPU devices; default: as the command makes them")
+    wanted: int | None = parser.parse_args().devices
+    if wanted:
+        jax.config.update("jax_num_cpu_devices", wanted)
+    else:
+        start_devices(None)
+    serve(Ours())

@@ -1,0 +1,103 @@
+"""Compiled programs on disk: kept privately, and harmless whatever lies there."""
+
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import jax
+import pytest
+
+from resjax.training import compile_cache
+
+PROGRAM = """
+import jax, jax.numpy as jnp
+from resjax.training import compile_cache
+compile_cache.switch_on()
+print(float(jax.jit(lambda x: (x @ x).sum())(jnp.ones((4, 4)))))
+"""
+
+
+def run(folder: Path | str) -> subprocess.CompletedProcess[str]:
+    """A program of its own, with its compiled programs in `folder`."""
+    environment = os.environ | {"RESJAX_CACHE": str(folder)}
+    return subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=True)
+
+
+def entries(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.glob("*-cache")}
+
+
+def test_programs_are_kept_privately_and_a_damaged_one_is_written_anew(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "cache"
+    assert run(folder).stdout == "64.0\n"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    whole = entries(folder)
+    assert any(name.startswith("jit__lambda") for name in whole)
+    for path in folder.glob("*-cache"):
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    damaged = run(folder)
+    assert (damaged.stdout, damaged.stderr) == ("64.0\n", "")
+    assert entries(folder).keys() == whole.keys()
+    assert all(len(content) > len(whole[name]) // 2 for name, content in entries(folder).items())
+
+
+def test_off_keeps_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("off").stdout == "64.0\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def unchanged() -> object:
+    """JAX's own setting and the way of warnings, restored."""
+    before, show = jax.config.values["jax_compilation_cache_dir"], warnings.showwarning
+    yield
+    jax.config.update("jax_compilation_cache_dir", before)
+    warnings.showwarning = show
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_a_folder_that_others_can_write_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tmp_path.chmod(0o777)
+    monkeypatch.setenv("RESJAX_CACHE", str(tmp_path))
+    before = jax.config.values["jax_compilation_cache_dir"]
+    with pytest.warns(UserWarning, match="can be written by others"):
+        compile_cache.switch_on()
+    assert jax.config.values["jax_compilation_cache_dir"] == before
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_a_place_that_cannot_be_made_costs_the_cache_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("RESJAX_CACHE", str(tmp_path / "file" / "below"))
+    before = jax.config.values["jax_compilation_cache_dir"]
+    compile_cache.switch_on()
+    assert jax.config.values["jax_compilation_cache_dir"] == before
+
+
+def test_the_oldest_go_when_there_are_too_many(tmp_path: Path) -> None:
+    for age in range(10):
+        path = tmp_path / f"jit_{age}-cache"
+        path.write_bytes(b"x" * 10)
+        os.utime(path, (1000 - age, 1000 - age))
+    compile_cache.make_room(tmp_path, most=100)
+    assert len(entries(tmp_path)) == 10
+    compile_cache.make_room(tmp_path, most=90)
+    assert sorted(entries(tmp_path)) == [f"jit_{age}-cache" for age in range(4)]
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_other_warnings_are_shown_as_before(tmp_path: Path) -> None:
+    shown: list[str] = []
+    warnings.showwarning = lambda message, *rest: shown.append(str(message))
+    compile_cache.forget_what_is_unreadable(tmp_path)
+    kept, broken = tmp_path / "jit_b-1-cache", tmp_path / "jit_a-1-cache"
+    for path in (kept, broken):
+        path.write_bytes(b"")
+    for text in ("Error reading persistent compilation cache entry for 'jit_a': error", "something else"):
+        warnings.showwarning(UserWarning(text), UserWarning, "file", 1)
+    assert shown == ["something else"]
+    assert kept.exists()
+    assert not broken.exists()
