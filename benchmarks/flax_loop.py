@@ -18,7 +18,7 @@ from jax import Array
 
 from benchmarks import data
 from benchmarks.flax_network import ResNet
-from benchmarks.jax_peaks import cost_of, device_memory, peaks
+from benchmarks.jax_peaks import cost_of, device_memory, peaks, platform
 from benchmarks.protocol import Job, Reply, serve
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
@@ -72,7 +72,7 @@ class FlaxLoop:
     def about(self) -> Reply:
         """See `Contestant`."""
         versions = {name: importlib.metadata.version(name) for name in PACKAGES}
-        return {"versions": versions, "device": jax.devices()[0].device_kind, "devices": 1}
+        return {"versions": versions, "platform": platform(), "device": jax.devices()[0].device_kind, "devices": 1}
 
     def prepare(self, job: Job) -> Reply:
         """See `Contestant`."""

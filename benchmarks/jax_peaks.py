@@ -15,7 +15,7 @@ from benchmarks.sizes import SIZES
 
 def peaks(repeats: int) -> Reply:
     """FLOP/s of a square matrix product, bytes/s of x <- s x + y; float32, on the first device, all its threads."""
-    size = SIZES["cpu" if jax.default_backend() == "cpu" else "gpu"]
+    size = SIZES[platform()]
     key = jax.random.key(0)
     a = jax.random.normal(key, (size.matrix, size.matrix))
     x, y = jnp.zeros(size.vector), jnp.ones(size.vector)
@@ -42,6 +42,11 @@ def timed(call: Callable[[], Array], repeats: int) -> list[float]:
         jax.block_until_ready(call())
         found.append(time.perf_counter() - start)
     return found[2:]
+
+
+def platform() -> str:
+    """What JAX computes on, cpu or gpu. Where it finds no GPU it takes the CPU, and says nothing."""
+    return "cpu" if jax.default_backend() == "cpu" else "gpu"
 
 
 def device_memory() -> int | None:

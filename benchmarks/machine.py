@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.bench import Bench
+from benchmarks.workers import WorkerError
 from resjax import job
 
 PATHS = ("--torch-python", "--out")
@@ -39,12 +40,18 @@ def shareable(words: list[str]) -> list[str]:
 
 
 def versions(bench: Bench) -> dict[str, str]:
-    """Of every library that a contestant computes with, and the device's kind."""
+    """Of every library that a contestant computes with, and a GPU's kind. WorkerError where one finds no GPU."""
     found: dict[str, str] = {}
     for name in ("ours", "flax", "torch"):
         if name in bench.contestants:
             with bench.start(name) as worker:
                 about = worker.ask("about")
+            if about["platform"] != bench.device:
+                raise WorkerError(
+                    f"{name} computes on the {about['platform']}, not on the {bench.device}.\n"
+                    f"Expected a {bench.device}, and a library that uses it.\n"
+                    "Type: .venv/bin/python -m pip install 'jax[cuda12]', or make bench"
+                )
             found |= {library: version for library, version in about["versions"].items() if library != "python"}
             found |= {"device": about["device"]} if bench.device == "gpu" else {}
     return found

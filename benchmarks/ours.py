@@ -11,10 +11,11 @@ from typing import Any
 import jax
 
 from benchmarks import data
-from benchmarks.jax_peaks import cost_of, device_memory, peaks
+from benchmarks.jax_peaks import cost_of, device_memory, peaks, platform
 from benchmarks.protocol import Job, Reply, serve
 from resjax.config import Config
 from resjax.data.source import Source, Split
+from resjax.legal import check
 from resjax.rows import Metrics, Row
 from resjax.training.loop import Run
 from resjax.training.parallel import start_devices
@@ -41,7 +42,7 @@ class Ours:
         """See `Contestant`."""
         devices = jax.devices()
         versions = {name: importlib.metadata.version(name) for name in PACKAGES}
-        return {"versions": versions, "device": devices[0].device_kind, "devices": len(devices)}
+        return {"versions": versions, "platform": platform(), "device": devices[0].device_kind, "devices": len(devices)}
 
     def prepare(self, job: Job) -> Reply:
         """See `Contestant`. `fit` compiles the probes and the evaluation too, and so does this."""
@@ -105,7 +106,7 @@ def config_of(job: Job) -> Config:
         if not hasattr(place, last):
             raise ValueError(f"{name} is no setting of this resjax")
         setattr(place, last, value)
-    return config
+    return check(config)
 
 
 def source_of(examples: int, test_examples: int) -> Source:

@@ -41,7 +41,7 @@ class Contestant(Protocol):
     """What every implementation can be asked."""
 
     def about(self) -> Reply:
-        """Versions, and the kind and count of devices."""
+        """Versions; platform (cpu or gpu); kind and count of devices."""
 
     def prepare(self, job: Job) -> Reply:
         """Build and compile `job`; compile_s, the seconds from data in memory to ready, and the parameters."""

@@ -43,7 +43,8 @@ class TorchEager:
         """See `Contestant`."""
         kind = torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu"
         versions = {"torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()}
-        return {"versions": versions, "device": kind, "devices": 1, "threads": torch.get_num_threads()}
+        on = "gpu" if self.device.type == "cuda" else "cpu"
+        return {"versions": versions, "platform": on, "device": kind, "devices": 1}
 
     def prepare(self, job: Job) -> Reply:
         """See `Contestant`. The first step is part of it: there torch.compile compiles, and cuDNN starts."""

@@ -137,6 +137,8 @@ class Run:
         for index, place in np.argwhere(wrong):
             seed, step = self.programs.seeds[place], flight.start + int(index)
             self.outcomes[seed] = Outcome(seed, step, self.programs.first_bad_layer(self.states, seed, step))
+        if not self.alive:  # the device stopped there, whatever was asked for
+            self.step = min(self.step, flight.start + int(was_alive.any(1).sum()))
         logged = was_alive & self.is_logged(flight)[:, None] | wrong
         for index in np.flatnonzero(logged.any(1)):
             here = {name: rows[index] for name, rows in values.items()}

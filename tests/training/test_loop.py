@@ -139,7 +139,9 @@ def test_when_no_seed_is_left_training_ends() -> None:
     assert isinstance(finished, Finished)
     assert finished.outcomes[0].diverged_at is not None
     assert finished.outcomes[0].diverged_at < 5
-    assert max(row.step for row in rows if isinstance(row, Metrics)) < 10
+    last = max(row.step for row in rows if isinstance(row, Metrics))
+    assert last < 10
+    assert [row.step for row in rows if isinstance(row, Snapshot)] == [last + 1], "chunks end with the last seed"
     assert not any("test_error" in row.values for row in rows if isinstance(row, Metrics))
 
 
