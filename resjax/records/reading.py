@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,9 @@ import polars as pl
 from resjax.config import nearest
 from resjax.errors import InputError
 from resjax.records.lock import is_locked
-from resjax.records.schema import LAYERS, METRICS, METRICS_SCHEMA, PARTS, RUN, TABLES, TRAIN_LAYERS
+from resjax.records.schema import LAYERS, METRICS, METRICS_SCHEMA, PARTS, RUN, TABLES, TRAIN_LAYERS, Schema
 
+RUN_COLUMN: Schema = {"run": pl.String}
 START = "resjax train -m experiment=quickstart"
 
 
@@ -36,7 +37,7 @@ class Sweep:
     runs: list[dict[str, Any]]
     metrics: pl.DataFrame
     layers: pl.DataFrame
-    train_layers: pl.DataFrame
+    train_layers: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=RUN_COLUMN | TABLES[TRAIN_LAYERS]))
 
 
 def find(sweep: str, runs: str = "runs") -> Path:
@@ -62,8 +63,7 @@ def read(*sweeps: Path) -> Sweep:
     folders = sorted((f for sweep in sweeps for f in run_folders(sweep)), key=lambda folder: state(folder) != "done")
     runs: dict[str, dict[str, Any]] = {}
     metrics, layers, train_layers = (
-        [pl.DataFrame(schema={"run": pl.String} | schema)]
-        for schema in (METRICS_SCHEMA, TABLES[LAYERS], TABLES[TRAIN_LAYERS])
+        [pl.DataFrame(schema=RUN_COLUMN | schema)] for schema in (METRICS_SCHEMA, TABLES[LAYERS], TABLES[TRAIN_LAYERS])
     )
     for folder in folders:
         run = json.loads((folder / RUN).read_text())
