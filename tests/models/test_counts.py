@@ -223,8 +223,8 @@ def test_against_the_count_that_xla_makes_of_the_unrolled_net() -> None:
 
     With 3x3 taps on n places from n or 2n pixels a side, 3n - 2 or 3n - 1 of 3n taps a side fall on pixels. What is
     not a weight layer is three operations an output (bias, addition, relu) beside at least 2 * 27 for the stem and
-    2 * 9 * 32 for the others: below 3 % of the whole. (Below 32 channels the CPU computes two pixels at once, with zeros
-    that XLA would count.)
+    2 * 9 * 32 for the others: below 3 % of the whole. (With fewer channels the CPU computes two pixels at once, and XLA
+    would count the zeros in it.)
     """
     width, size = 32, 16
     model = build(ModelConfig(depth=14, width=width, norm="none", unroll=True), (size, size, 3), 10)
