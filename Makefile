@@ -46,7 +46,11 @@ bench: $(INSTALLED) $(TORCH_INSTALLED)
 	$(BENCH) $(BENCH_ARGS)
 	$(BIN)/python -m benchmarks.table
 
+# JAX's GPU part is no part of the lock; CUDA=cuda13 for the newer one.
+CUDA ?= cuda12
 bench-gpu: $(INSTALLED) $(TORCH_INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		"jax[$(CUDA)]==$$($(BIN)/python -c 'import importlib.metadata as m; print(m.version("jax"))')"
 	$(BENCH) --device gpu $(BENCH_ARGS)
 	$(BIN)/python -m benchmarks.table
 

@@ -69,12 +69,13 @@ class Bench:
         """What JAX is to compute on."""
         return {"JAX_PLATFORMS": PLATFORMS[self.device]}
 
-    def start(self, name: str, devices: int | None = None) -> Worker:
-        """A worker of the contestant `name`. devices: virtual CPU devices (ours alone)."""
+    def start(self, name: str, devices: int | None = None, one_core: bool = False) -> Worker:
+        """A worker of the contestant `name`. devices: virtual CPU devices; one_core: on one core (ours alone)."""
         row = CONTESTANTS[name]
         words = [str(self.torch_python) if row.torch else sys.executable, "-m", f"benchmarks.{row.module}"]
         words += ["--device", self.device] if row.torch else []
         words += ["--devices", str(devices)] if devices else []
+        words += ["--one-core"] if one_core else []
         return Worker(words, self.environment | {"JAX_ENABLE_COMPILATION_CACHE": "false"})
 
     def job(self, name: str, depth: int, shortcut: str = "identity", **details: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import argparse
 import importlib.metadata
 import math
+import os
 import time
 from collections.abc import Callable
 from functools import partial
@@ -10,7 +11,7 @@ from typing import Any
 
 import jax
 
-from benchmarks import data
+from benchmarks import data, trace
 from benchmarks.jax_peaks import cost_of, device_memory, peaks, platform
 from benchmarks.protocol import Job, Reply, serve
 from resjax.config import Config
@@ -22,6 +23,7 @@ from resjax.training.parallel import start_devices
 from resjax.training.programs import prepare
 
 FOREVER = 1_000_000  # steps of a schedule that does not end
+PROFILED_STEPS = 10
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
 
 
@@ -75,8 +77,8 @@ class Ours:
         return device_memory()
 
     def more(self) -> dict[str, Callable[[], Reply]]:
-        """`probe`: the seconds of one full set of probes. `cost`: what XLA counts for one step."""
-        return {"probe": self.probe, "cost": self.cost}
+        """`probe`: the seconds of all probes, once. `cost`: what XLA counts for one step. `profile`: its parts."""
+        return {"probe": self.probe, "cost": self.cost, "profile": self.profile}
 
     def probe(self) -> Reply:
         """All the probes of one step, with their rows."""
@@ -86,9 +88,17 @@ class Ours:
 
     def cost(self) -> Reply:
         """FLOPs and bytes of one step on all devices. Meant for model.unroll=true: a scan's body is counted once."""
+        return cost_of(self.compiled(), len(self.programs.layout.devices))
+
+    def profile(self) -> Reply:
+        """Where the time of some steps goes, once the chunks have found their length."""
+        train(self.run, PROFILED_STEPS)
+        return {"rows": trace.rows(lambda: train(self.run, PROFILED_STEPS)[0], self.compiled().as_text())}
+
+    def compiled(self) -> Any:
+        """The program of a chunk of steps."""
         advance = self.programs.advance
-        compiled = advance.func if isinstance(advance, partial) else advance  # under pmap it knows its ranks
-        return cost_of(compiled, len(self.programs.layout.devices))
+        return advance.func if isinstance(advance, partial) else advance  # under pmap it knows its ranks
 
 
 def config_of(job: Job) -> Config:
@@ -118,8 +128,12 @@ def source_of(examples: int, test_examples: int) -> Source:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--one-core", action="store_true", help="run on one core, whatever there are")
     parser.add_argument("--devices", type=int, help="virtual CPU devices; default: as the command makes them")
-    wanted: int | None = parser.parse_args().devices
+    options = parser.parse_args()
+    wanted: int | None = options.devices
+    if options.one_core:  # before JAX starts its threads
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     if wanted:
         jax.config.update("jax_num_cpu_devices", wanted)
     else:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import costs, idle, machine, roofline, speed, start
+from benchmarks import costs, idle, machine, profile, roofline, speed, start
 from benchmarks.bench import CONTESTANTS, Bench, Row
 from benchmarks.workers import WorkerError
 
@@ -29,6 +29,7 @@ SECTIONS: dict[str, Callable[[Bench], list[Row]]] = {
     "seeds": speed.seeds,
     "devices": speed.devices,
     "start": start.start,
+    "profile": profile.profile,
     "roofline": roofline.roofline,
 }
 # In place of --depths and the others, where they are not given.

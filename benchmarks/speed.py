@@ -12,6 +12,7 @@ SHORTCUTS = ("identity", "none")
 DEVICES = (1, 2, 4)
 SEEDS = (1, 2, 4, 8)
 AXES = ("map", "vmap")
+MLP_DEPTH, MLP = 20, {"model.name": "mlp", "model.width": 64}
 SAME_STATISTICS = {"model.norm_scope": "global"}
 
 
@@ -70,19 +71,21 @@ def devices(bench: Bench) -> list[Row]:
 
 
 def seeds(bench: Bench) -> list[Row]:
-    """Milliseconds a step and seed, of 1, 2, 4 and 8 seeds, in turn (map) and side by side (vmap)."""
+    """Milliseconds a step and seed, of 1, 2, 4 and 8 seeds, in turn (map) and side by side (vmap); with convolutions
+    and without.
+    """
     rows = []
     with ExitStack() as stack:
         workers = {axis: stack.enter_context(bench.start("ours")) for axis in AXES}
-        for count in SEEDS:
-            for axis, worker in workers.items():
-                settings = {"parallel.seeds_axis": axis} | FEW
-                job = bench.job("ours", bench.seeds_depth, seeds=count, settings=settings, test_examples=8)
-                worker.ask("prepare", **job)
-            found = alternate(workers, bench.rounds, bench.seconds)
-            rows += [
-                {"depth": bench.seeds_depth, "seeds": count, "axis": axis}
-                | {"ms_per_seed_step": summary([1000 / rate / count for rate in rates])}
-                for axis, rates in found.items()
-            ]
+        for net, (depth, network) in {"ResNet": (bench.seeds_depth, {}), "mlp": (MLP_DEPTH, MLP)}.items():
+            for count in SEEDS:
+                for axis, worker in workers.items():
+                    settings = network | {"parallel.seeds_axis": axis} | FEW
+                    worker.ask("prepare", **bench.job("ours", depth, seeds=count, settings=settings, test_examples=8))
+                found = alternate(workers, bench.rounds, bench.seconds)
+                rows += [
+                    {"net": net, "depth": depth, "seeds": count, "axis": axis}
+                    | {"ms_per_seed_step": summary([1000 / rate / count for rate in rates])}
+                    for axis, rates in found.items()
+                ]
     return rows

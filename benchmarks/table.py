@@ -124,10 +124,19 @@ def probes(rows: Rows) -> Table:
 
 def seeds(rows: Rows) -> Table:
     """Milliseconds a step and seed, a column an axis."""
-    found = {(row["seeds"], row["axis"]): shown(row["ms_per_seed_step"]) for row in rows}
-    counts = dict.fromkeys((row["depth"], row["seeds"]) for row in rows)
-    return ("depth", "seeds", *(f"ms a step and seed, {text}" for text in AXES.values())), (
-        (str(depth), str(count), *(found.get((count, axis), NOTHING) for axis in AXES)) for depth, count in counts
+    found = {(row["net"], row["seeds"], row["axis"]): shown(row["ms_per_seed_step"]) for row in rows}
+    counts = dict.fromkeys((row["net"], row["depth"], row["seeds"]) for row in rows)
+    return ("net", "seeds", *(f"ms a step and seed, {text}" for text in AXES.values())), (
+        (f"{name}-{depth}", str(count), *(found.get((name, count, axis), NOTHING) for axis in AXES))
+        for name, depth, count in counts
+    )
+
+
+def profile(rows: Rows) -> Table:
+    """Milliseconds of a step by part, the longest first."""
+    whole = sum(row["ms"] for row in rows)
+    return ("part of a step", "operations", "ms", "%"), (
+        (row["part"], str(row["calls"]), digits(row["ms"]), digits(100 * row["ms"] / whole)) for row in rows
     )
 
 
@@ -172,6 +181,7 @@ TABLES: dict[str, Callable[[Rows], Table]] = {
     "seeds": seeds,
     "devices": devices,
     "start": start,
+    "profile": profile,
     "roofline": roofline,
 }
 

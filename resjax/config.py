@@ -155,11 +155,13 @@ class ProbesConfig:
 
 @dataclass
 class ParallelConfig:
-    """How one step is laid out over devices. It decides speed, never the network."""
+    """How steps and seeds are laid out over devices and dispatches. It decides speed, never the network."""
 
     strategy: str = setting("pmap", "pmap, or jit with a sharded batch", ("pmap", "jit"))
     devices: int | None = setting(None, "devices; null: the most there are that divide the batch", minimum=1)
-    chunk: int = setting(64, "most steps of one dispatch; fewer where they take longer than a second", minimum=1)
+    chunk: int = setting(
+        64, "most steps of one dispatch; fewer where they take longer than a second", minimum=1, maximum=1024
+    )
     seeds_axis: str = setting("auto", "seeds in turn (map) or side by side (vmap); auto: the faster", SEEDS_AXES)
 
 
@@ -194,7 +196,7 @@ class Config:
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     seed: int = setting(0, "the first seed", minimum=0)
-    seeds: int = setting(1, "seeds, from `seed` on, trained side by side in one program", minimum=1)
+    seeds: int = setting(1, "seeds, from `seed` on, trained in one program", minimum=1)
     sweep: str = setting("default", "folder of the sweep, inside `runs`")
     runs: str = setting("runs", "folder of all sweeps")
     rerun: str = setting("failed", "which recorded runs to run again", ("failed", "none", "all"))

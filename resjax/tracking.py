@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,11 @@ class WandbTracker:
         self.mirror.define_metric("*", step_metric="step")
 
     def row(self, row: Row) -> None:
-        """Mirror one row; the rows of a step are sent together. After a failure no more is mirrored."""
+        """Mirror one row; rows of a step that come one after the other are sent together.
+
+        What training saw of its layers comes a chunk later than the step's metrics, and is sent as a row of its own.
+        After a failure no more is mirrored.
+        """
         if self.broken:
             return
         try:
@@ -95,9 +99,8 @@ class WandbTracker:
             elif isinstance(row, Layers):
                 self.collect(row.step, layer_series(row.columns, "grad_norm", "act_grad_norm"))
             elif isinstance(row, TrainLayers):
-                for step in np.unique(row.columns["step"]):
-                    here = {name: column[row.columns["step"] == step] for name, column in row.columns.items()}
-                    self.collect(int(step), layer_series(here, "train_grad_norm"))
+                for step, series in train_series(row.columns):
+                    self.collect(step, series)
         except Exception as error:
             self.broken = True
             self.say(f"wandb fails, the run goes on without it: {error}")
@@ -145,6 +148,23 @@ def layer_series(columns: dict[str, np.ndarray], *quantities: str) -> dict[str, 
             here = known & (columns["layer"] == layer) & (columns["name"] == name)
             series[f"{quantity}/{layer:03d} {name}"] = float(np.exp(np.log(columns[quantity][here]).mean()))
     return series
+
+
+def train_series(columns: dict[str, np.ndarray]) -> Iterator[tuple[int, dict[str, float]]]:
+    """Each step, with each layer's train_grad_norm: the geometric mean over the seeds that have one above 0."""
+    norms = columns["train_grad_norm"]
+    known = np.isfinite(norms) & (norms > 0)
+    steps, step_of = np.unique(columns["step"][known], return_inverse=True)
+    layers = int(columns["layer"].max()) + 1
+    place = step_of * layers + columns["layer"][known]
+    shape = (len(steps), layers)
+    sums = np.bincount(place, np.log(norms[known]), minlength=len(steps) * layers).reshape(shape)
+    counts = np.bincount(place, minlength=len(steps) * layers).reshape(shape)
+    names = dict(zip(columns["layer"].tolist(), columns["name"].tolist(), strict=True))
+    keys = [f"train_grad_norm/{layer:03d} {names[layer]}" for layer in range(layers)]
+    for step, total, count in zip(steps.tolist(), sums, counts, strict=True):
+        seen = np.flatnonzero(count)
+        yield step, {keys[layer]: float(np.exp(total[layer] / count[layer])) for layer in seen}
 
 
 def means(values: dict[str, float]) -> dict[str, float]:

@@ -4,14 +4,13 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 # Before JAX starts. The programs of the tests are small: compiling them well would take longer than running them.
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
 os.environ["WANDB_MODE"] = "offline"
 # Programs that several tests compile are compiled once, by the workers of this run together.
-os.environ.setdefault("RESJAX_TESTS", str(Path(tempfile.gettempdir()) / f"resjax-tests-{os.getpid()}"))
-os.environ["RESJAX_CACHE"] = os.environ["RESJAX_TESTS"]
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    os.environ["RESJAX_CACHE"] = tempfile.mkdtemp(prefix="resjax-tests-")  # its workers inherit it
 
 import jax
 import pytest
@@ -27,9 +26,9 @@ compile_cache.switch_on()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """The run's programs go with it; a worker leaves them to the process that started it."""
-    if not hasattr(config, "workerinput"):
-        shutil.rmtree(os.environ["RESJAX_TESTS"], ignore_errors=True)
+    """The run's programs go with it; a worker leaves them to the process that made their folder."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        shutil.rmtree(os.environ["RESJAX_CACHE"], ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -13,7 +13,7 @@ from resjax.data.source import Source
 from resjax.data.stream import to_arrays
 from resjax.models import Model, build
 from resjax.rows import Metrics, Row, Snapshot
-from resjax.training.chunk import make_chunk
+from resjax.training.chunk import first_orders, make_chunk
 from resjax.training.loop import fit
 from resjax.training.parallel import choose
 from resjax.training.programs import DTYPES
@@ -53,17 +53,17 @@ def rows_of(config: Config) -> list[Row]:
 
 def steps_of(config: Config, steps: int) -> tuple[State, list[float]]:
     """The state and the losses of seed 0 after so many steps, `parallel.chunk` a dispatch, without probes and tests."""
-    model, advance, states, keys, data = chunked(config)
+    model, advance, states, keys, orders, data = chunked(config)
     losses: list[float] = []
     while len(losses) < steps:
         count = min(config.parallel.chunk, steps - len(losses))
-        states, metrics = advance(states, keys, jnp.asarray(len(losses)), jnp.asarray(count), data)
+        states, orders, metrics = advance(states, keys, orders, jnp.asarray(len(losses)), jnp.asarray(count), data)
         losses += np.asarray(metrics["train_loss"])[:count, 0].tolist()
     return state_arrays(model, states), losses
 
 
-def chunked(config: Config) -> tuple[Model, Any, Any, Any, Any]:
-    """The model, the compiled chunk of training steps, and what it takes: states, keys and data."""
+def chunked(config: Config) -> tuple[Model, Any, Any, Any, Any, Any]:
+    """The model, the compiled chunk of training steps, and what it takes: states, keys, orders and data."""
     layout, source, dtype = choose(config), digits(), DTYPES[config.train.precision]
     model = build(config.model, source.train.images.shape[1:], source.classes, dtype)
     tx = optimizer(config.optimizer)
@@ -71,7 +71,9 @@ def chunked(config: Config) -> tuple[Model, Any, Any, Any, Any]:
     states, keys = (place(tree) for tree in create(model, tx, range(config.seed, config.seed + config.seeds)))
     data = place(to_arrays(source.train, source.train, dtype, config.data.mean, config.data.std))
     chunk = make_chunk(config, make_step(config, model, tx, layout))
-    return model, layout.compile(chunk, states, keys, jnp.asarray(0), jnp.asarray(1), data), states, keys, data
+    orders = place(first_orders(config, len(data.labels)))
+    taken = (states, keys, orders, jnp.asarray(0), jnp.asarray(1), data)
+    return model, layout.compile(chunk, *taken), states, keys, orders, data
 
 
 def last_state(rows: list[Row]) -> State:

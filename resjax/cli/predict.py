@@ -16,9 +16,9 @@ Settings are those of resjax train. Nothing is trained and no data are read:
   resjax predict -m model=plain,resnet model.depth=20,110,1202 data=cifar10
 
 multiply-adds: of one image's forward pass. activations: what the backward pass of one batch (train.batch_size) keeps,
-as JAX traces it, before the compiler saves some; optimizer: what it keeps besides the parameters, a seed; training: all
-seeds' states, activations and work space on all devices, an estimate; the data set and the process itself (some 0.7 GB)
-come on top. model.remat=true shows what is left where the backward pass computes the units again.
+as JAX traces it, before the compiler saves some; optimizer: what it keeps besides the parameters, a seed; all: with the
+work space, every seed and device, the data set and the process itself, an estimate from above for nets whose units are
+scanned. model.remat=true shows what is left where the backward pass computes the units again.
 """
 COLUMNS = (
     "model",
@@ -29,7 +29,7 @@ COLUMNS = (
     "parameters_take",
     "optimizer_takes",
     "activations_take",
-    "training_takes",
+    "all_take",
 )
 STAGES = ("stage", "units", "output", "parameters", "multiply_adds")
 PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
@@ -66,7 +66,7 @@ def run_row(prediction: Mapping[str, Any]) -> dict[str, Any]:
         "parameters_take": f"{scaled(prediction['parameter_bytes'])}B",
         "optimizer_takes": f"{scaled(prediction['optimizer_bytes'])}B",
         "activations_take": f"{scaled(prediction['activation_bytes'])}B",
-        "training_takes": f"{scaled(prediction['training_bytes'])}B",
+        "all_take": f"{scaled(prediction['memory_bytes'])}B",
     }
 
 

@@ -88,6 +88,18 @@ def shape_of(config: DataConfig) -> tuple[tuple[int, int, int], int]:
     return (height, width, channels), config.classes if config.name == "synthetic" else row.classes
 
 
+def examples_of(config: DataConfig) -> int:
+    """Training and test examples, without reading the data."""
+    row = description(config.name)
+    return sum(
+        there_are if wanted is None else wanted
+        for wanted, there_are in (
+            (config.train_examples, row.train_examples),
+            (config.test_examples, row.test_examples),
+        )
+    )
+
+
 def describe(root: Path) -> list[dict[str, object]]:
     """Rows for `resjax data list`, plain JSON; `status` is bundled, prepared or not prepared (then `type` says how)."""
     return [

@@ -58,7 +58,7 @@ def normalise(
 ) -> tuple[Hidden, Array, Array]:
     """y = scale (x - mean) / sqrt(var + 1e-5) + bias; the mean and variance of each group, (groups, 1, ..., channel).
 
-    group, axis: as in `grouped_moments`. With an axis, differentiate inside the mapped function.
+    group, axis: as in `grouped_moments`. With an axis, differentiate inside the mapped function; in reverse mode.
 
     The gradient goes through y alone, written by hand (Ioffe and Szegedy 2015, section 3): with g = dL/dy and z = (x -
     mean) / sqrt(var + 1e-5), dL/dx = scale / sqrt(var + 1e-5) (g - mean(g) - z mean(g z)), the means over each group.

@@ -39,35 +39,7 @@ def observe(h: Hidden, responses: Responses) -> Seen:
     return Seen(act_rms(h), dead_fraction(h), tuple(response_std(response) for response in responses))
 
 
-def hidden_grads(model: Model, *at: Any) -> tuple[Array, list[Seen], Any, list[Array]]:
-    """The loss, what was observed, dL/dw, and dL/dh_l of every unit's output, one array a segment (units, batch, ...).
-
-    at: mode, objective, params, batch_stats, x and labels, as of `look`. Each output gets + eps_l with eps = 0: the
-    gradient in eps is the gradient in h. Batch statistics; the running ones that this pass would leave are dropped.
-    """
-    batch = len(at[4])
-    zeros = [jnp.zeros(shape.shape, shape.dtype) for shape in model.hidden_shapes(batch)]
-    return _gradients(zeros, jnp.add, model, *at)
-
-
-def hidden_grad_norms(model: Model, *at: Any) -> tuple[Array, list[Seen], Any, list[Array]]:
-    """`hidden_grads` with |dL/dh_l| in place of dL/dh_l, (units,) a segment: no gradient is kept for its norm."""
-    zeros = [jnp.zeros(run.count, model.dtype) for run in model.runs]
-    return _gradients(zeros, _tapped, model, *at)
-
-
-@jax.custom_vjp
-def _tapped(h: Hidden, tap: Float[Array, ""]) -> Hidden:
-    """h. The gradient "in tap" is the norm of the gradient in h."""
-    return h
-
-
-_tapped.defvjp(lambda h, tap: (h, None), lambda _, dh: (dh, norm(dh)))
-
-
-def _gradients(
-    zeros: list[Array],
-    perturb: Perturb,
+def hidden_grads(
     model: Model,
     mode: Mode,
     objective: Objective,
@@ -75,15 +47,33 @@ def _gradients(
     batch_stats: Any,
     x: Hidden,
     labels: Int[Array, " batch"],
+    only_norms: bool = False,
 ) -> tuple[Array, list[Seen], Any, list[Array]]:
-    """The loss, what was observed, and the gradients in the parameters and in the perturbations."""
+    """The loss, what was observed, dL/dw, and dL/dh_l of every unit's output, one array a segment (units, batch, ...).
+
+    Each output gets + eps_l with eps = 0: the gradient in eps is the gradient in h. With only_norms |dL/dh_l|, (units,)
+    a segment, and no gradient is kept for its norm. Batch statistics; the running ones that this pass would leave are
+    dropped.
+    """
+    perturb: Perturb = _tapped if only_norms else jnp.add
+    shapes = [(run.count,) for run in model.runs] if only_norms else [h.shape for h in model.hidden_shapes(len(x))]
+    zeros = [jnp.zeros(shape, model.dtype) for shape in shapes]
 
     def perturbed(params: Any, perturbations: list[Array]) -> tuple[Array, list[Seen]]:
         out = model.apply(params, batch_stats, x, mode, perturbations, observe, perturb)
         return objective(out, labels), out.seen
 
-    (value, seen), (grads, of_zeros) = jax.value_and_grad(perturbed, (0, 1), has_aux=True)(params, zeros)
-    return value, seen, grads, of_zeros
+    (value, seen), (grads, in_hidden) = jax.value_and_grad(perturbed, (0, 1), has_aux=True)(params, zeros)
+    return value, seen, grads, in_hidden
+
+
+@jax.custom_vjp
+def _tapped(h: Hidden, tap: Float[Array, ""]) -> Hidden:
+    """h. The gradient "in tap" is the norm of the gradient in h; there is no forward mode."""
+    return h
+
+
+_tapped.defvjp(lambda h, tap: (h, None), lambda _, dh: (dh, norm(dh)))
 
 
 def look(
@@ -100,7 +90,7 @@ def look(
 
     objective: of a forward pass and the labels. step_of: the change of the weights that a gradient would make.
     """
-    value, seen, grads, norms = hidden_grad_norms(model, mode, objective, params, batch_stats, x, labels)
+    value, seen, grads, norms = hidden_grads(model, mode, objective, params, batch_stats, x, labels, only_norms=True)
     layers = model.weight_layers
     weights = {
         "grad_norm": per_layer(norm, layers, grads),

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from resjax.config import ModelConfig, completed
+from resjax.identity import LOOKING
 from resjax.records import Sweep
 from resjax.shortcuts import SHORTCUTS
 
@@ -17,9 +18,9 @@ END = "end"
 QUANTITIES = ("train_loss", "train_error", "test_loss", "test_error", "gap")
 # Sections and settings that decide nothing of the numbers, or that the report compares.
 SECTIONS = ("parallel", "tracker", "checkpoint")
-LOOKING = ("train.log_every", "train.evaluate_every", "probes.at", "probes.every", "probes.train_grad_norm")
 TRAINING = ("train", "optimizer", "schedule")  # of an imported net they say nothing
-SETTINGS = ("seed", "seeds", "sweep", "runs", "rerun", "data.root", "model.unroll", "model.remat", *LOOKING)
+FOLDERS = ("sweep", "runs", "rerun", "data.root")
+SETTINGS = ("seed", "seeds", *FOLDERS, "model.unroll", "model.remat", *map(".".join, LOOKING))
 # The arm's name tells a shortcut's own settings.
 OF_SHORTCUTS = {f"model.{name}" for row in SHORTCUTS.values() for name in row.settings}
 TREATMENTS = ("model.depth", "model.shortcut", "model.norm", *sorted(OF_SHORTCUTS))

@@ -18,6 +18,11 @@ def tested(config: Config, step: int) -> bool:
     return _falls(step, config.train.evaluate_every)
 
 
+def is_due(config: Config, step: int) -> bool:
+    """Whether anything is."""
+    return probed(config, step) or saved(config, step) or tested(config, step)
+
+
 def steps_until_due(config: Config, step: int) -> int:
     """Updates from `step` on until something is due again, or training ends."""
     intervals = (config.probes.every, config.checkpoint.every, config.train.evaluate_every)

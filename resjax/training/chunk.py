@@ -1,7 +1,6 @@
 """A chunk of training steps of every seed as one program: one dispatch, and metrics that come back once."""
 
 from collections.abc import Callable
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -9,30 +8,30 @@ from jax import lax
 from jaxtyping import Array, Int
 
 from resjax.config import Config
-from resjax.data.stream import Arrays, Orders, epoch_orders
-from resjax.training.parallel import over_seeds
+from resjax.data.stream import Arrays, Orders, epoch_orders, no_orders
+from resjax.training.seeds import over_seeds
 from resjax.training.state import ALIVE, Keys, TrainState
 from resjax.training.step import Metrics, Step
 
-Chunk = Callable[[TrainState, Keys, Array, Array, Arrays], tuple[TrainState, Metrics]]
+Chunk = Callable[..., tuple[TrainState, Orders, Metrics]]
 
 
 def make_chunk(config: Config, step: Step) -> Chunk:
-    """The function (states, keys, start, count, data) -> (states, metrics): steps start to start + count - 1.
+    """The function (states, keys, orders, start, count, data) -> (states, orders, metrics): `count` steps from `start`.
 
     count is at most `parallel.chunk` and no constant of the program, so that a chunk ends wherever somebody looks
-    without compiling again; a chunk ends early where no seed is left. states: an entry a seed in every leaf; metrics:
-    (parallel.chunk, seeds) each, "alive" false in the rows that are not filled.
+    without compiling again; a chunk ends early where no seed is left. states, orders: an entry a seed in every leaf,
+    orders those of the chunk before (`first_orders`); metrics: (parallel.chunk, seeds) each, "alive" false in the rows
+    that are not filled.
     """
-    most, batch = config.parallel.chunk, config.train.batch_size
     each = over_seeds(config)
 
     def chunk(
-        states: TrainState, keys: Keys, start: Int[Array, ""], count: Int[Array, ""], data: Arrays
-    ) -> tuple[TrainState, Metrics]:
+        states: TrainState, keys: Keys, orders: Orders, start: Int[Array, ""], count: Int[Array, ""], data: Arrays
+    ) -> tuple[TrainState, Orders, Metrics]:
         # Mapped in turn whatever the seeds' axis is: under vmap every permutation that might be needed is drawn.
-        draw = partial(epoch_orders, step=start, count=count, most=most, examples=len(data.labels), batch=batch)
-        orders = lax.map(draw, keys.order)
+        batch = config.train.batch_size
+        orders = lax.map(lambda seed: epoch_orders(seed[0], seed[1], start, count, batch), (keys.order, orders))
 
         def all_seeds(states: TrainState, number: Array) -> tuple[TrainState, Metrics]:
             def one_seed(state: TrainState, keys: Keys, orders: Orders) -> tuple[TrainState, Metrics]:
@@ -40,18 +39,37 @@ def make_chunk(config: Config, step: Step) -> Chunk:
 
             return each(one_seed, states, keys, orders)
 
-        def unfinished(carry: tuple[Array, TrainState, Metrics]) -> Array:
-            index, states, _ = carry
-            return (index < count) & (states.diverged_at == ALIVE).any()
-
-        def advance(carry: tuple[Array, TrainState, Metrics]) -> tuple[Array, TrainState, Metrics]:
-            index, states, rows = carry
-            states, metrics = all_seeds(states, start + index)
-            return index + 1, states, jax.tree.map(lambda kept, row: kept.at[index].set(row), rows, metrics)
-
-        _, shapes = jax.eval_shape(all_seeds, states, start)
-        empty = jax.tree.map(lambda shape: jnp.zeros((most, *shape.shape), shape.dtype), shapes)
-        _, states, rows = lax.while_loop(unfinished, advance, (jnp.zeros((), jnp.int32), states, empty))
-        return states, rows
+        states, rows = repeated(all_seeds, states, start, count, config.parallel.chunk)
+        return states, orders, rows
 
     return chunk
+
+
+def repeated(
+    step: Callable[[TrainState, Array], tuple[TrainState, Metrics]],
+    states: TrainState,
+    start: Int[Array, ""],
+    count: Int[Array, ""],
+    most: int,
+) -> tuple[TrainState, Metrics]:
+    """The states after steps `start` to `start` + `count` - 1, or when no seed is left, and `most` rows of metrics."""
+
+    def unfinished(carry: tuple[Array, TrainState, Metrics]) -> Array:
+        index, states, _ = carry
+        return (index < count) & (states.diverged_at == ALIVE).any()
+
+    def advance(carry: tuple[Array, TrainState, Metrics]) -> tuple[Array, TrainState, Metrics]:
+        index, states, rows = carry
+        states, metrics = step(states, start + index)
+        return index + 1, states, jax.tree.map(lambda kept, row: kept.at[index].set(row), rows, metrics)
+
+    _, shapes = jax.eval_shape(step, states, start)
+    empty = jax.tree.map(lambda shape: jnp.zeros((most, *shape.shape), shape.dtype), shapes)
+    _, states, rows = lax.while_loop(unfinished, advance, (jnp.zeros((), jnp.int32), states, empty))
+    return states, rows
+
+
+def first_orders(config: Config, examples: int) -> Orders:
+    """What a chunk takes for orders before the first; an entry a seed. Raises InputError beyond 32 bits."""
+    none = no_orders(config.parallel.chunk, examples, config.train.batch_size)
+    return jax.tree.map(lambda leaf: jnp.stack([leaf] * config.seeds), none)

@@ -17,12 +17,15 @@ UNREADABLE = re.compile(r"Error reading persistent compilation cache entry for '
 
 
 def switch_on() -> None:
-    """Use $RESJAX_CACHE, or ~/.cache/resjax/compiled; not where the variable says off or the folder is not private."""
+    """Use $RESJAX_CACHE, or ~/.cache/resjax/compiled; not where the variable says off or the folder is not private.
+
+    Where the variable says nothing, a cache that JAX has already (JAX_COMPILATION_CACHE_DIR) stays.
+    """
     import jax
 
-    wanted = os.environ.get(FOLDER_VARIABLE) or "~/.cache/resjax/compiled"
-    folder = Path(wanted).expanduser()
-    if wanted == OFF or str(folder) == jax.config.values["jax_compilation_cache_dir"]:
+    wanted, has = os.environ.get(FOLDER_VARIABLE), jax.config.values["jax_compilation_cache_dir"]
+    folder = Path(wanted or "~/.cache/resjax/compiled").expanduser()
+    if wanted == OFF or has == str(folder) or (has and not wanted):
         return
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ from resjax.probes.table import train_columns
 from resjax.rows import Finished, Layers, Metrics, Outcome, Row, Snapshot, TrainLayers
 from resjax.training import agenda
 from resjax.training.programs import Programs, prepare
-from resjax.training.state import TrainState, digest, to_arrays
+from resjax.training.state import digest, to_arrays
 
 # The next chunk is dispatched before the last one's metrics are read, so that the device never waits for the host.
 # Not more: virtual CPU devices deadlock when many programs are queued (jaxlib 0.10).
@@ -37,9 +37,10 @@ def fit(config: Config, source: Source) -> Iterator[Row]:
     programs = prepare(config, source)
     yield programs.started
     run = Run(config, programs)
-    while run.step < config.train.steps and run.alive:
+    while run.alive and run.step < config.train.steps:
         yield from run.look_if_due()
-        yield from run.advance()
+        if run.alive:
+            yield from run.advance()
     yield from run.finish()
 
 
@@ -59,7 +60,7 @@ class Run:
 
     def __init__(self, config: Config, programs: Programs) -> None:
         self.config, self.programs = config, programs
-        self.states: TrainState = programs.states
+        self.states, self.orders = programs.states, programs.orders
         self.step = 0
         self.pending: deque[Flight] = deque()
         self.outcomes = {seed: Outcome(seed) for seed in programs.seeds}
@@ -71,27 +72,23 @@ class Run:
         return [seed for seed, outcome in self.outcomes.items() if outcome.diverged_at is None]
 
     def look_if_due(self) -> Iterator[Row]:
-        """The probes, and the checkpoint, of the state before the next update."""
-        if agenda.probed(self.config, self.step):
+        """The probes, and the checkpoint, of the state before the next update; what came before it is told first."""
+        if agenda.is_due(self.config, self.step):
             yield from self.drain()
+        if self.alive and agenda.probed(self.config, self.step):
             yield from self.look(self.step)
-        if agenda.saved(self.config, self.step):
-            yield from self.drain()
+        if self.alive and agenda.saved(self.config, self.step):
             yield Snapshot(self.step, to_arrays(self.programs.model, self.states))
 
     def advance(self) -> Iterator[Row]:
         """Updates until something is due, or for about a second; and the metrics of the chunk before."""
-        tested = {}
-        if agenda.tested(self.config, self.step):
-            yield from self.drain()
-            tested = self.programs.test_all(self.states)
+        tested = self.programs.test_all(self.states) if agenda.tested(self.config, self.step) else {}
         start, most = self.step, min(self.config.parallel.chunk, max(int(CHUNK_SECONDS / self.pace), 1))
         count = min(agenda.steps_until_due(self.config, start), most)
         began = time.perf_counter()
-        with self.programs.clock("train"):
-            self.states, metrics = self.programs.advance(
-                self.states, self.programs.keys, jnp.asarray(start), jnp.asarray(count), self.programs.train
-            )
+        self.states, self.orders, metrics = self.programs.advance(
+            self.states, self.programs.keys, self.orders, jnp.asarray(start), jnp.asarray(count), self.programs.train
+        )
         self.step = start + count
         self.pending.append(Flight(start, count, began, metrics, tested))
         if len(self.pending) >= CHUNKS_IN_FLIGHT:
@@ -126,17 +123,11 @@ class Run:
 
     def rows(self, flight: Flight) -> Iterator[Row]:
         """A chunk's metrics, a row a logged step and seed that was alive; a seed that went wrong is examined."""
-        with self.programs.clock("train"):
-            values = jax.device_get(flight.metrics)
-        now = time.perf_counter()
-        self.pace = (now - max(flight.began, self.landed)) / flight.count
-        self.landed = now
+        values = self.landing(flight)
         was_alive, finite = values.pop("alive"), values.pop("finite")
         norms = values.pop("train_grad_norm", None)
         wrong = was_alive & ~finite
-        for index, place in np.argwhere(wrong):
-            seed, step = self.programs.seeds[place], flight.start + int(index)
-            self.outcomes[seed] = Outcome(seed, step, self.programs.first_bad_layer(self.states, seed, step))
+        self.examine(flight.start, wrong)
         if not self.alive:  # the device stopped there, whatever was asked for
             self.step = min(self.step, flight.start + int(was_alive.any(1).sum()))
         logged = was_alive & self.is_logged(flight)[:, None] | wrong
@@ -147,6 +138,24 @@ class Run:
         if norms is not None and logged.any():
             columns = train_columns(self.programs.model, flight.start, norms, logged, list(self.programs.seeds))
             yield TrainLayers(columns)
+
+    def landing(self, flight: Flight) -> dict[str, np.ndarray]:
+        """A chunk's metrics on the host, and its seconds: since the one before it was done, or since its own start.
+
+        So what the caller does with the rows meanwhile counts where the device waits for it, as it does for a user.
+        """
+        values = jax.device_get(flight.metrics)
+        now = time.perf_counter()
+        seconds = now - max(flight.began, self.landed)
+        self.landed, self.pace = now, seconds / flight.count
+        self.programs.clock.seconds["train"] += seconds
+        return values
+
+    def examine(self, start: int, wrong: np.ndarray) -> None:
+        """Note the seeds that went wrong, (steps, seeds) from `start` on, and where in the network they did."""
+        for index, place in np.argwhere(wrong):
+            seed, step = self.programs.seeds[place], start + int(index)
+            self.outcomes[seed] = Outcome(seed, step, self.programs.first_bad_layer(self.states, seed, step))
 
     def is_logged(self, flight: Flight) -> np.ndarray:
         """Which of the program's rows are logged whoever is alive: every so many steps, and where there was a test."""

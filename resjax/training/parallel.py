@@ -113,27 +113,6 @@ def divides(devices: int, config: Config) -> bool:
     return group is None or part % group == 0 or group % part == 0
 
 
-def over_seeds(config: Config) -> Callable[..., Any]:
-    """each(f, *trees): f of every seed, whose axis leads every leaf of the trees and of the result.
-
-    In turn (`map`) or side by side (`vmap`), as `seeds_axis` says; the numbers are the same but for rounding.
-    """
-    if seeds_axis(config) == "vmap":
-        return lambda f, *trees: jax.vmap(f)(*trees)
-    return lambda f, *trees: lax.map(lambda seed: f(*seed), trees)
-
-
-def seeds_axis(config: Config) -> str:
-    """How seeds run: what `parallel.seeds_axis` names, or for auto what was measured to be faster.
-
-    vmap makes one product of the seeds' dense layers, and of their convolutions a grouped one, which is slow: so vmap
-    for nets without convolutions, map for the others (docs/performance.md).
-    """
-    if config.parallel.seeds_axis != "auto":
-        return config.parallel.seeds_axis
-    return "vmap" if config.model.name == "mlp" else "map"
-
-
 def group_size(config: Config, layout: Layout) -> int:
     """Examples that share batch statistics in training."""
     return statistics_group(config) or config.train.batch_size // len(layout.devices)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import jax
@@ -17,7 +17,7 @@ from jaxtyping import Array
 
 from resjax.config import Config
 from resjax.data.source import Source
-from resjax.data.stream import Arrays, epoch_orders, standardize, to_arrays
+from resjax.data.stream import Arrays, Orders, epoch_orders, no_orders, standardize, to_arrays
 from resjax.errors import InputError
 from resjax.legal import check_probe_batch
 from resjax.models import Mode, Model, build
@@ -25,11 +25,12 @@ from resjax.models.counts import multiply_adds, parameters
 from resjax.probes.look import Looks, look
 from resjax.probes.table import columns, first_bad_layer
 from resjax.rows import Started
-from resjax.training.chunk import make_chunk
+from resjax.training.chunk import first_orders, make_chunk
 from resjax.training.evaluation import make_evaluate
 from resjax.training.packing import packings
-from resjax.training.parallel import Layout, choose, group_size, over_seeds
+from resjax.training.parallel import Layout, choose, group_size
 from resjax.training.schedules import learning_rate
+from resjax.training.seeds import over_seeds
 from resjax.training.state import Keys, TrainState, create, optimizer
 from resjax.training.step import make_step, objective, training_batch, with_noise
 
@@ -86,15 +87,21 @@ class Instruments:
         """Where the values of `seed`, frozen before update number `step`, stop being finite on that step's batch."""
         index = self.seeds.index(seed)
         keys = jax.tree.map(lambda leaf: leaf[index], self.keys)
-        whole = replace(self.layout, strategy="jit")
-        images, labels = jax.jit(partial(self.batch_of, whole))(keys, jnp.asarray(step), self.train)
+        images, labels = self.batch_of(keys, jnp.asarray(step), self.train)
         looks = self.probe(*self.at_home((states, self.keys)), jnp.asarray(step), *self.at_home((images, labels)))
         return first_bad_layer(self.model, jax.tree.map(lambda leaf: leaf[index], jax.device_get(looks)))
 
-    def batch_of(self, layout: Layout, keys: Keys, step: Array, data: Arrays) -> tuple[Array, Array]:
-        """The training batch of one step and seed."""
-        orders = epoch_orders(keys.order, step, 1, 1, len(data.labels), self.config.train.batch_size)
-        return training_batch(self.config, layout, keys, orders, step, data)
+    @cached_property
+    def batch_of(self) -> Callable[[Keys, Array, Arrays], tuple[Array, Array]]:
+        """The function (keys, step, data) -> images and labels of one step and seed, compiled once."""
+        whole = replace(self.layout, strategy="jit")
+
+        def batch_of(keys: Keys, step: Array, data: Arrays) -> tuple[Array, Array]:
+            batch = self.config.train.batch_size
+            orders = epoch_orders(keys.order, no_orders(1, len(data.labels), batch), step, 1, batch)
+            return training_batch(self.config, whole, keys, orders, step, data)
+
+        return jax.jit(batch_of)
 
     def test_all(self, states: TrainState) -> dict[str, Any]:
         """Loss and error on the test set, one entry a seed."""
@@ -117,7 +124,8 @@ class Instruments:
 class Programs(Instruments):
     """The instruments, and the compiled chunk of training steps."""
 
-    advance: Callable[..., tuple[TrainState, dict[str, Array]]]
+    advance: Callable[..., tuple[TrainState, Orders, dict[str, Array]]]
+    orders: Orders
 
 
 def prepare(config: Config, source: Source) -> Programs:
@@ -125,14 +133,15 @@ def prepare(config: Config, source: Source) -> Programs:
     ready = instruments(config, source)
     with ready.clock("compile"):
         step = make_step(config, ready.model, optimizer(config.optimizer), ready.layout)
+        orders = jax.device_put(first_orders(config, len(ready.train.labels)), ready.layout.replicated())
         chunk, numbers = make_chunk(config, step), (jnp.asarray(0), jnp.asarray(1))
         with ThreadPoolExecutor(1) as pool:  # while one program compiles, the next one is traced
-            advance = pool.submit(ready.layout.compile, chunk, ready.states, ready.keys, *numbers, ready.train)
+            advance = pool.submit(ready.layout.compile, chunk, ready.states, ready.keys, orders, *numbers, ready.train)
             at_home = ready.at_home((ready.states, ready.keys))
             jax.block_until_ready(ready.probe(*at_home, jnp.asarray(0), *ready.probe_batch))
             compiled = advance.result()
         ready.evaluate(ready.states, ready.test, parts=1)
-    return Programs(**vars(ready), advance=compiled)
+    return Programs(**vars(ready), advance=compiled, orders=orders)
 
 
 def instruments(config: Config, source: Source) -> Instruments:

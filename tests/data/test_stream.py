@@ -8,14 +8,14 @@ import pytest
 
 from resjax.data.augment import crop_flip
 from resjax.data.source import Split
-from resjax.data.stream import batch_indices, epoch_orders, standardize, to_arrays
+from resjax.data.stream import batch_indices, epoch_orders, no_orders, standardize, to_arrays
 
 KEY = jax.random.key(7)
 
 
 def indices(key: jax.Array, step: jax.Array | int, examples: int, batch: int) -> jax.Array:
     """A batch's examples, from orders drawn for it alone."""
-    return batch_indices(epoch_orders(key, step, 1, 1, examples, batch), step, examples, batch)
+    return batch_indices(epoch_orders(key, no_orders(1, examples, batch), step, 1, batch), step, examples, batch)
 
 
 compiled = jax.jit(indices, static_argnums=(2, 3))
@@ -36,10 +36,26 @@ def test_batches_are_one_permutation_after_another(examples: int, batch: int) ->
 @pytest.mark.parametrize(("start", "count"), [(0, 7), (3, 5), (5, 1)])
 @pytest.mark.parametrize(("examples", "batch"), [(10, 4), (10, 25)])
 def test_a_chunk_of_steps_has_the_batches_of_its_steps(examples: int, batch: int, start: int, count: int) -> None:
-    orders = jax.jit(lambda first, count: epoch_orders(KEY, first, count, 7, examples, batch))(start, count)
-    for step in range(start, start + count):
-        expected = compiled(KEY, step, examples, batch)
-        np.testing.assert_array_equal(batch_indices(orders, step, examples, batch), expected)
+    """Also when a chunk follows another and takes over what that has drawn, from an epoch's middle or a later one."""
+    draw = jax.jit(lambda *at: epoch_orders(KEY, *at, batch))
+    nothing = no_orders(7, examples, batch)
+    for before in (nothing, *(draw(nothing, first, 3) for first in (0, max(start - 3, 0), start + 20))):
+        orders = draw(before, start, count)
+        for step in range(start, start + count):
+            expected = compiled(KEY, step, examples, batch)
+            np.testing.assert_array_equal(batch_indices(orders, step, examples, batch), expected)
+
+
+def test_what_is_drawn_is_not_drawn_again() -> None:
+    """Orders taken over are those of before, even where they are wrong."""
+    before = epoch_orders(KEY, no_orders(2, 10, 4), 0, 1, 4)
+    spoiled = before._replace(places=before.places[:, ::-1])
+    np.testing.assert_array_equal(epoch_orders(KEY, spoiled, 1, 1, 4).places[0], spoiled.places[0])
+
+
+def test_a_chunk_that_32_bits_cannot_place_is_refused(refused: Callable[..., AbstractContextManager[None]]) -> None:
+    with refused("parallel.chunk=1024", "Type: parallel.chunk=1023"):
+        no_orders(1024, 1000, 2**21)
 
 
 def test_every_epoch_is_a_permutation_of_its_own() -> None:
