@@ -16,6 +16,14 @@ from resjax.variants import BRANCHES, FAMILIES, branch_of, order_of
 DATASETS = ("digits", "synthetic", "cifar10", "cifar100")
 SEEDS_AXES = ("auto", "map", "vmap")
 NORM_SCOPES = ("ghost", "per_device", "global")
+# How often one looks changes no number that training computes: runs that differ in it are pooled.
+LOOKING = (
+    ("train", "log_every"),
+    ("train", "evaluate_every"),
+    ("probes", "at"),
+    ("probes", "every"),
+    ("probes", "train_grad_norm"),
+)
 
 
 def setting(

@@ -10,7 +10,7 @@ import numpy as np
 from resjax.config import Config
 from resjax.data import source
 from resjax.data.source import Source
-from resjax.data.stream import to_arrays
+from resjax.data.stream import epoch_orders, no_orders, to_arrays
 from resjax.models import Model, build
 from resjax.rows import Metrics, Row, Snapshot
 from resjax.training.chunk import first_orders, make_chunk
@@ -62,18 +62,36 @@ def steps_of(config: Config, steps: int) -> tuple[State, list[float]]:
     return state_arrays(model, states), losses
 
 
+def stepped(config: Config, steps: int) -> State:
+    """The state after so many steps of the first seed, the step called by hand, one at a time."""
+    model, states, keys, data = started(config)
+    state, key = (jax.tree.map(lambda leaf: leaf[0], tree) for tree in (states, keys))
+    step = jax.jit(make_step(config, model, optimizer(config.optimizer), choose(config)))
+    batch = config.train.batch_size
+    nothing = no_orders(1, len(data.labels), batch)
+    for number in range(steps):
+        state, _ = step(state, key, epoch_orders(key.order, nothing, number, 1, batch), jnp.asarray(number), data)
+    return state_arrays(model, jax.tree.map(lambda leaf: leaf[None], state))
+
+
 def chunked(config: Config) -> tuple[Model, Any, Any, Any, Any, Any]:
     """The model, the compiled chunk of training steps, and what it takes: states, keys, orders and data."""
-    layout, source, dtype = choose(config), digits(), DTYPES[config.train.precision]
-    model = build(config.model, source.train.images.shape[1:], source.classes, dtype)
-    tx = optimizer(config.optimizer)
-    place = partial(jax.device_put, device=layout.replicated())
-    states, keys = (place(tree) for tree in create(model, tx, range(config.seed, config.seed + config.seeds)))
-    data = place(to_arrays(source.train, source.train, dtype, config.data.mean, config.data.std))
-    chunk = make_chunk(config, make_step(config, model, tx, layout))
-    orders = place(first_orders(config, len(data.labels)))
+    model, states, keys, data = started(config)
+    layout = choose(config)
+    chunk = make_chunk(config, make_step(config, model, optimizer(config.optimizer), layout))
+    orders = jax.device_put(first_orders(config, len(data.labels)), layout.replicated())
     taken = (states, keys, orders, jnp.asarray(0), jnp.asarray(1), data)
     return model, layout.compile(chunk, *taken), states, keys, orders, data
+
+
+def started(config: Config) -> tuple[Model, Any, Any, Any]:
+    """The model, and its initial states, keys and the data on every device."""
+    source, dtype = digits(), DTYPES[config.train.precision]
+    model = build(config.model, source.train.images.shape[1:], source.classes, dtype)
+    place = partial(jax.device_put, device=choose(config).replicated())
+    seeds = range(config.seed, config.seed + config.seeds)
+    states, keys = (place(tree) for tree in create(model, optimizer(config.optimizer), seeds))
+    return model, states, keys, place(to_arrays(source.train, source.train, dtype, config.data.mean, config.data.std))
 
 
 def last_state(rows: list[Row]) -> State:

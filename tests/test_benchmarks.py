@@ -16,7 +16,7 @@ from resjax.models.counts import parameters
 CHECKOUT = Path(__file__).parents[1]
 sys.path.append(str(CHECKOUT))  # where the package `benchmarks` lies; it is not installed
 
-from benchmarks import table  # noqa: E402
+from benchmarks import table, trace  # noqa: E402
 from benchmarks.flax_network import ResNet  # noqa: E402
 from benchmarks.run import SECTIONS  # noqa: E402
 from benchmarks.summary import ratio, summary  # noqa: E402
@@ -72,6 +72,24 @@ def test_a_table_shows_what_the_results_hold() -> None:
 def test_a_missing_section_says_what_to_type() -> None:
     text = "<!-- table: gpu seeds -->\n<!-- end -->"
     assert "Type: `make bench-gpu`" in table.filled(text, {})
+
+
+def test_a_trace_is_counted_by_the_part_of_a_step() -> None:
+    """Of one product run three times: three calls, and some time."""
+    program = jax.jit(lambda a: a @ a).lower(jnp.ones((256, 256))).compile()
+
+    def run() -> int:
+        for _ in range(3):
+            jax.block_until_ready(program(jnp.ones((256, 256))))
+        return 3
+
+    found = {row["part"]: row for row in trace.rows(run, program.as_text())}
+    assert found["kernel gradient: product"]["calls"] == 1
+    assert found["kernel gradient: product"]["ms"] > 0
+    backward = "jit(f)/transpose(jvp(stage))/conv_general_dilated"
+    assert trace.part_of(backward) == "convolution, gradient of the input"
+    assert trace.part_of("jit(f)/jvp(stage)/conv_general_dilated") == "convolution, forward"
+    assert trace.part_of("jit(f)/jvp(stage)/add").startswith("element by element")
 
 
 def test_three_digits() -> None:

@@ -8,8 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from resjax.config import ModelConfig, completed
-from resjax.identity import LOOKING
+from resjax.config import LOOKING, ModelConfig, completed
 from resjax.records import Sweep
 from resjax.shortcuts import SHORTCUTS
 

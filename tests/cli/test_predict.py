@@ -42,6 +42,16 @@ def test_memory_follows_batch_optimizer_and_precision(capsys: Out) -> None:
     assert two["activation_bytes"] == pytest.approx(4 * one["activation_bytes"], rel=0.05)  # masks stay a byte
 
 
+def test_memory_in_all_is_more_than_its_parts_and_less_with_remat(capsys: Out) -> None:
+    words = ["model.depth=110", "data=cifar10", "parallel.devices=1"]
+    whole, again = predicted(capsys, *words), predicted(capsys, *words, "model.remat=true")
+    parts = [whole[part] for part in ("training_bytes", "parameter_bytes", "optimizer_bytes", "activation_bytes")]
+    assert parts[0] > sum(parts[1:])
+    assert whole["memory_bytes"] > whole["training_bytes"] + 2 * 60_000 * 32 * 32 * 3  # the data, on host and device
+    assert whole["memory_bytes"] - whole["training_bytes"] == again["memory_bytes"] - again["training_bytes"]
+    assert again["training_bytes"] < whole["training_bytes"] / 2
+
+
 def test_a_sweep_has_a_row_a_job(capsys: Out) -> None:
     found = predicted(capsys, "-m", "model.depth=8,14", "model.shortcut=none,identity")
     assert [(row["depth"], row["arm"]) for row in found] == [

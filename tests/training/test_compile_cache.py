@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -29,18 +30,31 @@ def entries(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.glob("*-cache")}
 
 
-def test_programs_are_kept_privately_and_a_damaged_one_is_written_anew(tmp_path: Path) -> None:
+def cut(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def flipped(content: bytes) -> bytes:
+    """With a bit changed in every hundredth byte."""
+    return bytes(byte ^ 16 * (place % 100 == 50) for place, byte in enumerate(content))
+
+
+@pytest.mark.parametrize("damage", [cut, flipped, lambda content: b""], ids=["cut", "flipped", "empty"])
+def test_programs_are_kept_privately_and_a_damaged_one_is_written_anew(
+    tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
     folder = tmp_path / "new" / "cache"
     assert run(folder).stdout == "64.0\n"
     assert folder.stat().st_mode & 0o777 == 0o700
     whole = entries(folder)
     assert any(name.startswith("jit__lambda") for name in whole)
     for path in folder.glob("*-cache"):
-        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        path.write_bytes(damage(path.read_bytes()))
+    spoiled = entries(folder)
     damaged = run(folder)
     assert (damaged.stdout, damaged.stderr) == ("64.0\n", "")
     assert entries(folder).keys() == whole.keys()
-    assert all(len(content) > len(whole[name]) // 2 for name, content in entries(folder).items())
+    assert not set(entries(folder).values()) & set(spoiled.values())
 
 
 def test_off_keeps_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,6 +70,14 @@ def unchanged() -> object:
     yield
     jax.config.update("jax_compilation_cache_dir", before)
     warnings.showwarning = show
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_a_cache_that_jax_has_already_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path / "own"))
+    monkeypatch.delenv("RESJAX_CACHE")
+    compile_cache.switch_on()
+    assert jax.config.values["jax_compilation_cache_dir"] == str(tmp_path / "own")
 
 
 @pytest.mark.usefixtures("unchanged")
