@@ -1,11 +1,13 @@
 """What all sections share: the plan of the measurement, who takes part, and how a worker starts."""
 
+import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from benchmarks.workers import Worker
+from resjax import pages
 
 Row = dict[str, Any]
 FEW = {"probes.batch_size": 8}  # where looking is not what is measured
@@ -66,8 +68,12 @@ class Bench:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What JAX is to compute on."""
-        return {"JAX_PLATFORMS": PLATFORMS[self.device]}
+        """What JAX computes on, without all of its memory reserved; and huge pages for all, as `resjax train` has them."""
+        return {
+            "JAX_PLATFORMS": PLATFORMS[self.device],
+            "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+            **pages.wanted(os.environ),
+        }
 
     def start(self, name: str, devices: int | None = None, one_core: bool = False) -> Worker:
         """A worker of the contestant `name`. devices: virtual CPU devices; one_core: on one core (ours alone)."""

@@ -11,7 +11,7 @@ import resjax
 PACKAGE = Path(resjax.__file__).parent
 # From the bottom up. A module belongs to the longest of these names that it begins with.
 LAYERS = (
-    ("resjax.errors", "resjax.durable", "resjax.rows", "resjax.shortcuts"),
+    ("resjax.errors", "resjax.durable", "resjax.pages", "resjax.rows", "resjax.shortcuts"),
     ("resjax.orders",),
     ("resjax.variants",),
     ("resjax.catalog",),

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
+from resjax import pages
 from resjax.errors import InputError
 
 BAD_INPUT, INTERRUPTED, TERMINATED = 2, 130, 143
@@ -27,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         # Hydra reads the words of `train` itself.
         if words[:1] == ["train"]:
+            if arguments is None:
+                pages.restart()
             from resjax.cli import train
 
             return train.run(words[1:])

@@ -2,11 +2,10 @@
 
 That backend rewrites convolutions to its fast form (NHWC input, HWIO kernel, channels innermost) in the entry
 computation only; inside a loop the transposed forms that autodiff makes fall to a generic routine that is 20 to 60
-times slower. Here the input's gradient is a convolution in that form, and the kernel's a matrix product.
-docs/performance.md has the figures; on other backends XLA's own forms are used.
+times slower (measured once, on two cores). Here both gradients are convolutions in that form, or a matrix product.
+docs/performance.md has the times; on other backends XLA's own forms are used.
 """
 
-from collections.abc import Iterable
 from functools import partial
 
 import jax
@@ -77,29 +76,39 @@ def _input_gradient(dy: Images, kernel: Kernel, shape: tuple[int, ...], stride: 
 
 
 def _kernel_gradient(x: Images, dy: Images, shape: tuple[int, ...], stride: int) -> Kernel:
-    """dL/dK[i, j] = sum over the batch and dy's places of x[s h + i - height//2, s w + j - width//2]^T dy[h, w].
-
-    One product over all i, j at once. At stride 1 the shifts by j are laid side by side in x, those by i in dy: 3 + 3
-    copies for a 3x3 kernel instead of 9.
-    """
-    height, width, channels, out_channels = shape
+    """dL/dK[i, j] = sum over the batch and dy's places of x[s h + i - height//2, s w + j - width//2]^T dy[h, w]."""
     rows, columns = dy.shape[1:3]
+    if stride == 1 and x.dtype == jnp.float32 and rows * (shape[1] - 1) >= columns:
+        return _as_convolution(x, dy, shape)
+    return _as_product(x, dy, shape, stride)
+
+
+def _as_convolution(x: Images, dy: Images, shape: tuple[int, ...]) -> Kernel:
+    """Of stride 1: each channel of x is an image, dy the window over it, and the examples are what is summed over.
+
+    XLA's CPU backend gives a convolution to YNNPACK or to Eigen, which is the faster one for windows as large as the
+    image. YNNPACK takes none that is longer than it: hence the row of zeros that dy has more. XLA would exchange the
+    two where the window has more pixels, and would make zeros around the image part of the convolution, and there is
+    no fast form for that: hence the columns of zeros in x, and the barrier.
+    """
+    height, width = shape[:2]
+    image = jnp.pad(x.transpose(3, 1, 2, 0), [(0, 0), (0, 0), (width // 2, width // 2), (0, 0)])
+    window = jnp.pad(dy.transpose(1, 2, 0, 3), [(0, 1), (0, 0), (0, 0), (0, 0)])
+    pads = [(height // 2, height // 2 + 1), (0, 0)]
+    both = lax.optimization_barrier((image, window))
+    return lax.conv_general_dilated(*both, (1, 1), pads, dimension_numbers=LAYOUT).transpose(1, 2, 0, 3)
+
+
+def _as_product(x: Images, dy: Images, shape: tuple[int, ...], stride: int) -> Kernel:
+    """One matrix product: all the shifted x side by side, times dy."""
+    height, width, _, out_channels = shape
     padded = jnp.pad(x, [(0, 0), (height // 2, height // 2), (width // 2, width // 2), (0, 0)])
-    if stride > 1:
-        ends = [stride * (size - 1) + 1 for size in (rows, columns)]
-        shifts = [(i, j) for i in range(height) for j in range(width)]
-        patches = _side_by_side(padded[:, i : i + ends[0] : stride, j : j + ends[1] : stride] for i, j in shifts)
-        # Kept apart from the transposition, which XLA would move into the product, where it costs twice the time.
-        turned = lax.optimization_barrier(dy.reshape(-1, out_channels).T @ patches)
-        return turned.T.reshape(shape)
-    beyond = height - 1
-    raised = jnp.pad(dy, [(0, 0), (beyond, beyond), (0, 0), (0, 0)])
-    xs = _side_by_side(padded[:, :, j : j + columns] for j in range(width))
-    dys = _side_by_side(raised[:, beyond - i : 2 * beyond - i + rows] for i in range(height))
-    return (xs.T @ dys).reshape(width, channels, height, out_channels).transpose(2, 0, 1, 3)
-
-
-def _side_by_side(parts: Iterable[Images]) -> Float[Array, "place channel"]:
-    """Arrays of one shape along their channels; a row a place of an example."""
-    joined = jnp.concatenate(list(parts), axis=-1)
-    return joined.reshape(-1, joined.shape[-1])
+    ends = [stride * (size - 1) + 1 for size in dy.shape[1:3]]
+    shifts = [(i, j) for i in range(height) for j in range(width)]
+    patches = jnp.concatenate(
+        [padded[:, i : i + ends[0] : stride, j : j + ends[1] : stride] for i, j in shifts], axis=-1
+    )
+    rows = patches.reshape(-1, patches.shape[-1])
+    # Kept apart from the transposition, which XLA would move into the product, where it costs twice the time.
+    turned = lax.optimization_barrier(dy.reshape(-1, out_channels).T @ rows)
+    return turned.T.reshape(shape)

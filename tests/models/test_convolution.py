@@ -48,6 +48,22 @@ def test_few_channels_and_many(channels: int, out_channels: int) -> None:
     assert_equal(one, other)
 
 
+@pytest.mark.parametrize("size", [*SIZES, (8, 2), (2, 9)])
+@pytest.mark.parametrize("side", [3, 5])
+@pytest.mark.parametrize("channels", [2, 20])
+def test_single_precision_which_is_written_differently(side: int, size: tuple[int, int], channels: int) -> None:
+    x, kernel = drawn(3, *size, channels), drawn(side, side, channels, 4)
+    narrowed = (x.astype(jnp.float32), kernel.astype(jnp.float32))
+
+    def of(convolve: Callable[..., jax.Array], x: jax.Array, kernel: jax.Array) -> tuple[object, ...]:
+        y, pull = jax.vjp(partial(convolve, stride=1), x, kernel)
+        return y, *pull(drawn(*y.shape).astype(y.dtype))
+
+    one, other = jax.jit(partial(of, conv2d))(*narrowed), jax.jit(partial(of, reference))(x, kernel)
+    assert all(value.dtype == jnp.float32 for value in one)
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-4), one, other)
+
+
 def test_output_size() -> None:
     for stride in (1, 2, 3):
         for size in range(1, 12):
