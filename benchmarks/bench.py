@@ -68,21 +68,21 @@ class Bench:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What JAX computes on, without all of its memory reserved; and huge pages for all, as `resjax train` has them."""
-        return {
-            "JAX_PLATFORMS": PLATFORMS[self.device],
-            "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
-            **pages.wanted(os.environ),
-        }
+        """What JAX computes on; it reserves no memory there, since several workers are alive at once."""
+        return {"JAX_PLATFORMS": PLATFORMS[self.device], "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 
     def start(self, name: str, devices: int | None = None, one_core: bool = False) -> Worker:
-        """A worker of the contestant `name`. devices: virtual CPU devices; one_core: on one core (ours alone)."""
+        """A worker of the contestant `name`, with huge pages, as `resjax train` has them.
+
+        devices: virtual CPU devices; one_core: on one core (ours alone).
+        """
         row = CONTESTANTS[name]
         words = [str(self.torch_python) if row.torch else sys.executable, "-m", f"benchmarks.{row.module}"]
         words += ["--device", self.device] if row.torch else []
         words += ["--devices", str(devices)] if devices else []
         words += ["--one-core"] if one_core else []
-        return Worker(words, self.environment | {"JAX_ENABLE_COMPILATION_CACHE": "false"})
+        uncached = {"JAX_ENABLE_COMPILATION_CACHE": "false"}
+        return Worker(words, self.environment | uncached | pages.wanted(os.environ))
 
     def job(self, name: str, depth: int, shortcut: str = "identity", **details: Any) -> dict[str, Any]:
         """What `prepare` is told."""

@@ -55,7 +55,7 @@ def peaks_of(bench: Bench, name: str, depth: int, remat: bool | None = None) -> 
         found.append(worker.ask("memory"))
         worker.train(2)
         found.append(worker.ask("memory"))
-    megabytes = [(reply["device"] or reply["host"]) / MEGABYTE for reply in found]
+    megabytes = [(reply["host"] if reply["device"] is None else reply["device"]) / MEGABYTE for reply in found]
     names = ("resting_mb", "building_mb", "training_mb")
     return {key: summary([value]) for key, value in zip(names, megabytes, strict=True)}
 

@@ -6,7 +6,7 @@ from benchmarks.bench import FEW, Bench, Row
 def profile(bench: Bench) -> list[Row]:
     """Milliseconds and operations a step by part, the longest first, of half the batch, as one of two devices has it.
 
-    On one core operations come one after the other, so their times add up to the step's.
+    On one core operations come one after the other, so that their times and what is between them are the step's.
     """
     if bench.device != "cpu":  # it reads the trace of XLA's CPU backend
         return []

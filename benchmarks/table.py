@@ -136,7 +136,7 @@ def profile(rows: Rows) -> Table:
     """Milliseconds of a step by part, the longest first."""
     whole = sum(row["ms"] for row in rows)
     return ("part of a step", "operations", "ms", "%"), (
-        (row["part"], str(row["calls"]), digits(row["ms"]), digits(100 * row["ms"] / whole)) for row in rows
+        (row["part"], str(row["calls"] or NOTHING), digits(row["ms"]), digits(100 * row["ms"] / whole)) for row in rows
     )
 
 

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +88,7 @@ class WandbTracker:
     def row(self, row: Row) -> None:
         """Mirror one row; rows of a step that come one after the other are sent together.
 
-        What training saw of its layers comes a chunk later than the step's metrics, and is sent as a row of its own.
+        What training saw of its layers comes after the metrics of its whole chunk, and so is sent apart from them.
         After a failure no more is mirrored.
         """
         if self.broken:
@@ -97,13 +97,18 @@ class WandbTracker:
             if isinstance(row, Metrics):
                 self.collect(row.step, {f"{name}/seed{row.seed}": value for name, value in row.values.items()})
             elif isinstance(row, Layers):
-                self.collect(row.step, layer_series(row.columns, "grad_norm", "act_grad_norm"))
+                columns = row.columns | {"step": np.full(len(row.columns["layer"]), row.step)}
+                self.collect_all(layer_series(columns, "grad_norm", "act_grad_norm"))
             elif isinstance(row, TrainLayers):
-                for step, series in train_series(row.columns):
-                    self.collect(step, series)
+                self.collect_all(layer_series(row.columns, "train_grad_norm"))
         except Exception as error:
             self.broken = True
             self.say(f"wandb fails, the run goes on without it: {error}")
+
+    def collect_all(self, steps: Iterable[tuple[int, dict[str, float]]]) -> None:
+        """Keep the values of several steps, in their order."""
+        for step, values in steps:
+            self.collect(step, values)
 
     def collect(self, step: int, values: dict[str, float]) -> None:
         """Keep values of a step until a later one comes."""
@@ -139,32 +144,21 @@ class WandbTracker:
             self.say(f"wandb did not finish, the records are whole: {error}")
 
 
-def layer_series(columns: dict[str, np.ndarray], *quantities: str) -> dict[str, float]:
-    """Each layer's quantities at one step, the geometric mean over seeds."""
-    series = {}
+def layer_series(columns: dict[str, np.ndarray], *quantities: str) -> Iterator[tuple[int, dict[str, float]]]:
+    """Each step with each layer's quantities: the geometric mean over the seeds that have one above 0."""
+    steps, step_of = np.unique(columns["step"], return_inverse=True)
+    names = [f"{layer:03d} {name}" for layer, name in zip(columns["layer"], columns["name"], strict=True)]
+    layers, layer_of = np.unique(names, return_inverse=True)
+    place, size = step_of * len(layers) + layer_of, len(steps) * len(layers)
+    series: list[dict[str, float]] = [{} for _ in steps]
     for quantity in quantities:
         known = np.isfinite(columns[quantity]) & (columns[quantity] > 0)
-        for layer, name in sorted({(int(columns["layer"][i]), str(columns["name"][i])) for i in np.flatnonzero(known)}):
-            here = known & (columns["layer"] == layer) & (columns["name"] == name)
-            series[f"{quantity}/{layer:03d} {name}"] = float(np.exp(np.log(columns[quantity][here]).mean()))
-    return series
-
-
-def train_series(columns: dict[str, np.ndarray]) -> Iterator[tuple[int, dict[str, float]]]:
-    """Each step, with each layer's train_grad_norm: the geometric mean over the seeds that have one above 0."""
-    norms = columns["train_grad_norm"]
-    known = np.isfinite(norms) & (norms > 0)
-    steps, step_of = np.unique(columns["step"][known], return_inverse=True)
-    layers = int(columns["layer"].max()) + 1
-    place = step_of * layers + columns["layer"][known]
-    shape = (len(steps), layers)
-    sums = np.bincount(place, np.log(norms[known]), minlength=len(steps) * layers).reshape(shape)
-    counts = np.bincount(place, minlength=len(steps) * layers).reshape(shape)
-    names = dict(zip(columns["layer"].tolist(), columns["name"].tolist(), strict=True))
-    keys = [f"train_grad_norm/{layer:03d} {names[layer]}" for layer in range(layers)]
-    for step, total, count in zip(steps.tolist(), sums, counts, strict=True):
-        seen = np.flatnonzero(count)
-        yield step, {keys[layer]: float(np.exp(total[layer] / count[layer])) for layer in seen}
+        sums = np.bincount(place[known], np.log(columns[quantity][known]), minlength=size)
+        counts = np.bincount(place[known], minlength=size)
+        for index in np.flatnonzero(counts):
+            step, layer = divmod(int(index), len(layers))
+            series[step][f"{quantity}/{layers[layer]}"] = float(np.exp(sums[index] / counts[index]))
+    return zip(steps.tolist(), series, strict=True)
 
 
 def means(values: dict[str, float]) -> dict[str, float]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 # Before JAX starts. The programs of the tests are small: compiling them well would take longer than running them.
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
+os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["WANDB_MODE"] = "offline"
 # Programs that several tests compile are compiled once, by the workers of this run together.
 if "PYTEST_XDIST_WORKER" not in os.environ:

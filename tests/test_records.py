@@ -87,13 +87,13 @@ def test_what_training_saw_of_its_layers_is_a_table_of_its_own(tmp_path: Path) -
             norms = {"seed": np.array([0, 0]), "train_grad_norm": np.array([start, np.nan])}
             recorder.train_layers(TrainLayers({"step": np.array([start, start + 1])} | norms | columns))
         recorder.layers(layers(0))
-        running = records.read(tmp_path / "sweep").train_layers
+        running = records.read_train_layers(tmp_path / "sweep")
         recorder.finish("done")
-    done = records.read(tmp_path / "sweep")
-    assert done.train_layers["step"].to_list() == [0, 1, 2, 3]
-    assert done.train_layers["train_grad_norm"].to_list() == [0.0, None, 2.0, None]
-    assert done.train_layers.equals(running)
-    assert done.layers["step"].to_list() == [0, 0], "the probes' table knows nothing of it"
+    done = records.read_train_layers(tmp_path / "sweep")
+    assert done["step"].to_list() == [0, 1, 2, 3]
+    assert done["train_grad_norm"].to_list() == [0.0, None, 2.0, None]
+    assert done.equals(running)
+    assert records.read(tmp_path / "sweep").layers["step"].to_list() == [0, 0], "the probes' table knows nothing of it"
     assert (tmp_path / "sweep" / "run" / "train_layers.parquet").exists()
     assert not (tmp_path / "sweep" / "run" / records.PARTS).exists()
 

@@ -14,7 +14,7 @@ import pytest
 from resjax.config import Config
 from resjax.records import QUANTITIES, Recorder
 from resjax.rows import Layers, Metrics, TrainLayers
-from resjax.tracking import NoTracker, Tracking, WandbTracker, layer_series, means, train_series
+from resjax.tracking import NoTracker, Tracking, WandbTracker, layer_series, means
 
 
 def facts() -> dict[str, Any]:
@@ -44,9 +44,9 @@ def layers(step: int) -> Layers:
 
 
 def test_a_layers_series_is_the_geometric_mean_over_seeds() -> None:
-    assert layer_series(layers(0).columns, "grad_norm", "act_grad_norm") == pytest.approx(
-        {"grad_norm/000 stem.conv": 2.0, "grad_norm/001 head": 3.0}
-    )
+    columns = layers(0).columns | {"step": np.full(4, 7)}
+    means = pytest.approx({"grad_norm/000 stem.conv": 2.0, "grad_norm/001 head": 3.0})
+    assert dict(layer_series(columns, "grad_norm", "act_grad_norm")) == {7: means}
 
 
 def test_a_series_of_training_leaves_out_what_is_not_finite_or_0() -> None:
@@ -59,7 +59,10 @@ def test_a_series_of_training_leaves_out_what_is_not_finite_or_0() -> None:
         "train_grad_norm": np.array([1.0, 3.0, 4.0, np.nan, 2.0, 0.0, 2.0, np.inf]),
     }
     stem, head = "train_grad_norm/000 stem.conv", "train_grad_norm/001 head"
-    assert dict(train_series(columns)) == {3: pytest.approx({stem: 2.0, head: 3.0}), 4: pytest.approx({stem: 2.0})}
+    assert dict(layer_series(columns, "train_grad_norm")) == {
+        3: pytest.approx({stem: 2.0, head: 3.0}),
+        4: pytest.approx({stem: 2.0}),
+    }
 
 
 def test_means_are_over_the_seeds_that_are_finite() -> None:

@@ -15,6 +15,7 @@ from resjax.errors import InputError
 from resjax.progress import duration
 
 PLAN = "plan.json"
+OUT_HELP = "metrics; layers go to OUT.layers.parquet, those of probes.train_grad_norm to OUT.train_layers.parquet"
 
 
 def add_commands(commands: Any) -> None:
@@ -31,7 +32,7 @@ def add_commands(commands: Any) -> None:
         command.add_argument("--runs", default="runs", metavar="FOLDER", help="folder of all sweeps; default: runs")
     for command in (status, report):
         command.add_argument("--json", action="store_true", help="one JSON document instead of a table")
-    export.add_argument("out", type=Path, metavar="OUT.parquet", help="metrics; layers go to OUT.layers.parquet")
+    export.add_argument("out", type=Path, metavar="OUT.parquet", help=OUT_HELP)
 
 
 def write_plan(sweep: Path, names: list[str]) -> None:
@@ -119,13 +120,14 @@ def write_tables(options: argparse.Namespace) -> int:
     """resjax export."""
     if options.out.suffix != ".parquet":
         raise InputError(f"{options.out} is not a Parquet file's name.\nType: {options.out.with_suffix('.parquet')}")
-    sweep = records.read(records.find(options.sweep, options.runs))
+    folder = records.find(options.sweep, options.runs)
+    sweep, train_layers = records.read(folder), records.read_train_layers(folder)
     types = {"parameters": pl.Int64, "imported": pl.String}  # where no run says it
     facts = pl.DataFrame([run_facts(run) for run in sweep.runs], schema_overrides=types, infer_schema_length=None)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     tables = [(sweep.metrics, options.out), (sweep.layers, options.out.with_suffix(".layers.parquet"))]
-    if len(sweep.train_layers):
-        tables.append((sweep.train_layers, options.out.with_suffix(".train_layers.parquet")))
+    if len(train_layers):
+        tables.append((train_layers, options.out.with_suffix(".train_layers.parquet")))
     for frame, path in tables:
         records.write_frame(path, frame.join(facts, on="run", how="left", maintain_order="left"))
         Console().print(f"{path}: {len(frame):,} rows", highlight=False, markup=False, soft_wrap=True)

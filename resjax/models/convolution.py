@@ -49,7 +49,10 @@ def _forward(x: Images, kernel: Kernel, stride: int) -> tuple[Images, tuple[Imag
 
 def _backward(stride: int, saved: tuple[Images, Kernel], dy: Images) -> tuple[Images, Kernel]:
     x, kernel = saved
-    return _input_gradient(dy, kernel, x.shape, stride), _kernel_gradient(x, dy, kernel.shape, stride)
+    with jax.named_scope("input_gradient"):
+        dx = _input_gradient(dy, kernel, x.shape, stride)
+    with jax.named_scope("kernel_gradient"):
+        return dx, _kernel_gradient(x, dy, kernel.shape, stride)
 
 
 _canonical.defvjp(_forward, _backward)
@@ -95,8 +98,8 @@ def _as_convolution(x: Images, dy: Images, shape: tuple[int, ...]) -> Kernel:
     image = jnp.pad(x.transpose(3, 1, 2, 0), [(0, 0), (0, 0), (width // 2, width // 2), (0, 0)])
     window = jnp.pad(dy.transpose(1, 2, 0, 3), [(0, 1), (0, 0), (0, 0), (0, 0)])
     pads = [(height // 2, height // 2 + 1), (0, 0)]
-    both = lax.optimization_barrier((image, window))
-    return lax.conv_general_dilated(*both, (1, 1), pads, dimension_numbers=LAYOUT).transpose(1, 2, 0, 3)
+    image, window = lax.optimization_barrier((image, window))
+    return lax.conv_general_dilated(image, window, (1, 1), pads, dimension_numbers=LAYOUT).transpose(1, 2, 0, 3)
 
 
 def _as_product(x: Images, dy: Images, shape: tuple[int, ...], stride: int) -> Kernel:

@@ -3,10 +3,11 @@
 run.json        what ran and how it ended; written whole, then renamed
 metrics.jsonl   one strict-JSON row a logged step and seed; a value that is not finite is null and named in not_finite
 layers.parquet  one row a probed step, seed and layer; in parts while the run goes on
+train_layers.parquet  one row a logged step, seed and weight layer, with probes.train_grad_norm; in parts, too
 checkpoints/, log.txt, error.txt
 """
 
-from resjax.records.reading import Sweep, find, read, read_layers, read_metrics, run_folders, state
+from resjax.records.reading import Sweep, find, read, read_layers, read_metrics, read_train_layers, run_folders, state
 from resjax.records.schema import ATTEMPTS, LAYERS_SCHEMA, METRICS_SCHEMA, PARTS, QUANTITIES, RUN
 from resjax.records.writing import Recorder, write_frame
 
@@ -23,6 +24,7 @@ __all__ = [
     "read",
     "read_layers",
     "read_metrics",
+    "read_train_layers",
     "run_folders",
     "state",
     "write_frame",

@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +28,12 @@ def state(folder: Path) -> str:
 
 @dataclass(frozen=True)
 class Sweep:
-    """One or more sweeps as read back. Every table has a column `run`, the id of the run.
-
-    train_layers: what training itself saw of its layers, where probes.train_grad_norm asked for it.
-    """
+    """One or more sweeps as read back. Every table has a column `run`, the id of the run."""
 
     folders: tuple[Path, ...]
     runs: list[dict[str, Any]]
     metrics: pl.DataFrame
     layers: pl.DataFrame
-    train_layers: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=RUN_COLUMN | TABLES[TRAIN_LAYERS]))
 
 
 def find(sweep: str, runs: str = "runs") -> Path:
@@ -59,22 +55,33 @@ def run_folders(sweep: Path) -> list[Path]:
 
 
 def read(*sweeps: Path) -> Sweep:
-    """Everything that is recorded in the sweeps' folders; a run that is in two of them is read once."""
+    """Everything that is recorded in the sweeps' folders, but what training saw of its layers at every step."""
+    folders = folders_by_run(*sweeps)
+    runs = [json.loads((folder / RUN).read_text()) | {"status": state(folder)} for folder in folders.values()]
+    metrics = together(METRICS_SCHEMA, {run: read_metrics(folder) for run, folder in folders.items()})
+    layers = together(TABLES[LAYERS], {run: read_layers(folder) for run, folder in folders.items()})
+    return Sweep(sweeps, runs, metrics, layers)
+
+
+def read_train_layers(*sweeps: Path) -> pl.DataFrame:
+    """What training itself saw of its layers, where probes.train_grad_norm asked for it: a row a step, so many."""
+    found = {run: read_layers(folder, TRAIN_LAYERS) for run, folder in folders_by_run(*sweeps).items()}
+    return together(TABLES[TRAIN_LAYERS], found)
+
+
+def folders_by_run(*sweeps: Path) -> dict[str, Path]:
+    """Each run's folder by the run's id; of a run that is in two, the finished one before any other."""
     folders = sorted((f for sweep in sweeps for f in run_folders(sweep)), key=lambda folder: state(folder) != "done")
-    runs: dict[str, dict[str, Any]] = {}
-    metrics, layers, train_layers = (
-        [pl.DataFrame(schema=RUN_COLUMN | schema)] for schema in (METRICS_SCHEMA, TABLES[LAYERS], TABLES[TRAIN_LAYERS])
-    )
+    found: dict[str, Path] = {}
     for folder in folders:
-        run = json.loads((folder / RUN).read_text())
-        if run["id"] in runs:  # a finished copy before any other
-            continue
-        runs[run["id"]] = run | {"status": state(folder)}
-        name = pl.lit(run["id"]).alias("run")
-        metrics.append(read_metrics(folder).select(name, pl.all()))
-        layers.append(read_layers(folder).select(name, pl.all()))
-        train_layers.append(read_layers(folder, TRAIN_LAYERS).select(name, pl.all()))
-    return Sweep(sweeps, list(runs.values()), *map(pl.concat, (metrics, layers, train_layers)))
+        found.setdefault(json.loads((folder / RUN).read_text())["id"], folder)
+    return found
+
+
+def together(schema: Schema, frames: dict[str, pl.DataFrame]) -> pl.DataFrame:
+    """Tables of runs one below the other, with the run's id in front."""
+    named = [frame.select(pl.lit(run).alias("run"), pl.all()) for run, frame in frames.items()]
+    return pl.concat([pl.DataFrame(schema=RUN_COLUMN | schema), *named])
 
 
 def read_metrics(folder: Path) -> pl.DataFrame:

@@ -18,8 +18,8 @@ QUANTITIES = ("train_loss", "train_error", "test_loss", "test_error", "gap")
 # Sections and settings that decide nothing of the numbers, or that the report compares.
 SECTIONS = ("parallel", "tracker", "checkpoint")
 TRAINING = ("train", "optimizer", "schedule")  # of an imported net they say nothing
-FOLDERS = ("sweep", "runs", "rerun", "data.root")
-SETTINGS = ("seed", "seeds", *FOLDERS, "model.unroll", "model.remat", *map(".".join, LOOKING))
+BOOKKEEPING = ("sweep", "runs", "rerun", "data.root")
+SETTINGS = ("seed", "seeds", *BOOKKEEPING, "model.unroll", "model.remat", *map(".".join, LOOKING))
 # The arm's name tells a shortcut's own settings.
 OF_SHORTCUTS = {f"model.{name}" for row in SHORTCUTS.values() for name in row.settings}
 TREATMENTS = ("model.depth", "model.shortcut", "model.norm", *sorted(OF_SHORTCUTS))

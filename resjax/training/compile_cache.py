@@ -1,7 +1,8 @@
 """Compiled programs on disk, so that the same network starts in seconds the next time.
 
 JAX writes and reads them. Whoever can write there can make others run code, so the folder is private. It may be
-deleted at any time: what is missing or damaged is compiled again.
+deleted at any time: what is missing or damaged is compiled again. It is zlib's checksum that tells a changed byte;
+where the package zstandard is installed, JAX compresses with that, and without a checksum.
 """
 
 import os
@@ -30,7 +31,7 @@ def switch_on() -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if problem := not_private(folder):
-            warnings.warn(f"{folder} {problem}: programs are not kept.\nType: chmod 700 {folder}", stacklevel=2)
+            warnings.warn(f"{folder} {problem}", stacklevel=2)
             return
         make_room(folder)
     except OSError:  # a home that cannot be written costs the cache, not the run
@@ -42,11 +43,13 @@ def switch_on() -> None:
 
 
 def not_private(folder: Path) -> str:
-    """Why programs from this folder must not be run; "" if they may."""
+    """Why programs from this folder must not be run, and what to type; "" if they may."""
     found = folder.stat()
     if hasattr(os, "getuid") and found.st_uid != os.getuid():
-        return "belongs to somebody else"
-    return "can be written by others" if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) else ""
+        return f"belongs to somebody else: programs are not kept.\nType: export {FOLDER_VARIABLE}=FOLDER, one of yours"
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return f"can be written by others: programs are not kept.\nType: chmod 700 {folder}"
+    return ""
 
 
 def make_room(folder: Path, most: int = MOST_BYTES) -> None:

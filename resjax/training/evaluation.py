@@ -16,16 +16,14 @@ from resjax.training.packing import packings
 from resjax.training.parallel import Layout
 from resjax.training.state import TrainState
 
-LARGEST_BATCH = 512
 
-
-def make_evaluate(model: Model, layout: Layout, examples: int) -> Callable[..., dict[str, Array]]:
+def make_evaluate(model: Model, layout: Layout, examples: int, most: int) -> Callable[..., dict[str, Array]]:
     """The function (states, data) -> {test_loss, test_error}, one entry a seed: exact means over `examples`.
 
-    It works through batches; with `parts`, through the first so many only, which is for warming up.
+    It works through batches of `most`; with `parts`, through the first so many only, which is for warming up.
     """
     devices = len(layout.devices)
-    batch = -(-min(examples, LARGEST_BATCH) // devices) * devices
+    batch = -(-min(examples, most) // devices) * devices
 
     params_packing, stats_packing = packings(model)
 

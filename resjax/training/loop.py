@@ -117,9 +117,12 @@ class Run:
         yield from rows
 
     def drain(self) -> Iterator[Row]:
-        """The metrics of every chunk that was dispatched."""
+        """The metrics of every chunk that was dispatched. The device waits for the caller meanwhile, which counts."""
+        waiting = bool(self.pending)
         while self.pending:
             yield from self.rows(self.pending.popleft())
+        if waiting:
+            self.count_until(time.perf_counter())
 
     def rows(self, flight: Flight) -> Iterator[Row]:
         """A chunk's metrics, a row a logged step and seed that was alive; a seed that went wrong is examined."""
@@ -145,17 +148,23 @@ class Run:
         So what the caller does with the rows meanwhile counts where the device waits for it, as it does for a user.
         """
         values = jax.device_get(flight.metrics)
-        now = time.perf_counter()
-        seconds = now - max(flight.began, self.landed)
-        self.landed, self.pace = now, seconds / flight.count
-        self.programs.clock.seconds["train"] += seconds
+        self.landed = max(flight.began, self.landed)
+        self.pace = self.count_until(time.perf_counter()) / flight.count
         return values
+
+    def count_until(self, now: float) -> float:
+        """Count the seconds since the last call as training's, and return them."""
+        seconds, self.landed = now - self.landed, now
+        self.programs.clock.seconds["train"] += seconds
+        return seconds
 
     def examine(self, start: int, wrong: np.ndarray) -> None:
         """Note the seeds that went wrong, (steps, seeds) from `start` on, and where in the network they did."""
+        began = time.perf_counter()
         for index, place in np.argwhere(wrong):
             seed, step = self.programs.seeds[place], start + int(index)
             self.outcomes[seed] = Outcome(seed, step, self.programs.first_bad_layer(self.states, seed, step))
+        self.landed += time.perf_counter() - began  # no time of training
 
     def is_logged(self, flight: Flight) -> np.ndarray:
         """Which of the program's rows are logged whoever is alive: every so many steps, and where there was a test."""

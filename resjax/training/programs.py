@@ -88,8 +88,10 @@ class Instruments:
         index = self.seeds.index(seed)
         keys = jax.tree.map(lambda leaf: leaf[index], self.keys)
         images, labels = self.batch_of(keys, jnp.asarray(step), self.train)
-        looks = self.probe(*self.at_home((states, self.keys)), jnp.asarray(step), *self.at_home((images, labels)))
-        return first_bad_layer(self.model, jax.tree.map(lambda leaf: leaf[index], jax.device_get(looks)))
+        at_home = self.at_home((states, self.keys, images, labels))
+        with self.clock("probe"):
+            looks = jax.device_get(self.probe(*at_home[:2], jnp.asarray(step), *at_home[2:]))
+        return first_bad_layer(self.model, jax.tree.map(lambda leaf: leaf[index], looks))
 
     @cached_property
     def batch_of(self) -> Callable[[Keys, Array, Arrays], tuple[Array, Array]]:
@@ -110,7 +112,7 @@ class Instruments:
 
     def train_all(self, states: TrainState) -> dict[str, Any]:
         """Loss and error on the whole training set, as it is and with running statistics, one entry a seed."""
-        evaluate = make_evaluate(self.model, self.layout, len(self.train.labels))
+        evaluate = make_evaluate(self.model, self.layout, len(self.train.labels), largest_batch(self.config))
         with self.clock("evaluation"):
             found = jax.device_get(evaluate(jax.device_put(states, self.layout.replicated()), self.train))
         return {"train_loss": found["test_loss"], "train_error": found["test_error"]}
@@ -156,11 +158,17 @@ def instruments(config: Config, source: Source) -> Instruments:
         train = place(to_arrays(source.train, source.train, dtype, config.data.mean, config.data.std))
         test = train._replace(images=place(source.test.images), labels=place(source.test.labels))
         probe_batch = jax.device_put(fixed_batch(train, config.probes.batch_size), layout.devices[0])
-        probe, evaluate = make_probe(config, model, tx, layout), make_evaluate(model, layout, len(test.labels))
+        probe = make_probe(config, model, tx, layout)
+        evaluate = make_evaluate(model, layout, len(test.labels), largest_batch(config))
     started = Started(describe(model), {"kind": layout.devices[0].device_kind, "count": len(layout.devices)})
     return Instruments(
         config, model, layout, clock, started, seeds, states, keys, train, test, probe_batch, evaluate, probe
     )
+
+
+def largest_batch(config: Config) -> int:
+    """The most examples that are looked at together: in evaluation no more, which so needs no more memory."""
+    return max(config.train.batch_size, config.probes.batch_size)
 
 
 def require_examples(config: Config, source: Source, group: int) -> None:

@@ -7,7 +7,7 @@ from problems import digits, small
 from resjax.data.stream import standardize, to_arrays
 from resjax.models import build
 from resjax.models.types import EVALUATE
-from resjax.training import evaluation
+from resjax.training.evaluation import make_evaluate
 from resjax.training.packing import packings
 from resjax.training.parallel import choose
 from resjax.training.state import create, optimizer
@@ -15,9 +15,8 @@ from resjax.training.state import create, optimizer
 
 @pytest.mark.parametrize("strategy", ["pmap", "jit"])
 @pytest.mark.parametrize("batch", [512, 100])
-def test_the_mean_is_over_every_example_once(strategy: str, batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_mean_is_over_every_example_once(strategy: str, batch: int) -> None:
     """360 examples: one padded batch, or three batches of 100 and a rest, on three devices."""
-    monkeypatch.setattr(evaluation, "LARGEST_BATCH", batch)
     config = small(model={"name": "mlp", "depth": 3, "width": 8}, train={"batch_size": 24})
     config.parallel.strategy, config.parallel.devices = strategy, 3
     source, layout = digits(), choose(config)
@@ -25,7 +24,8 @@ def test_the_mean_is_over_every_example_once(strategy: str, batch: int, monkeypa
     states, _ = create(model, optimizer(config.optimizer), range(2))
     test = to_arrays(source.test, source.train, np.float32)
     place = layout.replicated()
-    found = evaluation.make_evaluate(model, layout, 360)(jax.device_put(states, place), jax.device_put(test, place))
+    evaluate = make_evaluate(model, layout, 360, most=batch)
+    found = evaluate(jax.device_put(states, place), jax.device_put(test, place))
     params_packing, stats_packing = packings(model)
     for seed in range(2):
         params, stats = params_packing.unpack(states.params[seed]), stats_packing.unpack(states.batch_stats[seed])

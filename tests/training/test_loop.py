@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from problems import digits, furthest, last_state, rows_of, series, small, stepped, steps_of
+from problems import chunked, digits, furthest, last_state, rows_of, series, small, stepped, steps_of
 
 from resjax.config import Config
 from resjax.errors import InputError
@@ -165,10 +165,13 @@ def test_what_dies_at_the_border_of_a_chunk_is_saved_once() -> None:
     assert saved == list(range(1, finished.outcomes[0].diverged_at + 2))
 
 
-def test_the_time_of_training_is_all_that_passes() -> None:
-    """What the caller does with the rows of a chunk holds up the next one, and counts."""
+@pytest.mark.parametrize("evaluate_every", [100, 1])
+def test_the_time_of_training_is_all_that_passes(evaluate_every: int) -> None:
+    """What the caller does with the rows of a chunk holds up the next one, and counts; at a border, too."""
     config = small(
-        model={"name": "mlp", "depth": 3, "width": 8}, train={"steps": 3}, parallel={"devices": 1, "chunk": 1}
+        model={"name": "mlp", "depth": 3, "width": 8},
+        train={"steps": 3, "evaluate_every": evaluate_every},
+        parallel={"devices": 1, "chunk": 1},
     )
     began = time.perf_counter()
     for row in loop.fit(config, digits()):
@@ -201,7 +204,7 @@ def test_at_most_two_chunks_are_in_flight() -> None:
 
 
 @pytest.mark.usefixtures("double")
-@pytest.mark.parametrize(("strategy", "axis"), [("pmap", "map"), ("jit", "vmap")])
+@pytest.mark.parametrize(("strategy", "axis"), [("pmap", "map"), ("pmap", "vmap"), ("jit", "vmap")])
 def test_chunks_are_the_steps_one_by_one(strategy: str, axis: str) -> None:
     """In float64, for two seeds with noise: chunks of 5, 5 and 2 steps, and of one step a program of their own."""
     ends = {}
@@ -216,6 +219,15 @@ def test_chunks_are_the_steps_one_by_one(strategy: str, axis: str) -> None:
     assert furthest(ends[1][0], ends[5][0]) < 1e-12
     assert ends[1][1] == pytest.approx(ends[5][1], rel=1e-12)
     assert len(ends[1][1]) == STEPS
+
+
+@pytest.mark.parametrize("strategy", ["pmap", "jit"])
+def test_a_chunk_takes_over_the_memory_of_the_state(strategy: str) -> None:
+    config = small(model={"name": "mlp", "depth": 3, "width": 8}, parallel={"devices": 2, "strategy": strategy})
+    _, advance, states, keys, orders, data = chunked(config)
+    found, _, _ = advance(states, keys, orders, jnp.asarray(0), jnp.asarray(1), data)
+    assert states.params.is_deleted()
+    assert not found.params.is_deleted()
 
 
 @pytest.mark.usefixtures("double")
