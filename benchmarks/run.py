@@ -32,6 +32,7 @@ SECTIONS: dict[str, Callable[[Bench], list[Row]]] = {
     "profile": profile.profile,
     "roofline": roofline.roofline,
 }
+CPU_ONLY = ("devices", "profile")  # virtual devices; a trace of XLA's CPU backend
 # In place of --depths and the others, where they are not given.
 FULL: dict[str, Any] = {
     "depths": (20, 56, 110),
@@ -70,7 +71,8 @@ def main() -> int:
         except WorkerError as error:  # no GPU, say
             say(str(error))
             return 2
-        done = [measure(name, bench, path, facts) for name in options.only or SECTIONS]
+        wanted = options.only or [name for name in SECTIONS if bench.device == "cpu" or name not in CPU_ONLY]
+        done = [measure(name, bench, path, facts) for name in wanted]
     return 0 if all(done) else 1
 
 
