@@ -1,5 +1,6 @@
 """From the command to the first step: what somebody waits for who has typed it."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -20,27 +21,39 @@ COMMAND = "train model=resnet data=synthetic schedule=constant train.steps=1 tra
 def start(bench: Bench) -> list[Row]:
     """Seconds to the first step: of `resjax train` to its row on the disk, of the others from their process's start.
 
-    Cold: no program is in the compilation cache; warm: the same command again, in a new folder.
+    Cold: no program is in the compilation cache; warm: the same command again, in a new folder. programs_s: of that,
+    what run.json calls `compile`: drawing the initial weights, tracing, and compiling or reading what was compiled.
     """
     depth = bench.depths[0]
     found: dict[tuple[str, str | None], list[float]] = {}
+    programs: dict[tuple[str, str | None], list[float]] = {}
     for number in range(REPEATS):
         cache = bench.scratch / f"cache-{number}"
         for state in ("cold", "warm"):
-            taken = command(bench, depth, cache, bench.scratch / f"{state}-{number}")
+            taken, compiling = command(bench, depth, cache, bench.scratch / f"{state}-{number}")
             found.setdefault(("ours", state), []).append(taken)
+            programs.setdefault(("ours", state), []).append(compiling)
         for name in bench.contestants:
             if name != "ours":
                 found.setdefault((name, None), []).append(worker(bench, name, depth))
         shutil.rmtree(cache, ignore_errors=True)
     return [
-        {"depth": depth, "contestant": name, "cache": state, "first_step_s": summary(seconds)}
-        for (name, state), seconds in found.items()
+        {
+            "depth": depth,
+            "contestant": key[0],
+            "cache": key[1],
+            "first_step_s": summary(seconds),
+            "programs_s": summary(programs[key]) if key in programs else None,
+        }
+        for key, seconds in found.items()
     ]
 
 
-def command(bench: Bench, depth: int, cache: Path, folder: Path) -> float:
-    """Seconds until `resjax train` has written the first step's row. WorkerError where it fails."""
+def command(bench: Bench, depth: int, cache: Path, folder: Path) -> tuple[float, float]:
+    """Seconds until `resjax train` has written the first step's row, and its own time for programs.
+
+    WorkerError where it fails.
+    """
     folder.mkdir()
     words = [sys.executable, "-m", "resjax.cli", *COMMAND.split(), f"model.depth={depth}"]
     words += [f"train.batch_size={bench.batch}", f"data.augment={str(bench.augment).lower()}"]
@@ -57,7 +70,8 @@ def command(bench: Bench, depth: int, cache: Path, folder: Path) -> float:
             raise WorkerError(
                 f"{' '.join(words)} ended with {process.returncode}:\n{(folder / 'said.txt').read_text()}"
             )
-    return taken
+    (record,) = folder.glob("runs/*/*/run.json")
+    return taken, float(json.loads(record.read_text())["times"]["compile"])
 
 
 def first_row(folder: Path) -> bool:

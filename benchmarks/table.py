@@ -150,8 +150,14 @@ def devices(rows: Rows) -> Table:
 
 def start(rows: Rows) -> Table:
     """Seconds to the first step."""
-    return ("depth", "implementation", "compilation cache", "seconds to the first step"), (
-        (str(row["depth"]), NAMES[row["contestant"]], row["cache"] or NOTHING, shown(row["first_step_s"]))
+    return ("depth", "implementation", "compilation cache", "seconds to the first step", "of them for programs"), (
+        (
+            str(row["depth"]),
+            NAMES[row["contestant"]],
+            row["cache"] or NOTHING,
+            shown(row["first_step_s"]),
+            shown(row["programs_s"]),
+        )
         for row in rows
     )
 

@@ -4,8 +4,10 @@ import hashlib
 import importlib.metadata
 import platform
 import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -170,8 +172,15 @@ def start_jax(config: Config) -> None:
     from resjax.training import compile_cache
 
     start_devices(config.parallel.devices)
-    compile_cache.switch_on()
+    say_once(compile_cache.switch_on())
     jax.config.update("jax_enable_x64", config.train.precision == "float64")
+
+
+@cache
+def say_once(problem: str) -> None:
+    """Tell the user, once a process: the jobs of a sweep have the same problem."""
+    if problem:
+        print(f"resjax: {problem}", file=sys.stderr)
 
 
 def describe(config: Config, devices: int | None, provenance: dict[str, object]) -> dict[str, Any]:

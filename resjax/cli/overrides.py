@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -15,7 +15,17 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from resjax.cli.words import GROUPS, check_word, choices, conf_folder, group_names, parse, refuse_sweep, split
+from resjax.cli.words import (
+    GROUPS,
+    check_word,
+    choices,
+    conf_folder,
+    group_names,
+    parse,
+    refuse_sweep,
+    split,
+    wrong_type,
+)
 from resjax.config import Config, keys
 from resjax.errors import InputError
 from resjax.legal import check
@@ -109,17 +119,6 @@ def explained(error: Exception, overrides: Sequence[str]) -> InputError:
         if word in message and key in keys():
             return wrong_type(key, value)
     return InputError(f"{message}\nType for a list of settings: resjax train --help")
-
-
-def wrong_type(key: str, value: str) -> InputError:
-    """A value that cannot be the setting's."""
-    item = keys()[key]
-    names = [kind.__name__ for kind in get_args(item.type) if kind is not type(None)] or [item.type.__name__]
-    kind = str(item.type) if "list" in str(item.type) else " or ".join(names)
-    null = ", or null" if type(None) in get_args(item.type) else ""
-    default = getattr(item, "default", None)
-    example = default if isinstance(default, int | float | str) else "[0,1]" if "list" in kind else "1"
-    return InputError(f"{key}={value} has the wrong type.\nExpected {kind}{null}.\nType: {key}={example}")
 
 
 def to_config(settings: DictConfig) -> Config:

@@ -49,6 +49,7 @@ def run(words: Sequence[str]) -> int:
         print(json.dumps(found if many else found[0], indent=1, allow_nan=False))
         return 0
     show([run_row(prediction) for prediction in found], as_json=False, columns=COLUMNS)
+    print("\nactivations: of one batch. all: with work space, data, every device and seed, and the process itself")
     if not many:
         print()
         show([stage_row(stage) for stage in found[0]["stages"]], as_json=False, columns=STAGES)

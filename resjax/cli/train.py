@@ -3,7 +3,7 @@
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING
+from dataclasses import MISSING, Field
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +93,15 @@ def call_hydra(words: Sequence[str], run_one: Callable[[Config], None]) -> None:
     task()
 
 
+def legal(item: Field[Any]) -> str:
+    """A setting's legal values, in brackets; "" where its type says all."""
+    of = item.metadata
+    ends = ((of["minimum"], "{:g} or more"), (of["below"], "less than {:g}"), (of["maximum"], "{:g} at most"))
+    said = ", ".join(says.format(end) for end, says in ends if end is not None)
+    said = "|".join(of["choices"]) or said
+    return f" ({said})" if said else ""
+
+
 def help_text(folders: Sequence[Path] = ()) -> str:
     """How to use it, the groups, and every setting with its default, its meaning and its legal values."""
     lines = [HELP, "groups, each a file of settings:"]
@@ -101,6 +110,6 @@ def help_text(folders: Sequence[Path] = ()) -> str:
     for key, item in keys().items():
         default = item.default_factory() if item.default is MISSING else item.default
         shown = "null" if default is None else str(default).replace(" ", "")
-        legal = f" ({'|'.join(item.metadata['choices'])})" if item.metadata["choices"] else ""
-        lines.append(f"  {key + '=' + shown:38s}{item.metadata['help']}{legal}")
+        shown = shown.lower() if isinstance(default, bool) else shown
+        lines.append(f"  {key + '=' + shown:38s}{item.metadata['help']}{legal(item)}")
     return "\n".join(lines)

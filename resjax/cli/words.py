@@ -1,7 +1,9 @@
 """The words of `resjax train`, one by one: what is no setting is refused with what to type instead."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -13,6 +15,16 @@ from resjax.errors import InputError
 
 GROUPS = ("model", "data", "optimizer", "schedule", "parallel", "tracker", "experiment")
 
+# What is expected of a setting of this type, and an example.
+EXPECTED = {
+    bool: ("true or false", "true"),
+    int: ("a whole number", "1"),
+    float: ("a number", "1"),
+    str: ("a word", "name"),
+    list[int]: ("a list of whole numbers", "[0,1]"),
+    list[float]: ("a list of numbers", "[0.5,0.75]"),
+}
+NUMBER = re.compile(r"(?<![\w$.])[-+]?\d")  # at the beginning of a value, of a choice among several, of a range
 FLAGS = ("-m", "--multirun", "--cfg", "-c", "--package", "-p", "--resolve", "--info", "-i", "--config-dir", "-cd")
 
 
@@ -98,6 +110,19 @@ def check_word(override: Override, groups: dict[str, list[str]]) -> None:
         )
     if override.is_add() and not override.is_force_add():
         raise InputError(f"{override.input_line}: {key} is there already, + would add it.\nType: {key}={value}")
+    if known[key].type is bool and NUMBER.search(value) and "${" not in value:  # OmegaConf would take 3 as true
+        raise wrong_type(key, value)
+
+
+def wrong_type(key: str, value: str) -> InputError:
+    """A value that cannot be the setting's."""
+    item = keys()[key]
+    kind = next(kind for kind in (item.type, *get_args(item.type)) if kind in EXPECTED)
+    expected, example = EXPECTED[kind]
+    null = ", or null" if type(None) in get_args(item.type) else ""
+    if kind is not bool and isinstance(item.default, int | float | str):
+        example = str(item.default)
+    return InputError(f"{key}={value} has the wrong type.\nExpected {expected}{null}.\nType: {key}={example}")
 
 
 def likely(key: str, known: tuple[str, ...]) -> str:

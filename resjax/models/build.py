@@ -53,7 +53,8 @@ class Pass(NamedTuple):
 class Model:
     """A network without its values: make them with `init`, run them with `apply`.
 
-    units, weight_layers: in forward order. shape: of one image, (height, width, channel).
+    units, weight_layers: in forward order. shape: of one image, (height, width, channel). shapes: of the values that
+    `init` gives, as jax.ShapeDtypeStruct.
     """
 
     config: ModelConfig
@@ -62,6 +63,7 @@ class Model:
     classes: int
     dtype: DTypeLike
     graph: Any
+    shapes: tuple[Params, BatchStats]
     units: tuple[LayerInfo, ...]
     weight_layers: tuple[LayerInfo, ...]
 
@@ -113,8 +115,10 @@ def build(config: ModelConfig, shape: tuple[int, ...], classes: int, dtype: DTyp
     plan = PLANS[config.name](config, shape)
     _check_size(config.name, plan, shape)
     network = nnx.eval_shape(partial(_network, config, shape, classes, dtype, jax.random.key(0)))
-    graph, *_ = nnx.split(network, nnx.Param, nnx.BatchStat)
-    return Model(config, plan, shape, classes, dtype, graph, network.units(), network.weight_layers())
+    graph, *states = nnx.split(network, nnx.Param, nnx.BatchStat)
+    params, batch_stats = map(nnx.as_pure, states)
+    units, weight_layers = network.units(), network.weight_layers()
+    return Model(config, plan, shape, classes, dtype, graph, (params, batch_stats), units, weight_layers)
 
 
 def _check_size(name: str, plan: NetworkPlan, shape: tuple[int, ...]) -> None:

@@ -26,7 +26,7 @@ class StageCount:
 
 def parameters(model: Model) -> int:
     """Trained numbers: kernels, biases, norm scales and biases; not the running statistics."""
-    return _entries(_params(model))
+    return _entries(model.shapes[0])
 
 
 def multiply_adds(model: Model) -> int:
@@ -36,7 +36,7 @@ def multiply_adds(model: Model) -> int:
 
 def by_stage(model: Model) -> list[StageCount]:
     """The stem, every stage, the head, and what training adds."""
-    params, places = _params(model), _places(model)
+    params, places = model.shapes[0], _places(model)
     stages: dict[str, list[int]] = {}
     for number, run in enumerate(model.runs):
         stages.setdefault(run.name, []).append(number)
@@ -80,7 +80,7 @@ def training_bytes(model: Model, batch: int, seeds: int, devices: int, kept: int
 
 def _residual_bytes(model: Model, batch: int) -> int:
     """Bytes of all that the backward pass of a batch is given, parameters too."""
-    params, batch_stats = jax.eval_shape(model.init, jax.random.key(0))
+    params, batch_stats = model.shapes
     images = jax.ShapeDtypeStruct((batch, *model.shape), model.dtype)
     places = jax.ShapeDtypeStruct((batch,), jnp.int32)
 
@@ -94,11 +94,6 @@ def _residual_bytes(model: Model, batch: int) -> int:
         return jax.vjp(logits, params)[1]
 
     return _bytes(jax.eval_shape(residuals, params, batch_stats, images, jax.random.key(0), places))
-
-
-def _params(model: Model) -> Any:
-    """Their shapes."""
-    return jax.eval_shape(model.init, jax.random.key(0))[0]
 
 
 def _entries(tree: Any) -> int:

@@ -77,7 +77,7 @@ class Item(NamedTuple):
 
 def leaves(model: Model) -> list[Leaf]:
     """Every array of the parameters and the running statistics once, in forward order."""
-    network: Network = nnx.merge(model.graph, *_shapes(model))
+    network: Network = nnx.merge(model.graph, *model.shapes)
     numbers, found = count(), list[Leaf]()
     for place, segment in enumerate(network.segments):
         for index in range(segment.run.count):
@@ -108,7 +108,7 @@ def from_file(model: Model, arrays: Arrays, file: str) -> tuple[Params, BatchSta
         key = tuple(entry.key for entry in path)
         return np.stack(values[key]) if "segments" in key else values[key][0]
 
-    params, batch_stats = _shapes(model)
+    params, batch_stats = model.shapes
     found = jax.tree.map_with_path(value, {"params": params, "batch_stats": batch_stats})
     return found["params"], found["batch_stats"]
 
@@ -122,10 +122,6 @@ def to_file(model: Model, params: Params, batch_stats: BatchStats) -> dict[str, 
             array = array[part]
         found[leaf.name] = leaf.given(np.asarray(array if leaf.index is None else array[leaf.index]))
     return found
-
-
-def _shapes(model: Model) -> tuple[Params, BatchStats]:
-    return jax.eval_shape(model.init, jax.random.key(0))
 
 
 def _leaf(name: str, path: Place, index: int | None, item: Item) -> Leaf:

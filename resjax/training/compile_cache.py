@@ -17,29 +17,31 @@ MOST_BYTES = 2 * 2**30
 UNREADABLE = re.compile(r"Error reading persistent compilation cache entry for '([^']+)'")
 
 
-def switch_on() -> None:
+def switch_on() -> str:
     """Use $RESJAX_CACHE, or ~/.cache/resjax/compiled; not where the variable says off or the folder is not private.
 
-    Where the variable says nothing, a cache that JAX has already (JAX_COMPILATION_CACHE_DIR) stays.
+    Where the variable says nothing, a cache that JAX has already (JAX_COMPILATION_CACHE_DIR) stays, and a home that
+    cannot be written costs the cache alone. Returns why a folder is not used, and what to type; "" if all is well.
     """
     import jax
 
     wanted, has = os.environ.get(FOLDER_VARIABLE), jax.config.values["jax_compilation_cache_dir"]
     folder = Path(wanted or "~/.cache/resjax/compiled").expanduser()
     if wanted == OFF or has == str(folder) or (has and not wanted):
-        return
+        return ""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if problem := not_private(folder):
-            warnings.warn(f"{folder} {problem}", stacklevel=2)
-            return
+            return f"{folder} {problem}"
         make_room(folder)
-    except OSError:  # a home that cannot be written costs the cache, not the run
-        return
+    except OSError as error:
+        advice = f"Type: export {FOLDER_VARIABLE}=FOLDER, one that you can write, or {FOLDER_VARIABLE}={OFF}"
+        return f"{folder}: {error.strerror}: programs are not kept.\n{advice}" if wanted else ""
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     forget_what_is_unreadable(folder)
+    return ""
 
 
 def not_private(folder: Path) -> str:

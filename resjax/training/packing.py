@@ -42,7 +42,7 @@ class Packing:
 
 def packings(model: Model) -> tuple[Packing, Packing]:
     """Those of the model's parameters and of its running statistics."""
-    return tuple(_packing(tree, model.dtype) for tree in jax.eval_shape(model.init, jax.random.key(0)))  # type: ignore[return-value]
+    return tuple(_packing(tree, model.dtype) for tree in model.shapes)  # type: ignore[return-value]
 
 
 def _packing(tree: Any, dtype: Any) -> Packing:

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.stages import Wrapped
 from jaxtyping import Array
 
 from resjax.config import Config
@@ -69,7 +70,7 @@ class Instruments:
     test: Arrays
     probe_batch: tuple[Array, Array]
     evaluate: Callable[..., dict[str, Array]]
-    probe: Callable[..., Looks]
+    probe: Wrapped
 
     def holding(self, params: Any, batch_stats: Any) -> TrainState:
         """The initial states with these values instead, the same for every seed."""
@@ -140,7 +141,8 @@ def prepare(config: Config, source: Source) -> Programs:
         with ThreadPoolExecutor(1) as pool:  # while one program compiles, the next one is traced
             advance = pool.submit(ready.layout.compile, chunk, ready.states, ready.keys, orders, *numbers, ready.train)
             at_home = ready.at_home((ready.states, ready.keys))
-            jax.block_until_ready(ready.probe(*at_home, jnp.asarray(0), *ready.probe_batch))
+            # Compiled and not run; JAX keeps it for the calls to come (a test counts compilations).
+            ready.probe.lower(*at_home, jnp.asarray(0), *ready.probe_batch).compile()
             compiled = advance.result()
         ready.evaluate(ready.states, ready.test, parts=1)
     return Programs(**vars(ready), advance=compiled, orders=orders)
@@ -183,7 +185,7 @@ def require_examples(config: Config, source: Source, group: int) -> None:
         )
 
 
-def make_probe(config: Config, model: Model, tx: optax.GradientTransformation, layout: Layout) -> Callable[..., Looks]:
+def make_probe(config: Config, model: Model, tx: optax.GradientTransformation, layout: Layout) -> Wrapped:
     """The function (states, keys, step, images, labels) -> Looks, one entry a seed in every leaf.
 
     Its noise is that of the training step, for the examples in their places of the probe batch.

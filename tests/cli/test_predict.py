@@ -73,7 +73,8 @@ def test_tables_for_people(capsys: Out) -> None:
     assert "1.583 G" in out
     assert "auxiliary  2" in out
     assert main(["predict", "-m", "model=preact,resnet", "model.depth=8"]) == 0
-    title, *rows = capsys.readouterr().out.splitlines()
+    title, *rows, _, note = capsys.readouterr().out.splitlines()
+    assert note.startswith("activations: of one batch. all: with work space")
     assert title.startswith("model")
     assert [row.startswith("resnet full_preactivation ") for row in rows] == [True, False]
 

@@ -191,7 +191,7 @@ def test_equal_units_are_one_segment(name: str) -> None:
     settings, counts = SEGMENTS[name]
     model = build(ModelConfig(**settings), (32, 32, 3), 10)
     assert [run.count for run in model.runs] == counts
-    segments = jax.eval_shape(model.init, jax.random.key(0))[0]["segments"]
+    segments = model.shapes[0]["segments"]
     leading = [{leaf.shape[0] for leaf in jax.tree.leaves(segments[number])} for number in range(len(counts))]
     assert leading == [{count} for count in counts]
     assert sum(counts) == len(model.units)
@@ -209,8 +209,7 @@ def test_a_width_below_the_images_channels_is_refused_where_x_is_padded(settings
     for mended in ({"width": 3}, {"shortcut": "projection_b"}, {"shortcut": "none"}):
         model = build(ModelConfig(**(settings | mended)), (32, 32, 3), 10)
         x = jax.ShapeDtypeStruct((2, 32, 32, 3), jnp.float32)
-        states = jax.eval_shape(model.init, jax.random.key(0))
-        assert jax.eval_shape(lambda *of: model.apply(*of, EVALUATE).logits, *states, x).shape == (2, 10)  # noqa: B023
+        assert jax.eval_shape(lambda *of: model.apply(*of, EVALUATE).logits, *model.shapes, x).shape == (2, 10)  # noqa: B023
 
 
 @pytest.mark.usefixtures("float64")
@@ -237,7 +236,7 @@ def test_evaluation_leaves_the_running_statistics() -> None:
 def test_any_image_and_any_number_of_classes(shape: tuple[int, int, int], classes: int, shortcut: str) -> None:
     height, width, _ = shape
     model = build(ModelConfig(depth=14, width=4, shortcut=shortcut), shape, classes)
-    params, batch_stats = jax.eval_shape(model.init, jax.random.key(0))
+    params, batch_stats = model.shapes
     x = jax.ShapeDtypeStruct((6, *shape), jnp.float32)
     logits = jax.eval_shape(partial(model.apply, mode=Mode(train=True, group=2)), params, batch_stats, x).logits
     assert logits.shape == (6, classes)
@@ -266,8 +265,15 @@ def test_depth_does_not_change_the_size_of_the_program(settings: dict[str, objec
 
     def equations(depth: int, **more: object) -> int:
         model = build(ModelConfig(depth=depth, **settings, **more), (8, 8, 1), 10)
-        values = jax.eval_shape(model.init, jax.random.key(0))
         x = jax.ShapeDtypeStruct((4, 8, 8, 1), jnp.float32)
-        return str(jax.make_jaxpr(partial(model.apply, mode=GHOST))(*values, x)).count(" = ")
+        return str(jax.make_jaxpr(partial(model.apply, mode=GHOST))(*model.shapes, x)).count(" = ")
 
     assert equations(1202) == equations(20) < equations(20, unroll=True)
+
+
+@pytest.mark.parametrize("name", ["resnet 20", "mlp 9", "article 39", "densenet 13", "googlenet"])
+def test_the_shapes_told_are_those_of_the_initial_values(name: str) -> None:
+    model = build(ModelConfig(**SEGMENTS[name][0]), (32, 32, 3), 10)
+    values = jax.eval_shape(model.init, jax.random.key(0))
+    assert jax.tree.structure(model.shapes) == jax.tree.structure(values)
+    assert jax.tree.all(jax.tree.map(lambda a, b: (a.shape, a.dtype) == (b.shape, b.dtype), model.shapes, values))

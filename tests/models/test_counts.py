@@ -240,7 +240,7 @@ def test_against_the_count_that_xla_makes_of_the_unrolled_net() -> None:
     head = 4 * width * 10
     assert multiply_adds(model) == sum(padded for _, padded in convs) + head
 
-    params, batch_stats = jax.eval_shape(model.init, jax.random.key(0))
+    params, batch_stats = model.shapes
     x = jax.ShapeDtypeStruct((1, size, size, 3), model.dtype)
     run = jax.jit(partial(model.apply, mode=Mode(train=True, group=1)))
     flops = run.lower(params, batch_stats, x).cost_analysis()["flops"]

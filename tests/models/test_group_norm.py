@@ -67,7 +67,7 @@ def test_no_example_sees_another_and_testing_is_training() -> None:
 @pytest.mark.parametrize(("norm", "groups"), [("group", 2), ("layer", 8)])
 def test_a_network_of_them_keeps_no_statistics(norm: str, groups: int) -> None:
     model = build(ModelConfig(name="mlp", depth=4, width=6, norm=norm, norm_channel_groups=groups), (2, 2, 3), 4)
-    params, batch_stats = jax.eval_shape(model.init, jax.random.key(0))
+    params, batch_stats = model.shapes
     assert not jax.tree.leaves(batch_stats)
     assert params["segments"][1]["units"]["branch"][0]["layers"][0]["post"]["norm"]["scale"].shape == (2, 6)
 

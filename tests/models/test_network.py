@@ -124,7 +124,7 @@ def test_depth_counts_every_family(name: str) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_weight_layers_are_every_kernel_once(name: str) -> None:
     model = small(name)
-    params = jax.eval_shape(model.init, jax.random.key(0))[0]
+    params = model.shapes[0]
     kernels = {path: leaf for path, leaf in jax.tree.leaves_with_path(params) if path[-1].key == "kernel"}
     expected = set()
     for path, leaf in kernels.items():
@@ -138,7 +138,7 @@ def test_weight_layers_are_every_kernel_once(name: str) -> None:
 
 def traced(model: Model) -> tuple[list[jax.ShapeDtypeStruct], list[tuple[int, ...]]]:
     """The shapes of h, a segment each, and of every response of every unit in forward order."""
-    params, batch_stats = jax.eval_shape(model.init, jax.random.key(0))
+    params, batch_stats = model.shapes
     x = jax.ShapeDtypeStruct((2, *model.shape), model.dtype)
 
     def run(params: Tree, batch_stats: Tree, x: jax.Array) -> list[Any]:
@@ -157,7 +157,7 @@ def test_sizes_by_arithmetic_are_those_of_the_traced_net(name: str) -> None:
     model = small(name)
     hidden, responses = traced(model)
     assert model.hidden_shapes(2) == hidden
-    params, places = counts._params(model), counts._places(model)
+    params, places = model.shapes[0], counts._places(model)
     layers = [info for info in model.weight_layers if info.responds]
     assert [shape[-1] for shape in responses] == [at(params, info).shape[-1] for info in layers]
     assert [shape[0] for shape in responses] == [2] * len(layers)

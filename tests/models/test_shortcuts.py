@@ -338,7 +338,7 @@ def survived() -> dict[str, np.ndarray]:
     jax.config.update("jax_enable_x64", True)
     settings = {"branch": "single", "order": "bare_addition", "shortcut": "stochastic_depth", "survival": 0.3}
     model = network(depth=11, width=1, **settings)
-    params, batch_stats = jax.eval_shape(model.init, jax.random.key(0))
+    params, batch_stats = model.shapes
     params, batch_stats = (jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), tree) for tree in (params, batch_stats))
     for number, segment in params["segments"].items():
         if number:

@@ -85,8 +85,8 @@ def test_a_folder_that_others_can_write_is_not_used(tmp_path: Path, monkeypatch:
     tmp_path.chmod(0o777)
     monkeypatch.setenv("RESJAX_CACHE", str(tmp_path))
     before = jax.config.values["jax_compilation_cache_dir"]
-    with pytest.warns(UserWarning, match="can be written by others"):
-        compile_cache.switch_on()
+    said = compile_cache.switch_on()
+    assert said == f"{tmp_path} can be written by others: programs are not kept.\nType: chmod 700 {tmp_path}"
     assert jax.config.values["jax_compilation_cache_dir"] == before
 
 
@@ -95,8 +95,20 @@ def test_a_place_that_cannot_be_made_costs_the_cache_alone(tmp_path: Path, monke
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("RESJAX_CACHE", str(tmp_path / "file" / "below"))
     before = jax.config.values["jax_compilation_cache_dir"]
-    compile_cache.switch_on()
+    assert compile_cache.switch_on().splitlines()[1].startswith("Type: export RESJAX_CACHE=FOLDER")
     assert jax.config.values["jax_compilation_cache_dir"] == before
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_a_home_that_cannot_be_written_is_no_problem_of_the_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".cache").write_text("")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("RESJAX_CACHE")
+    jax.config.update("jax_compilation_cache_dir", None)
+    assert compile_cache.switch_on() == ""
+    assert jax.config.values["jax_compilation_cache_dir"] is None
 
 
 def test_the_oldest_go_when_there_are_too_many(tmp_path: Path) -> None:
