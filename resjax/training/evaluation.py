@@ -14,6 +14,7 @@ from resjax.models import Model
 from resjax.models.types import EVALUATE
 from resjax.training.packing import packings
 from resjax.training.parallel import Layout
+from resjax.training.seeds import in_turn
 from resjax.training.state import TrainState
 
 
@@ -40,7 +41,7 @@ def make_evaluate(model: Model, layout: Layout, examples: int, most: int) -> Cal
             losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
             return jnp.sum(losses, where=inside), jnp.sum(logits.argmax(-1) != labels, where=inside, dtype=model.dtype)
 
-        return lax.map(one_seed, states)
+        return in_turn(one_seed, states)
 
     def evaluate(states: TrainState, data: Arrays, parts: int | None = None) -> dict[str, Any]:
         # Waiting for each part keeps virtual devices from deadlocking on a long queue (jaxlib 0.10).

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax import lax
+from jaxtyping import Array
 
 from resjax.config import Config
 
@@ -16,7 +18,24 @@ def over_seeds(config: Config) -> Callable[..., Any]:
     """
     if seeds_axis(config) == "vmap":
         return lambda f, *trees: jax.vmap(f)(*trees)
-    return lambda f, *trees: lax.map(lambda seed: f(*seed), trees)
+    return in_turn
+
+
+def in_turn(f: Callable[..., Any], *trees: Any) -> Any:
+    """lax.map of f over the leading axis.
+
+    The seed at work is carried by the loop, and so lies in memory. Out of lax.map XLA's CPU backend would move the
+    slice of each seed into every operation that reads a weight, which made a step of four seeds a quarter slower.
+    """
+
+    def at(place: Array) -> Any:
+        return jax.tree.map(lambda leaf: lax.dynamic_index_in_dim(leaf, place, keepdims=False), trees)
+
+    def one(current: Any, following: Array) -> tuple[Any, Any]:
+        return at(following), f(*current)
+
+    count = len(jax.tree.leaves(trees)[0])
+    return lax.scan(one, at(jnp.asarray(0)), jnp.arange(1, count + 1) % count)[1]
 
 
 def seeds_axis(config: Config) -> str:
