@@ -2,7 +2,7 @@
 # make test   set up, check style and types, run the tests
 # make lint   style and types alone         make format  bring the style in order
 # make slow   the tests that take minutes   make lock    choose the newest versions of everything
-# make bench  measure speed, memory and waiting beside PyTorch and Flax (25 minutes)   make bench-gpu  the same on a GPU
+# make bench  measure speed, memory and waiting beside PyTorch and Flax (40 minutes)   make bench-gpu  the same on a GPU
 # make diagrams   draw docs/units and fill the tables of docs/architectures.md, from the code
 
 # The first of these that is Python 3.11 or newer; or say: make PYTHON=/path/to/python demo

@@ -22,7 +22,8 @@ def start(bench: Bench) -> list[Row]:
     """Seconds to the first step: of `resjax train` to its row on the disk, of the others from their process's start.
 
     Cold: no program is in the compilation cache; warm: the same command again, in a new folder. programs_s: of that,
-    what run.json calls `compile`: drawing the initial weights, tracing, and compiling or reading what was compiled.
+    what run.json calls `compile`: drawing the initial weights, placing the data, tracing, compiling or reading what was
+    compiled, and one part of the test.
     """
     depth = bench.depths[0]
     found: dict[tuple[str, str | None], list[float]] = {}

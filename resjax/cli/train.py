@@ -96,9 +96,8 @@ def call_hydra(words: Sequence[str], run_one: Callable[[Config], None]) -> None:
 def legal(item: Field[Any]) -> str:
     """A setting's legal values, in brackets; "" where its type says all."""
     of = item.metadata
-    ends = ((of["minimum"], "{:g} or more"), (of["below"], "less than {:g}"), (of["maximum"], "{:g} at most"))
-    said = ", ".join(says.format(end) for end, says in ends if end is not None)
-    said = "|".join(of["choices"]) or said
+    ends = ((of["minimum"], "{:g} or more"), (of["below"], "less than {:g}"), (of["maximum"], "{:g} or less"))
+    said = "|".join(of["choices"]) or ", ".join(says.format(end) for end, says in ends if end is not None)
     return f" ({said})" if said else ""
 
 

@@ -17,7 +17,7 @@ GROUPS = ("model", "data", "optimizer", "schedule", "parallel", "tracker", "expe
 
 # What is expected of a setting of this type, and an example.
 EXPECTED = {
-    bool: ("true or false", "true"),
+    bool: ("true or false", "false"),
     int: ("a whole number", "1"),
     float: ("a number", "1"),
     str: ("a word", "name"),
@@ -110,7 +110,7 @@ def check_word(override: Override, groups: dict[str, list[str]]) -> None:
         )
     if override.is_add() and not override.is_force_add():
         raise InputError(f"{override.input_line}: {key} is there already, + would add it.\nType: {key}={value}")
-    if known[key].type is bool and NUMBER.search(value) and "${" not in value:  # OmegaConf would take 3 as true
+    if known[key].type is bool and NUMBER.search(value) and "${" not in value:  # OmegaConf takes 3 as true
         raise wrong_type(key, value)
 
 
@@ -120,8 +120,14 @@ def wrong_type(key: str, value: str) -> InputError:
     kind = next(kind for kind in (item.type, *get_args(item.type)) if kind in EXPECTED)
     expected, example = EXPECTED[kind]
     null = ", or null" if type(None) in get_args(item.type) else ""
-    if kind is not bool and isinstance(item.default, int | float | str):
-        example = str(item.default)
+    if isinstance(item.default, int | float | str):
+        example = str(item.default).lower() if kind is bool else str(item.default)
+    elif item.metadata["choices"]:
+        expected, example = f"one of: {', '.join(item.metadata['choices'])}", item.metadata["choices"][0]
+    elif item.metadata["minimum"] is not None:
+        example = f"{item.metadata['minimum']:g}"
+    elif null and kind not in (int, str):
+        example = "null"  # lists that are legal together only, such as data.mean and data.std
     return InputError(f"{key}={value} has the wrong type.\nExpected {expected}{null}.\nType: {key}={example}")
 
 

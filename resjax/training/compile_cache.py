@@ -9,6 +9,7 @@ import os
 import re
 import stat
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -56,7 +57,12 @@ def not_private(folder: Path) -> str:
 
 def make_room(folder: Path, most: int = MOST_BYTES) -> None:
     """Where there are more than `most` bytes, delete what was written first until half of them are left."""
-    files = sorted((path.stat().st_mtime, path.stat().st_size, path) for path in folder.glob("*-cache"))
+    files = []
+    for path in folder.glob("*-cache"):
+        with suppress(FileNotFoundError):  # another process makes room, too
+            found = path.stat()
+            files.append((found.st_mtime, found.st_size, path))
+    files.sort()
     total = sum(size for _, size, _ in files)
     if total <= most:
         return

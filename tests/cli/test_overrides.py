@@ -9,7 +9,9 @@ import pytest
 
 from resjax import catalog
 from resjax.cli.overrides import launch
-from resjax.cli.words import choices
+from resjax.cli.train import help_text
+from resjax.cli.words import choices, wrong_type
+from resjax.config import keys
 from resjax.errors import InputError
 
 # Every file of conf/model.
@@ -32,10 +34,12 @@ MODELS = (
         (["model.depth=deep"], "Expected a whole number.\nType: model.depth=20"),
         (["train.steps=2.5"], "Expected a whole number"),
         (["data.train_examples=many"], "Expected a whole number, or null"),
-        (["data.mean=grey"], "Expected a list of numbers, or null.\nType: data.mean=[0.5,0.75]"),
-        (["model.remat=often"], "Expected true or false.\nType: model.remat=true"),
+        (["data.mean=grey"], "Expected a list of numbers, or null.\nType: data.mean=null"),
+        (["model.remat=often"], "Expected true or false.\nType: model.remat=false"),
         (["model.remat=2"], "Expected true or false"),
         (["-m", "probes.train_grad_norm=true,1"], "Expected true or false"),
+        (["-m", "model.remat=range(0,2)"], "Expected true or false"),
+        (["model.branch=[1]"], "Expected one of: single, basic, bottleneck, or null.\nType: model.branch=single"),
         (["schedule.decay=fast"], "Expected a number.\nType: schedule.decay=0.1"),
         (["probes.at=3"], "probes.at=[0,1]"),
         (["seeds=0"], "seeds=1"),
@@ -163,3 +167,32 @@ def test_a_refusal_comes_before_jax_within_two_seconds() -> None:
     assert done.stdout == ""
     assert 1 <= len(done.stderr.splitlines()) <= 6
     assert min(seconds) < 2, seconds
+
+
+@pytest.mark.parametrize("key", keys())
+def test_what_a_wrong_type_is_told_to_type_is_taken(key: str) -> None:
+    launch([str(wrong_type(key, "?")).splitlines()[-1].removeprefix("Type: ")])
+
+
+@pytest.mark.parametrize(
+    ("words", "values"),
+    [
+        (["model.remat=yes"], [True]),
+        (["-m", "model.remat=true,false"], [True, False]),
+        (["model.remat=${probes.train_grad_norm}"], [False]),
+    ],
+)
+def test_true_and_false_are_taken_however_they_come(words: list[str], values: list[bool]) -> None:
+    assert [job.model.remat for job in launch(words).jobs] == values
+
+
+def test_help_names_what_is_legal() -> None:
+    lines = help_text().splitlines()
+    for key, end in [
+        ("model.remat=false", "compute the rest again"),
+        ("model.dropout=0.0", "(0 or more, less than 1)"),
+        ("parallel.chunk=64", "(1 or more, 1024 or less)"),
+        ("train.precision=float32", "(float32|float64)"),
+    ]:
+        (line,) = [line for line in lines if line.split(" ")[2:3] == [key]]
+        assert line.endswith(end)

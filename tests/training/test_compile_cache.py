@@ -10,6 +10,8 @@ from pathlib import Path
 import jax
 import pytest
 
+from resjax import job
+from resjax.config import Config
 from resjax.training import compile_cache
 
 PROGRAM = """
@@ -109,6 +111,17 @@ def test_a_home_that_cannot_be_written_is_no_problem_of_the_user(
     jax.config.update("jax_compilation_cache_dir", None)
     assert compile_cache.switch_on() == ""
     assert jax.config.values["jax_compilation_cache_dir"] is None
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_the_user_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("RESJAX_CACHE", str(tmp_path / "file" / "below"))
+    for _ in range(2):
+        job.start_jax(Config())
+    said = capsys.readouterr().err
+    assert said.startswith(f"resjax: {tmp_path / 'file' / 'below'}: Not a directory: programs are not kept.\nType: ")
+    assert said.count("resjax:") == 1
 
 
 def test_the_oldest_go_when_there_are_too_many(tmp_path: Path) -> None:
