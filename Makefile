@@ -3,6 +3,7 @@
 # make lint   style and types alone         make format  bring the style in order
 # make slow   the tests that take minutes   make lock    choose the newest versions of everything
 # make bench  measure speed, memory and waiting beside PyTorch and Flax (40 minutes)   make bench-gpu  the same on a GPU
+# make browser   open a report in headless Chromium: its figures, errors and times (skipped where there is none)
 # make diagrams   draw docs/units and fill the tables of docs/architectures.md, from the code
 
 # The first of these that is Python 3.11 or newer; or say: make PYTHON=/path/to/python demo
@@ -15,7 +16,7 @@ TORCH_PYTHON ?= .venv-bench/bin/python
 TORCH_INSTALLED := $(if $(filter .venv-bench/%,$(TORCH_PYTHON)),.venv-bench/installed)
 BENCH := $(BIN)/python -m benchmarks.run --torch-python $(TORCH_PYTHON)
 
-.PHONY: demo test slow lint format lock bench bench-gpu diagrams clean
+.PHONY: demo test slow browser lint format lock bench bench-gpu diagrams clean
 
 demo: $(INSTALLED)
 	$(BIN)/resjax train -m experiment=quickstart
@@ -26,6 +27,10 @@ test: lint
 
 slow: $(INSTALLED)
 	$(BIN)/pytest -m slow
+
+# -raP: with the reason of a skip, and the seconds that were measured
+browser: $(INSTALLED)
+	$(BIN)/pytest -m browser -raP tests/report/test_browser.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -18,14 +18,13 @@ from tables import filled
 from resjax.cli.overrides import checked, register
 from resjax.config import Config, completed
 from resjax.models.activations import ACTIVATIONS
-from resjax.models.build import PLANS
 from resjax.models.norms import BatchNorm, Bias, GroupNorm, ScalarBias
 from resjax.models.parts import Ops, Parts
-from resjax.models.plans import UnitPlan
-from resjax.models.pooling import Pool
 from resjax.models.units import Chain, Unit
 from resjax.models.weights import FixupWeight
 from resjax.orders import ORDERS
+from resjax.plans.plan import Pool, UnitPlan
+from resjax.plans.table import PLANS
 from resjax.shortcuts import SHORTCUTS
 
 HERE = Path(__file__).parent

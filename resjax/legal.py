@@ -18,6 +18,7 @@ def check(config: Config) -> Config:
     _check_places(config)
     _check_data(config)
     _check_steps(config)
+    _check_parts(config)
     _check_groups(config)
     return config
 
@@ -66,6 +67,16 @@ def _check_steps(config: Config) -> None:
     if any(step < 0 for step in config.probes.at):
         raise InputError(
             f"probes.at={config.probes.at} has a negative step.\nExpected steps from 0.\nType: probes.at=[0,1,10]"
+        )
+
+
+def _check_parts(config: Config) -> None:
+    """Noise is seen between two parts or more, of an example or more each."""
+    parts, size = config.probes.parts, config.probes.batch_size
+    if parts == 1 or parts > size:
+        raise InputError(
+            f"probes.parts={parts} cannot be compared on a probe batch of {size} examples.\n"
+            f"Expected 0 (no noise is seen), or 2 to {size}.\nType: probes.parts={min(4, size) if size > 1 else 0}"
         )
 
 

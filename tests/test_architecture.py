@@ -11,11 +11,13 @@ import resjax
 PACKAGE = Path(resjax.__file__).parent
 # From the bottom up. A module belongs to the longest of these names that it begins with.
 LAYERS = (
-    ("resjax.errors", "resjax.durable", "resjax.pages", "resjax.rows", "resjax.shortcuts"),
+    ("resjax.errors", "resjax.durable", "resjax.pages", "resjax.rows", "resjax.shortcuts", "resjax.fits"),
     ("resjax.orders",),
     ("resjax.variants",),
     ("resjax.catalog",),
     ("resjax.config",),
+    ("resjax.plans",),
+    ("resjax.theory",),
     ("resjax.combinations",),
     ("resjax.legal", "resjax.identity"),
     ("resjax.data", "resjax.models"),

@@ -31,6 +31,6 @@ def test_the_quickstart_shows_what_a_shortcut_does(tmp_path: Path) -> None:
     assert rows["plain", 56, "batch"]["train_error_mean"] > rows["plain", 20, "batch"]["train_error_mean"] + 0.2
     assert rows["residual", 56, "batch"]["train_error_mean"] < rows["plain", 56, "batch"]["train_error_mean"] - 0.2
     assert state("plain", 56, "batch", "0") == "exploding"
-    assert state("residual", 56, "batch", "0") == "steady"
+    assert state("residual", 56, "batch", "0") == "healthy"
     assert state("plain", 56, "none", "0") == "vanishing"
     assert rows["residual", 56, "none"]["n_diverged"] == 3

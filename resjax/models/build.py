@@ -1,6 +1,6 @@
 """From a config to a functional model: Flax NNX inside, pure functions of pytrees at the boundary."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -14,32 +14,19 @@ from jaxtyping import Array, Float
 
 from resjax.config import ModelConfig, completed
 from resjax.errors import InputError
-from resjax.models.article import article
-from resjax.models.densenet import densenet
-from resjax.models.googlenet import googlenet
-from resjax.models.mlp import mlp
-from resjax.models.network import LayerInfo, Network, NetworkPlan
+from resjax.models.network import LayerInfo, Network
 from resjax.models.parts import Parts
-from resjax.models.plans import Run, runs_of
-from resjax.models.resnet import resnet
-from resjax.models.stages import Observe, Perturb, nothing
+from resjax.models.stages import Around, Observe, bare, nothing
 from resjax.models.types import Hidden, Mode
-from resjax.models.vgg import vgg
+from resjax.plans.plan import NetworkPlan, Run, runs_of
+from resjax.plans.table import plan_of
 
-PLANS: dict[str, Callable[[ModelConfig, tuple[int, ...]], NetworkPlan]] = {
-    "resnet": resnet,
-    "mlp": mlp,
-    "vgg": vgg,
-    "googlenet": googlenet,
-    "densenet": densenet,
-    "article": article,
-}
 Params = Any
 BatchStats = Any
 
 
 class Pass(NamedTuple):
-    """A forward pass. batch_stats: the running statistics after it; seen: what `observe(h_l, responses_l)` saw of each
+    """A forward pass. batch_stats: the running statistics after it; seen: what `observe(h_l, within_l)` saw of each
     segment; auxiliary: the logits of the heads on the way, in training.
     """
 
@@ -86,13 +73,13 @@ class Model:
         batch_stats: BatchStats,
         x: Hidden,
         mode: Mode,
-        perturbations: Sequence[Array] | None = None,
+        taps: Sequence[Array] | None = None,
         observe: Observe = nothing,
-        perturb: Perturb = jnp.add,
+        around: Around = bare,
     ) -> Pass:
-        """A forward pass; h_l becomes perturb(h_l, epsilon_l) with `perturbations`, an array (units, ...) a segment."""
+        """A forward pass; each unit is run as around(unit, x, its own of `taps`), (units, ...) a segment."""
         network = nnx.merge(self.graph, params, batch_stats)
-        outputs = network(x, mode, perturbations, observe, perturb)
+        outputs = network(x, mode, taps, observe, around)
         return Pass(outputs.logits, nnx.as_pure(nnx.state(network, nnx.BatchStat)), outputs.seen, outputs.auxiliary)
 
     def hidden_shapes(self, batch: int) -> list[jax.ShapeDtypeStruct]:
@@ -112,7 +99,7 @@ def build(config: ModelConfig, shape: tuple[int, ...], classes: int, dtype: DTyp
     Raises InputError where the images are too small for it, or a norm's groups do not divide its channels.
     """
     config = completed(config)
-    plan = PLANS[config.name](config, shape)
+    plan = plan_of(config, shape)
     _check_size(config.name, plan, shape)
     network = nnx.eval_shape(partial(_network, config, shape, classes, dtype, jax.random.key(0)))
     graph, *states = nnx.split(network, nnx.Param, nnx.BatchStat)
@@ -134,7 +121,7 @@ def _check_size(name: str, plan: NetworkPlan, shape: tuple[int, ...]) -> None:
 
 def _network(config: ModelConfig, shape: tuple[int, ...], classes: int, dtype: DTypeLike, key: Array) -> Network:
     """The network with its values."""
-    plan = PLANS[config.name](config, shape)
+    plan = plan_of(config, shape)
     joined = [unit for unit in plan.units if unit.shortcut != "none"]
     layers = max((len(path.specs) for unit in joined for path in unit.paths), default=1)
     parts = Parts(config, dtype, max(len(joined), 1), layers)

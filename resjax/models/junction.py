@@ -12,8 +12,8 @@ from resjax.errors import InputError
 from resjax.models.noise import dropout, survives
 from resjax.models.norms import per_channel
 from resjax.models.parts import Parts
-from resjax.models.plans import UnitPlan, WeightSpec
 from resjax.models.types import Hidden, Mode, fold
+from resjax.plans.plan import UnitPlan, WeightSpec
 from resjax.shortcuts import SHORTCUTS
 
 

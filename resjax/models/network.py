@@ -10,12 +10,12 @@ from jaxtyping import Array, Float
 
 from resjax.models.noise import dropout
 from resjax.models.parts import Parts
-from resjax.models.plans import Run, UnitPlan, WeightSpec, input_sizes, runs_of
-from resjax.models.pooling import Pool, pooled
-from resjax.models.stages import Observe, Perturb, Segment, nothing
+from resjax.models.pooling import pooled
+from resjax.models.stages import Around, Observe, Segment, bare, nothing
 from resjax.models.types import Hidden, Mode, fold
 from resjax.models.units import Layer
 from resjax.models.weights import Conv, Dense
+from resjax.plans.plan import HeadPlan, NetworkPlan, WeightSpec, runs_of
 
 SHORTCUT_KINDS = ("projection", "gate")
 HEADS = 2**20  # what heads fold into the key of the noise; units fold in their numbers
@@ -25,12 +25,14 @@ HEADS = 2**20  # what heads fold into the key of the noise; units fold in their 
 class LayerInfo:
     """A weight layer or a unit of a network, in forward order.
 
+    layer_depth: weight layers on the longest way from the images to its output, itself included.
     path: where its weight is in the parameters (weight layers); index: its place on the weight's unit axis.
     """
 
     name: str
     stage: int
     kind: str
+    layer_depth: int
     path: tuple[Any, ...] = ()
     index: int | None = None
 
@@ -38,42 +40,6 @@ class LayerInfo:
     def responds(self) -> bool:
         """Whether it is a weight layer of a branch, which has a response."""
         return self.index is not None and self.kind not in (*SHORTCUT_KINDS, "unit")
-
-
-@dataclass(frozen=True)
-class HeadPlan:
-    """The classifier. pre: an order's letters before it. pool: what follows; mean: then over all pixels.
-
-    hidden: weight layers before the classifier; dropout: of what the first of them gets, or the classifier.
-    key: of its weights, folded into the network's.
-    """
-
-    key: int
-    pre: str = ""
-    pool: Pool | None = None
-    mean: bool = True
-    hidden: tuple[WeightSpec, ...] = ()
-    dropout: float = 0.0
-
-
-@dataclass(frozen=True)
-class NetworkPlan:
-    """A network as plain data. auxiliary: heads that training adds, with the number of the unit that each follows."""
-
-    units: tuple[UnitPlan, ...]
-    head: HeadPlan
-    auxiliary: tuple[tuple[int, HeadPlan], ...] = ()
-
-    def sizes(self, shape: tuple[int, ...]) -> tuple[list[int], list[int]]:
-        """Heights and widths of every unit's input, and of the last one's output, for images of such a shape."""
-        height, width = shape[:2]
-        return input_sizes(self.units, height), input_sizes(self.units, width)
-
-    def fits(self, pixels: int) -> bool:
-        """Whether images of so many pixels a side leave some everywhere."""
-        sizes = input_sizes(self.units, pixels)
-        heads = [(sizes[-1], self.head), *((sizes[unit + 1], head) for unit, head in self.auxiliary)]
-        return min(sizes) > 0 and all(head.pool is None or head.pool.size(size) > 0 for size, head in heads)
 
 
 class Outputs(NamedTuple):
@@ -118,6 +84,7 @@ class Network(nnx.Module):
         runs = runs_of(plan.units)
         total = sum(run.count for run in runs if run.plan.stage)
         self.segments = nnx.List([Segment(run, fold(key, run.plan.stage), parts, total) for run in runs])
+        self.depths = tuple(plan.layer_depths())
         heights, widths = plan.sizes(shape)
 
         def head(plan_: HeadPlan, unit: int) -> Head:
@@ -133,15 +100,15 @@ class Network(nnx.Module):
         self,
         x: Hidden,
         mode: Mode,
-        perturbations: Sequence[Array] | None = None,
+        taps: Sequence[Array] | None = None,
         observe: Observe = nothing,
-        perturb: Perturb = jnp.add,
+        around: Around = bare,
     ) -> Outputs:
         """The logits, what was observed (an entry a segment, with a leading unit axis), and the heads' on the way."""
         seen, auxiliary = [], []
         for number, segment in enumerate(self.segments):
-            here = None if perturbations is None else perturbations[number]
-            x, seen_here = segment(x, mode, here, observe, perturb)
+            here = None if taps is None else taps[number]
+            x, seen_here = segment(x, mode, here, observe, around)
             seen.append(seen_here)
             if mode.train and number in self.follows:
                 auxiliary.append(self.auxiliary[self.follows.index(number)](x, mode))
@@ -150,34 +117,39 @@ class Network(nnx.Module):
     def units(self) -> tuple[LayerInfo, ...]:
         """Every unit in forward order; the stem is one."""
         return tuple(
-            LayerInfo(_unit_name(segment.run, index), segment.run.plan.stage, "unit")
-            for segment in self.segments
-            for index in range(segment.run.count)
+            LayerInfo(run.unit_name(index), run.plan.stage, "unit", self.depths[run.start + index + 1])
+            for run in (segment.run for segment in self.segments)
+            for index in range(run.count)
         )
 
     def weight_layers(self) -> tuple[LayerInfo, ...]:
         """Every weight layer in forward order, a unit's shortcut behind its branch; then the auxiliary heads'."""
         layers = [
             LayerInfo(
-                f"{_unit_name(segment.run, index)}.{weight.name}", segment.run.plan.stage, weight.kind, path, index
+                f"{segment.run.unit_name(index)}.{weight.name}",
+                segment.run.plan.stage,
+                weight.kind,
+                self.depths[segment.run.start + index] + _place_in_unit(path),
+                path,
+                index,
             )
             for number, segment in enumerate(self.segments)
             for index in range(segment.run.count)
             for path, weight in _weights(segment.units, ("segments", number, "units"))
         ]
         last = max(segment.run.plan.stage for segment in self.segments) + 1
-        layers += [*_of_head(self.head, ("head",), "head", last)]
+        layers += _of_head(self.head, ("head",), "head", last, self.depths[-1])
         for number, head in enumerate(self.auxiliary):
-            stage = self.segments[self.follows[number]].run.plan.stage
-            found = _of_head(head, ("auxiliary", number), f"auxiliary{number + 1}", stage)
+            run = self.segments[self.follows[number]].run
+            before = self.depths[run.start + run.count]
+            found = _of_head(head, ("auxiliary", number), f"auxiliary{number + 1}", run.plan.stage, before)
             layers += [replace(info, kind="auxiliary") for info in found]
         return tuple(layers)
 
 
-def _unit_name(run: Run, index: int) -> str:
-    if run.plan.name:
-        return run.plan.name
-    return run.name if run.plan.stage == 0 else f"{run.name}.unit{run.first + index}"
+def _place_in_unit(path: tuple[Any, ...]) -> int:
+    """Of a weight in its path, from 1; a shortcut's is the only one on its way."""
+    return path[path.index("layers") + 1] + 1 if "layers" in path else 1
 
 
 def _weights(module: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Conv | Dense]]:
@@ -192,8 +164,11 @@ def _weights(module: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ..
             yield from _weights(part, (*path, name))
 
 
-def _of_head(head: Head, path: tuple[Any, ...], name: str, stage: int) -> list[LayerInfo]:
-    """The hidden layers of a head, then its classifier."""
+def _of_head(head: Head, path: tuple[Any, ...], name: str, stage: int, before: int) -> list[LayerInfo]:
+    """The hidden layers of a head, then its classifier. before: weight layers on the way to it."""
     found = sorted(_weights(head, path), key=lambda item: item[1].name == "head")
     names = [name if weight.name == "head" else f"{name}.{weight.name}" for _, weight in found]
-    return [LayerInfo(n, stage, w.kind, p) for n, (p, w) in zip(names, found, strict=True)]
+    return [
+        LayerInfo(n, stage, w.kind, before + place, p)
+        for place, (n, (p, w)) in enumerate(zip(names, found, strict=True), start=1)
+    ]

@@ -10,9 +10,9 @@ from resjax.config import ModelConfig
 from resjax.models.activations import ACTIVATIONS
 from resjax.models.initializers import INITS, Role
 from resjax.models.norms import NORMS, Bias, ScalarBias
-from resjax.models.plans import WeightSpec
 from resjax.models.types import Hidden, Mode
 from resjax.models.weights import Conv, Dense, FixupWeight
+from resjax.plans.plan import WeightSpec
 
 
 class Ops(nnx.Module):

@@ -11,16 +11,22 @@ from jax import lax
 from jaxtyping import Array
 
 from resjax.models.parts import Parts
-from resjax.models.plans import Run
-from resjax.models.types import Hidden, Mode, Responses, fold
+from resjax.models.types import Hidden, Mode, Within, fold
 from resjax.models.units import Unit
+from resjax.plans.plan import Run
 
-Observe = Callable[[Hidden, Responses], Any]
-Perturb = Callable[[Hidden, Array], Hidden]
+Observe = Callable[[Hidden, Within], Any]
+RunUnit = Callable[[Hidden], tuple[Hidden, Within]]
+Around = Callable[[RunUnit, Hidden, Any], tuple[Hidden, Within]]
 
 
-def nothing(h: Hidden, responses: Responses) -> None:
+def nothing(h: Hidden, within: Within) -> None:
     """Observe nothing."""
+
+
+def bare(unit: RunUnit, x: Hidden, tap: Any) -> tuple[Hidden, Within]:
+    """Nothing around the unit."""
+    return unit(x)
 
 
 class Segment(nnx.Module):
@@ -43,29 +49,28 @@ class Segment(nnx.Module):
         self.units = nnx.merge(graphs[0], states)
 
     def __call__(
-        self, x: Hidden, mode: Mode, perturbations: Array | None, observe: Observe, perturb: Perturb
+        self, x: Hidden, mode: Mode, taps: Array | None, observe: Observe, around: Around
     ) -> tuple[Hidden, Any]:
-        """h of the last unit, and what `observe(h_l, responses_l)` gave, stacked over the units.
+        """h of the last unit, and what `observe(h_l, within_l)` gave, stacked over the units.
 
-        perturbations: (units, ...); each h_l becomes perturb(h_l, its own). None perturbs nothing.
+        taps: (units, ...); each unit is run as around(unit, x, its own).
         """
         graph, *states = nnx.split(self.units, nnx.Param, nnx.BatchStat)
         params, statistics = map(nnx.as_pure, states)
         numbers = jnp.arange(self.run.place, self.run.place + self.run.count)
 
         def step(x: Hidden, unit_state: tuple[Any, ...]) -> tuple[Hidden, tuple[Any, Any]]:
-            weights, stats, epsilon, number = unit_state
+            weights, stats, tap, number = unit_state
             unit = nnx.merge(graph, weights, stats)
-            h, responses = unit(x, mode.at(number, self.total))
-            h = h if epsilon is None else perturb(h, epsilon)
-            return h, (nnx.as_pure(nnx.state(unit, nnx.BatchStat)), observe(h, responses))
+            h, within = around(lambda x: unit(x, mode.at(number, self.total)), x, tap)
+            return h, (nnx.as_pure(nnx.state(unit, nnx.BatchStat)), observe(h, within))
 
         # One unit may change the shape of x, which a scan's carry cannot.
         scanned = self.run.count > 1 and not self.config.unroll
         if self.config.remat:
             step = jax.checkpoint(step, prevent_cse=not scanned)  # in a scan nothing could merge the two passes anyway
         chain = lax.scan if scanned else _unrolled
-        h, (statistics, seen) = chain(step, x, (params, statistics, perturbations, numbers))
+        h, (statistics, seen) = chain(step, x, (params, statistics, taps, numbers))
         nnx.update(self.units, statistics)
         return h, seen
 

@@ -1,9 +1,10 @@
-"""The unit a network is a chain of: h = after(shortcut(x, f(pre(x)))). It maps h_{l-1} to h_l and tells its responses.
+"""The unit a network is a chain of: h = after(shortcut(x, f(pre(x)))). It maps h_{l-1} to h_l and tells what passed.
 
 There is one, assembled from an order, a branch, a shortcut and a norm; a `UnitPlan` says how. A response is the output
 of a weight layer after the norm behind it, before the activation or the addition (He et al. 2015, section 4.2, fig. 7).
 """
 
+from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
@@ -13,9 +14,9 @@ from jaxtyping import Array
 from resjax.models.junction import Junction
 from resjax.models.noise import dropout
 from resjax.models.parts import Parts
-from resjax.models.plans import Path, UnitPlan, WeightSpec
 from resjax.models.pooling import pooled
-from resjax.models.types import Hidden, Mode, Responses, fold
+from resjax.models.types import Hidden, Mode, Responses, Within, fold
+from resjax.plans.plan import Path, UnitPlan, WeightSpec
 from resjax.shortcuts import SHORTCUTS
 
 
@@ -76,15 +77,16 @@ class Unit(nnx.Module):
         self.shortcut = Junction(fold(key, 0), plan, parts)
         self.after = parts.ops(plan.order.after, plan.after)
 
-    def __call__(self, x: Hidden, mode: Mode) -> tuple[Hidden, Responses]:
+    def __call__(self, x: Hidden, mode: Mode) -> tuple[Hidden, Within]:
         x = dropout(pooled(x, self.plan.pool), self.plan.dropout, mode, "unit")
         entered = self.pre(x, mode)
         f, responses = _side_by_side([path(entered, mode) for path in self.branch])
         at = self.shortcut.at(entered if self.plan.shared else x, f, mode)
-        h = self._join(at.x, f, at)
-        return self.after(h, mode), responses
+        row = SHORTCUTS[self.plan.shortcut]
+        within = Within(responses, at.x, f, partial(self._join, at), self.plan.shortcut == "none", row.widens)
+        return self.after(within.join(at.x, f), mode), within
 
-    def _join(self, x: Hidden, f: Hidden, at: Any) -> Hidden:
+    def _join(self, at: Any, x: Hidden, f: Hidden) -> Hidden:
         """The shortcut's function, or what joins where the shape is kept."""
         row = SHORTCUTS[self.plan.shortcut]
         return (row.join if row.elsewhere is None or self.plan.changes else row.elsewhere)(x, f, at)

@@ -27,6 +27,24 @@ def rms(x: Array) -> Float[Array, ""]:
     return norm(x) / np.sqrt(x.size)
 
 
+def cosine(one: Array, other: Array) -> Float[Array, ""]:
+    """one.other / (|one| |other|); nan where either is zero."""
+    return jnp.sum((one / norm(one)) * (other / norm(other)))
+
+
+def before(layers: Sequence[LayerInfo], tree: Any) -> Any:
+    """Each weight layer's own array of the equal unit before it, in its place; nan where there is none."""
+    stacked = {info.path for info in layers if info.index is not None}
+
+    def shifted(path: tuple[Any, ...], leaf: Array) -> Array:
+        nothing = jnp.full_like(leaf, jnp.nan)
+        if tuple(entry.key for entry in path) not in stacked:
+            return nothing
+        return jnp.concatenate([nothing[:1], leaf[:-1]])
+
+    return jax.tree.map_with_path(shifted, tree)
+
+
 def per_layer(measure: Callable[..., Array], layers: Sequence[LayerInfo], *trees: Any) -> Float[Array, " layer"]:
     """`measure` of every weight layer's own array (of each tree), in forward order."""
     arrays = [dict(_by_path(tree)) for tree in trees]

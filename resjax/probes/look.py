@@ -9,13 +9,13 @@ from jaxtyping import Array, Float, Int
 
 from resjax.models import Mode, Model
 from resjax.models.build import Pass
-from resjax.models.stages import Perturb
-from resjax.models.types import Hidden, Responses
-from resjax.probes.activations import act_rms, dead_fraction, response_std
-from resjax.probes.gradients import norm, per_layer, rms
+from resjax.models.types import Hidden, Within
+from resjax.probes.activations import act_correlation, act_rms, act_var, dead_fraction, response_std
+from resjax.probes.gradients import before, cosine, norm, per_layer, rms
+from resjax.probes.passes import Backward, backward, cotangents, no_taps, tapped
 
 Quantities = dict[str, Float[Array, " layer"]]
-Objective = Callable[[Pass, Array], Array]
+Losses = Callable[[Pass, Array], Float[Array, " batch"]]
 
 
 class Looks(NamedTuple):
@@ -29,85 +29,94 @@ class Looks(NamedTuple):
 class Seen(NamedTuple):
     """What is kept of a unit's forward pass."""
 
-    act_rms: Array
-    dead_fraction: Array
+    units: dict[str, Array]
     response_std: tuple[Array, ...]
 
 
-def observe(h: Hidden, responses: Responses) -> Seen:
-    """The statistics of one unit's output and responses."""
-    return Seen(act_rms(h), dead_fraction(h), tuple(response_std(response) for response in responses))
-
-
-def hidden_grads(
-    model: Model,
-    mode: Mode,
-    objective: Objective,
-    params: Any,
-    batch_stats: Any,
-    x: Hidden,
-    labels: Int[Array, " batch"],
-    only_norms: bool = False,
-) -> tuple[Array, list[Seen], Any, list[Array]]:
-    """The loss, what was observed, dL/dw, and dL/dh_l of every unit's output, one array a segment (units, batch, ...).
-
-    Each output gets + eps_l with eps = 0: the gradient in eps is the gradient in h. With only_norms |dL/dh_l|, (units,)
-    a segment, and no gradient is kept for its norm. Batch statistics; the running ones that this pass would leave are
-    dropped.
-    """
-    perturb: Perturb = _tapped if only_norms else jnp.add
-    shapes = [(run.count,) for run in model.runs] if only_norms else [h.shape for h in model.hidden_shapes(len(x))]
-    zeros = [jnp.zeros(shape, model.dtype) for shape in shapes]
-
-    def perturbed(params: Any, perturbations: list[Array]) -> tuple[Array, list[Seen]]:
-        out = model.apply(params, batch_stats, x, mode, perturbations, observe, perturb)
-        return objective(out, labels), out.seen
-
-    (value, seen), (grads, in_hidden) = jax.value_and_grad(perturbed, (0, 1), has_aux=True)(params, zeros)
-    return value, seen, grads, in_hidden
-
-
-@jax.custom_vjp
-def _tapped(h: Hidden, tap: Float[Array, ""]) -> Hidden:
-    """h. The gradient "in tap" is the norm of the gradient in h; there is no forward mode."""
-    return h
-
-
-_tapped.defvjp(lambda h, tap: (h, None), lambda _, dh: (dh, norm(dh)))
+def observe(h: Hidden, within: Within) -> Seen:
+    """The statistics of one unit's output, branch, shortcut and responses."""
+    branch, skip = within.branch, within.skip
+    nothing = jnp.full((), jnp.nan, h.dtype)
+    units = {
+        "act_rms": act_rms(h),
+        "act_var": act_var(h),
+        "act_correlation": act_correlation(h),
+        "dead_fraction": dead_fraction(h),
+        "branch_var": act_var(branch),
+        "skip_var": nothing if skip is None else act_var(skip),
+        "branch_ratio": nothing if skip is None else rms(branch) / rms(skip),
+    }
+    return Seen(units, tuple(response_std(response) for response in within.responses))
 
 
 def look(
     model: Model,
     mode: Mode,
-    objective: Objective,
+    losses: Losses,
     step_of: Callable[[Any], Any],
     params: Any,
     batch_stats: Any,
     x: Hidden,
     labels: Int[Array, " batch"],
+    parts: int = 0,
+    each: bool = False,
 ) -> Looks:
-    """Every quantity of every layer, in the train mode given.
+    """Every quantity of every layer, in the train mode given (records/quantities.py says what each is).
 
-    objective: of a forward pass and the labels. step_of: the change of the weights that a gradient would make.
+    losses: each example's, of a forward pass and the labels; their mean is what is looked at. step_of: the change of
+    the weights that a gradient would make. parts: of the batch, between which the gradient's noise is seen (0: not).
+    each: also the smallest and largest gradient of an example, a backward pass each. Batch statistics are the whole
+    groups' in every pass; the running ones that this pass would leave are dropped.
     """
-    value, seen, grads, norms = hidden_grads(model, mode, objective, params, batch_stats, x, labels, only_norms=True)
-    layers = model.weight_layers
-    weights = {
-        "grad_norm": per_layer(norm, layers, grads),
+
+    def forward(params: Any, taps: list[Array]) -> tuple[Array, list[Seen]]:
+        out = model.apply(params, batch_stats, x, mode, taps, observe, tapped)
+        return losses(out, labels), out.seen
+
+    values, pull, seen = jax.vjp(forward, params, no_taps(model), has_aux=True)
+    found = backward(model, pull, params, cotangents(len(x), parts, each, values.dtype))
+    weights, units = of_gradients(model, found, params, step_of), of_units(model, seen)
+    weights["response_std"] = _in_forward_order(model, seen)
+    units |= {"act_grad_norm": found.act_grad_norm[0], "act_grad_cosine": found.act_grad_cosine[0]}
+    if parts:
+        weights["grad_snr"] = signal_to_noise(found, parts)
+    if each:
+        weights |= extremes("example_grad_norm", found.grad_norm[1 + parts :])
+        units |= extremes("example_act_grad_norm", found.act_grad_norm[1 + parts :])
+    return Looks(values.mean(), weights, units)
+
+
+def of_gradients(model: Model, found: Backward, params: Any, step_of: Callable[[Any], Any]) -> Quantities:
+    """What follows from the gradient of the mean loss, a number a weight layer."""
+    layers, grads = model.weight_layers, found.grads
+    return {
+        "grad_norm": found.grad_norm[0],
         "grad_rms": per_layer(rms, layers, grads),
         "weight_norm": per_layer(norm, layers, params),
         "update_ratio": per_layer(lambda u, w: norm(u) / norm(w), layers, step_of(grads), params),
-        "response_std": _in_forward_order(model, seen),
+        "grad_cosine": per_layer(cosine, layers, grads, before(layers, grads)),
     }
-    units = {
-        "act_grad_norm": jnp.concatenate(norms),
-        "act_rms": jnp.concatenate([part.act_rms for part in seen]),
-        "response_std": jnp.concatenate(
-            [_last_response(part, len(run.plan.paths)) for part, run in zip(seen, model.runs, strict=True)]
-        ),
-        "dead_fraction": jnp.concatenate([part.dead_fraction for part in seen]),
-    }
-    return Looks(value, weights, units)
+
+
+def of_units(model: Model, seen: list[Seen]) -> Quantities:
+    """What was seen going forward, a number a unit."""
+    units = {name: jnp.concatenate([part.units[name] for part in seen]) for name in seen[0].units}
+    last = [_last_response(part, len(run.plan.paths)) for part, run in zip(seen, model.runs, strict=True)]
+    return units | {"response_std": jnp.concatenate(last)}
+
+
+def signal_to_noise(found: Backward, parts: int) -> Float[Array, " layer"]:
+    """|g| / sqrt(sum_k |g_k - g|^2 / (K - 1)) of the K parts; of noise alone about 1 / sqrt(K)."""
+    away = found.away[1 : 1 + parts]
+    largest = jnp.max(away, axis=0)
+    safe = jnp.where(largest > 0, largest, 1)  # its square may not be a number of float32
+    noise = largest * jnp.sqrt(jnp.sum(jnp.square(away / safe[None]), axis=0) / (parts - 1))
+    return found.grad_norm[0] / noise
+
+
+def extremes(name: str, values: Float[Array, "row layer"]) -> Quantities:
+    """The least and the largest over the rows."""
+    return {f"{name}_min": values.min(0), f"{name}_max": values.max(0)}
 
 
 def _last_response(part: Seen, paths: int) -> Float[Array, " unit"]:

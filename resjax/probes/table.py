@@ -18,6 +18,7 @@ def columns(model: Model, looks: Looks, seeds: dict[int, int]) -> dict[str, np.n
         "name": np.tile([info.name for _, info in infos], len(seeds)),
         "stage": np.tile([info.stage for _, info in infos], len(seeds)),
         "kind": np.tile([info.kind for _, info in infos], len(seeds)),
+        "layer_depth": np.tile([info.layer_depth for _, info in infos], len(seeds)),
     }
     quantities = dict.fromkeys((*looks.weights, *looks.units))
     return table | {name: _column(model, looks, name, list(seeds.values())) for name in quantities}
@@ -48,6 +49,7 @@ def train_columns(
         "name": np.tile([info.name for info in layers], len(steps)),
         "stage": np.tile([info.stage for info in layers], len(steps)),
         "kind": np.tile([info.kind for info in layers], len(steps)),
+        "layer_depth": np.tile([info.layer_depth for info in layers], len(steps)),
         "train_grad_norm": norms[steps, places].ravel(),
     }
 

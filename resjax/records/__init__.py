@@ -7,8 +7,9 @@ train_layers.parquet  one row a logged step, seed and weight layer, with probes.
 checkpoints/, log.txt, error.txt
 """
 
+from resjax.records.quantities import QUANTITIES
 from resjax.records.reading import Sweep, find, read, read_layers, read_metrics, read_train_layers, run_folders, state
-from resjax.records.schema import ATTEMPTS, LAYERS_SCHEMA, METRICS_SCHEMA, PARTS, QUANTITIES, RUN
+from resjax.records.schema import ATTEMPTS, LAYERS_SCHEMA, METRICS_SCHEMA, PARTS, RUN
 from resjax.records.writing import Recorder, write_frame
 
 __all__ = [

@@ -4,6 +4,8 @@ from typing import Any
 
 import polars as pl
 
+from resjax.records.quantities import QUANTITIES
+
 RUN, METRICS, LAYERS, PARTS, LOCK = "run.json", "metrics.jsonl", "layers.parquet", "layers.parts", ".lock"
 TRAIN_LAYERS = "train_layers.parquet"
 ATTEMPTS = "attempts"
@@ -28,17 +30,8 @@ LAYERS_KEY: Schema = {
     "name": pl.String,
     "stage": pl.Int64,
     "kind": pl.String,
+    "layer_depth": pl.Int64,
 }
-QUANTITIES = (
-    "grad_norm",
-    "grad_rms",
-    "weight_norm",
-    "update_ratio",
-    "response_std",
-    "act_grad_norm",
-    "act_rms",
-    "dead_fraction",
-)
 LAYERS_SCHEMA: Schema = LAYERS_KEY | dict.fromkeys(QUANTITIES, pl.Float64)
 TRAIN_LAYERS_SCHEMA: Schema = LAYERS_KEY | {"train_grad_norm": pl.Float64}
 TABLES: dict[str, Schema] = {LAYERS: LAYERS_SCHEMA, TRAIN_LAYERS: TRAIN_LAYERS_SCHEMA}

@@ -79,10 +79,12 @@ class Recorder:
         self.part(TRAIN_LAYERS, int(row.columns["step"][0]), row.columns)
 
     def part(self, table: str, step: int, columns: dict[str, Any]) -> None:
-        """Write a part of a table, named by its first step; nan becomes null."""
+        """Write a part of a table, named by its first step; nan becomes null, and so does what was not looked at."""
         (self.folder / PARTS).mkdir(exist_ok=True)
         schema = TABLES[table]
-        frame = pl.DataFrame(columns).select(list(schema)).cast(pl.Schema(schema))
+        frame = pl.DataFrame(columns)
+        frame = frame.with_columns(pl.lit(None).alias(name) for name in schema if name not in frame.columns)
+        frame = frame.select(list(schema)).cast(pl.Schema(schema))
         frame = frame.with_columns(pl.col(pl.Float64).fill_nan(None))
         write_frame(self.folder / PARTS / f"{Path(table).stem}-{step:09d}.parquet", frame)
 

@@ -1,72 +1,85 @@
-"""Which gradients explode, vanish or stay: stated thresholds on two numbers, with an interval over seeds.
+"""Which gradients explode, vanish or stay, group by group and moment by moment: what `classes` decides, from records.
 
 ratio   |dL/dh| at the unit nearest the input / at the last unit. Depth within one network.
-level   the geometric mean over weight layers of |dL/dw|, divided by 1 - exp(-training loss), the size of the error
-        signal at the logits, so that a network that has learned is not taken for one whose gradients vanish; relative
-        to the shallowest network of the same arm, norm and settings at the same step: what depth alone has done.
-
-The level catches what the ratio cannot: gradients equally tiny in every layer.
+rate    the same a weight layer, from a line within stages; with it the power law's exponent and the depth scale.
+range   the largest |dL/dh| / the smallest.
+level   the geometric mean over weight layers of |dL/dw|, divided by 1 - exp(-training loss), relative to the shallowest
+        network of the same arm, norm and settings at the same step: what depth alone has done. It catches what the
+        ratio cannot: gradients equally tiny in every layer.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import polars as pl
 
+from resjax.fits import Growth, growth
+from resjax.report.classes import classify
 from resjax.report.groups import END, Group, Pool
 from resjax.report.statistics import Estimate, estimate
 
-RATIO, LEVEL = 100.0, 100.0  # two orders of magnitude
 TINY = 1e-38  # float32's smallest: what underflowed to zero on its way to the input counts as this
-EXPLODING, VANISHING, STEADY, UNDECIDED, OPPOSED = "exploding", "vanishing", "steady", "undecided", "opposed"
 WEIGHTS = ("conv", "dense")
 DECADES = tuple(str(10**power) for power in range(9))
 MOST_MOMENTS = 6
 
-RULE = (
-    "Two numbers decide. The ratio is the gradient's norm at the unit nearest the input, divided by that at the last "
-    f"unit: exploding above {RATIO:g}, vanishing below 1/{RATIO:g}, steady between. The level is the geometric mean of "
-    f"the weight layers' gradient norms, divided by 1 - exp(-training loss) (the error signal at the logits, so that a "
-    "net that has learned is not taken for one whose gradients vanish) and relative to the shallowest net of the "
-    f"same arm, norm and settings at the same step: exploding above {LEVEL:g}, vanishing below 1/{LEVEL:g}. The whole "
-    "95 % interval of the logarithm over seeds (Student's t; BCa bootstrap from 10) has to lie on one side, else the "
-    "outcome is undecided; so is every outcome from one seed. Either number alone makes exploding or vanishing; where "
-    "they say opposite things, the outcome is opposed; steady needs both, or the ratio alone where there is no "
-    "shallower net to compare the level with. A gradient that underflowed to zero on its way counts as 1e-38; a layer "
-    "whose gradient is zero while that at its unit's output is not is left out of the level, as its branch is switched "
-    "off (ReZero at step 0, stochastic depth); a seed of which none left the last layer is left out."
-)
-
 SeedValues = dict[tuple[str, str], dict[int, float]]  # by group and moment: a logarithm a seed
+SeedFits = dict[tuple[str, str], dict[int, Growth]]
 
 
 @dataclass(frozen=True)
 class Health:
-    """One group at one moment. ratio, level: of logarithms."""
+    """One group at one moment. ratio, rate, range, level: of logarithms; exponent: of the power law.
+
+    law: the closer one, of most seeds. lost: seeds that had diverged by then.
+    """
 
     group: Group
     moment: str
     state: str
     ratio: Estimate
-    level: Estimate | None
+    rate: Estimate
+    range: Estimate
+    level: Estimate
+    exponent: Estimate
+    law: str | None
+    lost: int
 
     @property
     def n(self) -> int:
         """Seeds."""
         return self.ratio.n
 
+    @property
+    def scale(self) -> tuple[float | None, float | None, float | None]:
+        """The depth scale in weight layers, 1 / |ln rate|, and its interval; without end where the rate may be 1."""
+        mean, low, high = self.rate.mean, self.rate.low, self.rate.high
+        if mean is None or low is None or high is None:
+            return (None if mean is None else _inverse(mean), None, None)
+        ends = sorted((_inverse(low), _inverse(high)))
+        return (_inverse(mean), ends[0], math.inf if low <= 0 <= high else ends[1])
+
     def row(self) -> dict[str, object]:
         """A row of the table behind it."""
         group = self.group
         names = {"setting": group.setting, "norm": group.norm, "depth": group.depth, "arm": group.arm}
-        numbers = {f"ratio{end}": value for end, value in zip(("", "_low", "_high"), factors(self.ratio), strict=True)}
-        level = factors(self.level) if self.level else (None, None, None)
-        numbers |= {f"level{end}": value for end, value in zip(("", "_low", "_high"), level, strict=True)}
-        return {"data": group.data, "model": group.model, **names, "step": self.moment, "state": self.state} | {
-            **numbers,
-            "n": self.n,
-        }
+        found: dict[str, object] = {"data": group.data, "model": group.model, **names}
+        found |= {"step": self.moment, "state": self.state}
+        for name in ("ratio", "rate", "range", "level"):
+            found |= _columns(name, factors(getattr(self, name)))
+        found |= _columns("exponent", (self.exponent.mean, self.exponent.low, self.exponent.high))
+        found |= _columns("depth_scale", self.scale)
+        return found | {"closer_law": self.law, "n": self.n, "diverged": self.lost}
+
+
+def _inverse(log_rate: float) -> float:
+    return 1 / abs(log_rate) if log_rate else math.inf
+
+
+def _columns(name: str, values: tuple[float | None, ...]) -> dict[str, object]:
+    return {f"{name}{end}": value for end, value in zip(("", "_low", "_high"), values, strict=True)}
 
 
 def factors(found: Estimate) -> tuple[float | None, ...]:
@@ -90,41 +103,54 @@ def moments(pool: Pool) -> list[str]:
 
 
 def assess(pool: Pool) -> list[Health]:
-    """Every group at every moment at which both ends of the network were seen."""
+    """Every group at every moment at which both ends of the network were seen, or at which seeds had diverged."""
     shown = moments(pool)
-    ratios, levels = log_ratios(pool), log_levels(pool, shown)
+    ratios, levels, fits = log_ratios(pool), log_levels(pool, shown), growths(pool, shown)
     found = []
     for group in pool.groups:
         for moment in shown:
-            if ratio := ratios.get((group.id, moment)):
+            ratio, lost = ratios.get((group.id, moment), {}), lost_by(group, moment)
+            if ratio or lost:
                 level = relative(levels, group, reference(pool, group), moment)
-                found.append(judge(group, moment, estimate(ratio.values()), estimate(level.values())))
+                found.append(judge(group, moment, ratio, level, fits.get((group.id, moment), {}), lost))
     return found
 
 
-def judge(group: Group, moment: str, ratio: Estimate, level: Estimate) -> Health:
-    """The rule."""
-    by_ratio = side(ratio, math.log(RATIO))
-    by_level = side(level, math.log(LEVEL)) if level.n else STEADY
-    loud = {by_ratio, by_level} & {EXPLODING, VANISHING}
-    if len(loud) == 2:
-        state = OPPOSED
-    elif loud:
-        state = loud.pop()
-    else:
-        state = UNDECIDED if UNDECIDED in (by_ratio, by_level) else STEADY
-    return Health(group, moment, state, ratio, level if level.n else None)
+def judge(
+    group: Group, moment: str, ratio: dict[int, float], level: dict[int, float], fits: dict[int, Growth], lost: int
+) -> Health:
+    """One group at one moment, from its seeds' values."""
+    kept = [fits[seed] for seed in ratio if seed in fits]
+    rates, spans = (estimate(math.log(getattr(fit, name)) for fit in kept) for name in ("rate", "range"))
+    ratios, levels = estimate(ratio.values()), estimate(level.values())
+    spans = spans if kept else ratios
+    share = lost / max(len(group.seeds), 1)
+    state = classify(ratios, rates, spans, levels, share)
+    laws = Counter(fit.law for fit in kept).most_common(1)
+    exponent = estimate(fit.exponent for fit in kept)
+    return Health(group, moment, state, ratios, rates, spans, levels, exponent, laws[0][0] if laws else None, lost)
 
 
-def side(found: Estimate, threshold: float) -> str:
-    """On which side of +- threshold the interval lies."""
-    if found.low is None or found.high is None:
-        return UNDECIDED
-    if found.low > threshold:
-        return EXPLODING
-    if found.high < -threshold:
-        return VANISHING
-    return STEADY if -threshold <= found.low and found.high <= threshold else UNDECIDED
+def lost_by(group: Group, moment: str) -> int:
+    """The seeds that had diverged by then."""
+    steps = [seed.diverged_at for seed in group.diverged]
+    return len(steps) if moment == END else sum(step is not None and step < int(moment) for step in steps)
+
+
+def growths(pool: Pool, shown: list[str]) -> SeedFits:
+    """The fits of |dL/dh| against the depth, of every group, moment and seed whose values are all finite."""
+    units = pool.layers.filter((pl.col("kind") == "unit") & pl.col("moment").is_in(shown)).sort("layer")
+    found: SeedFits = {}
+    for (group, moment, seed), rows in units.group_by("group", "moment", "seed", maintain_order=True):
+        gradients = rows["act_grad_norm"]
+        if gradients.null_count() or not gradients.is_finite().all() or gradients[-1] <= 0:
+            continue
+        fit = growth(
+            rows["layer_depth"].to_list(), gradients.clip(lower_bound=TINY).log().to_list(), rows["stage"].to_list()
+        )
+        if fit is not None:
+            found.setdefault((str(group), str(moment)), {})[int(str(seed))] = fit
+    return found
 
 
 def by_seed(rows: Iterable[dict[str, object]]) -> SeedValues:

@@ -6,7 +6,7 @@ from typing import Any
 import vl_convert
 
 from resjax.records import Sweep
-from resjax.report import claims, health, theme
+from resjax.report import claims, classes, health, theme
 from resjax.report.charts import VEGA_LITE, Figure
 from resjax.report.groups import END, TAIL, Group, Pool
 from resjax.report.markup import bullets, embedded, read, table, text
@@ -20,6 +20,10 @@ POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-sr
 IMPORTED = (
     "Of an imported net the training error is that of its weights on the whole training set as it is, with running "
     "statistics. "
+)
+LEGEND = (
+    "r: |dL/dh| at the first unit / at the last; ×: its factor a weight layer towards the input; l: level, where "  # noqa: RUF001
+    "compared; n: seeds. Intervals, power laws and depth scales are in tables/gradient_health.csv."
 )
 SNIPPET = "window.vegaEmbed = vegaEmbed;"
 CREDIT = (
@@ -105,16 +109,19 @@ def gradient_table(found: list[health.Health]) -> str:
         [(group.panel, ""), (str(group.depth), "number"), (group.arm, ""), *(_state(by.get(m)) for m in moments)]
         for group, by in groups.values()
     ]
-    note = f'<details><summary>The rule behind the words</summary><p class="soft">{text(health.RULE)}</p></details>'
-    lead = '<p class="soft">r: gradient norm at the first unit / at the last; l: level, where compared; n: seeds.</p>'
+    note = f'<details><summary>The rule behind the words</summary><p class="soft">{text(classes.RULE)}</p></details>'
+    lead = f'<p class="soft">{text(LEGEND)}</p>'
     return f"<h2>Gradients, by the stated rule</h2>{table(titles, rows)}{lead}{note}"
 
 
 def _state(item: health.Health | None) -> tuple[str, str]:
     if item is None:
         return "–", ""  # noqa: RUF001
-    level = f", l {factor(health.factors(item.level)[0])}" if item.level else ""
-    return f"{item.state}\nr {factor(health.factors(item.ratio)[0])}{level}, n {item.n}", f"state {item.state}"
+    if item.state == classes.DIVERGED:
+        return f"{item.state}\n{item.lost} of {len(item.group.seeds)} seeds", f"state {item.state}"
+    numbers = [("r", item.ratio), ("×", item.rate), ("l", item.level)]  # noqa: RUF001
+    told = [f"{sign} {factor(health.factors(value)[0])}" for sign, value in numbers if value.n]
+    return f"{item.state}\n{', '.join([*told, f'n {item.n}'])}", f"state {item.state}"
 
 
 def claim_table(found: list[claims.Claim]) -> str:

@@ -3,18 +3,20 @@
 from collections.abc import Iterable
 
 from resjax.report.claims import HIGHER, IMPOSSIBLE, LOWER, UNDECIDED, Claim, series
+from resjax.report.classes import DIVERGED, EXPLODING, HEALTHY, VANISHING
+from resjax.report.classes import UNDECIDED as OPEN
 from resjax.report.groups import END, Group, Pool, arm_order, norm_label
-from resjax.report.health import EXPLODING, OPPOSED, STEADY, VANISHING, Health, factors
+from resjax.report.health import Health, factors
 from resjax.report.words import amount, capital, factor, listing, p_value, signed
 
 RECIPES, GRADIENTS, DEGRADATION, SHORTCUTS, DIVERGENCE = (
     "Before comparing",
-    "Gradients (ratio: the norm at the unit nearest the input, over that at the last)",
+    "Gradients (ratio: |dL/dh| at the unit nearest the input, over that at the last; rate: the same a weight layer)",
     "Does the training error rise with depth?",
     "Plain beside the other arms",
     "Divergence",
 )
-STATES = (EXPLODING, VANISHING, OPPOSED, STEADY, "undecided")
+STATES = (EXPLODING, VANISHING, DIVERGED, HEALTHY, OPEN)
 READING = (
     "Differences are means over seeds, of training values over the last tenth of the steps and of test values at the "
     "last step, with 95 % intervals in brackets; tables/comparisons.csv holds every number and test."
@@ -92,7 +94,7 @@ def _states(items: list[Health]) -> set[tuple[str, int]]:
 
 
 def _what(items: list[Health], depths: list[int]) -> str:
-    """Such as: exploding at depth 56 (ratio 811, level 12, n = 3), steady at depths 20 and 32 (...)."""
+    """Such as: exploding at depth 56 (ratio 811, 1.21 a layer, n = 3), healthy at depths 20 and 32 (...)."""
     by_state = {state: [item for item in items if item.state == state] for state in STATES}
     return ", ".join(_of_state(state, chosen, depths) for state, chosen in by_state.items() if chosen)
 
@@ -102,11 +104,15 @@ def _of_state(state: str, items: list[Health], all_depths: list[int]) -> str:
     start = all_depths.index(depths[0])
     in_a_row = len(depths) > 2 and depths == all_depths[start : start + len(depths)]
     told = f"{depths[0]} to {depths[-1]}" if in_a_row else listing(depths)
+    where = f"{state} at depth{'s' if len(depths) > 1 else ''} {told}"
+    if state == DIVERGED:
+        return f"{where} ({listing(sorted({f'{item.lost} of {len(item.group.seeds)} seeds' for item in items}))})"
     seeds = listing(sorted({item.n for item in items}))
     numbers = [f"ratio {_span(factors(item.ratio)[0] for item in items)}"]
-    levels = [factors(item.level)[0] for item in items if item.level]
-    numbers += [f"level {_span(levels)}"] if levels and state != STEADY else []
-    return f"{state} at depth{'s' if len(depths) > 1 else ''} {told} ({', '.join(numbers)}, n = {seeds})"
+    numbers += [f"{_span(factors(item.rate)[0] for item in items)} a layer"] if all(i.rate.n for i in items) else []
+    levels = [factors(item.level)[0] for item in items if item.level.n]
+    numbers += [f"level {_span(levels)}"] if levels and state != HEALTHY else []
+    return f"{where} ({', '.join(numbers)}, n = {seeds})"
 
 
 def _span(values: Iterable[float | None]) -> str:

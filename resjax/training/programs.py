@@ -33,7 +33,7 @@ from resjax.training.parallel import Layout, choose, group_size
 from resjax.training.schedules import learning_rate
 from resjax.training.seeds import over_seeds
 from resjax.training.state import Keys, TrainState, create, optimizer
-from resjax.training.step import make_step, objective, training_batch, with_noise
+from resjax.training.step import example_losses, make_step, training_batch, with_noise
 
 DTYPES = {"float32": jnp.float32, "float64": jnp.float64}
 
@@ -192,6 +192,7 @@ def make_probe(config: Config, model: Model, tx: optax.GradientTransformation, l
     """
     group, each = group_size(config, layout), over_seeds(config)
     params_packing, stats_packing = packings(model)
+    settings = config.probes
 
     def one_seed(state: TrainState, keys: Keys, step: Array, images: Array, labels: Array) -> Looks:
         rate = learning_rate(config.schedule, step, config.train.steps, state.warming)
@@ -203,7 +204,18 @@ def make_probe(config: Config, model: Model, tx: optax.GradientTransformation, l
         params, batch_stats = params_packing.unpack(state.params), stats_packing.unpack(state.batch_stats)
         places = jnp.arange(len(images))
         mode = with_noise(Mode(train=True, group=min(group, len(images))), keys.noise, step, places)
-        return look(model, mode, partial(objective, model), step_of, params, batch_stats, images, labels)
+        return look(
+            model,
+            mode,
+            partial(example_losses, model),
+            step_of,
+            params,
+            batch_stats,
+            images,
+            labels,
+            settings.parts,
+            settings.per_example,
+        )
 
     @jax.jit
     def probe(states: TrainState, keys: Keys, step: Array, images: Array, labels: Array) -> Looks:
@@ -225,4 +237,6 @@ def describe(model: Model) -> dict[str, Any]:
         "multiply_adds": multiply_adds(model),
         "weight_layers": len(model.weight_layers),
         "units": len(model.units),
+        "image": list(model.shape),
+        "classes": model.classes,
     }

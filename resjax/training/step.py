@@ -34,10 +34,15 @@ def error_rate(logits: Float[Array, "batch classes"], labels: Int[Array, " batch
     return jnp.mean(logits.argmax(-1) != labels, dtype=logits.dtype)
 
 
+def example_losses(model: Model, out: Pass, labels: Int[Array, " batch"]) -> Float[Array, " batch"]:
+    """Each example's cross-entropy, and that of each auxiliary head with its weight (GoogLeNet: 0.3), in nats."""
+    own, *others = (optax.softmax_cross_entropy_with_integer_labels(y, labels) for y in (out.logits, *out.auxiliary))
+    return own + model.config.auxiliary_weight * sum(others, start=jnp.zeros_like(own))
+
+
 def objective(model: Model, out: Pass, labels: Int[Array, " batch"]) -> Float[Array, ""]:
-    """What training descends: the cross-entropy, and that of each auxiliary head with its weight (GoogLeNet: 0.3)."""
-    auxiliary = sum((cross_entropy(logits, labels) for logits in out.auxiliary), start=jnp.zeros((), model.dtype))
-    return cross_entropy(out.logits, labels) + model.config.auxiliary_weight * auxiliary
+    """What training descends: the mean of `example_losses`."""
+    return example_losses(model, out, labels).mean()
 
 
 def with_noise(mode: Mode, key: Array, step: Array, places: Int[Array, " batch"]) -> Mode:

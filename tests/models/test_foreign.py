@@ -75,7 +75,7 @@ def entries(arrays: list[np.ndarray]) -> np.ndarray:
 
 @pytest.mark.parametrize("name", CASES)
 def test_every_network_goes_to_a_file_and_comes_back(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("resjax.models.vgg.FC_WIDTH", 8)
+    monkeypatch.setattr("resjax.plans.vgg.FC_WIDTH", 8)
     model = model_of(CASES[name])
     values = drawn(model)
     arrays = to_file(model, *values)

@@ -10,7 +10,7 @@ import pytest
 from resjax.config import ModelConfig
 from resjax.models import Mode, Model, build, counts
 from resjax.models.network import LayerInfo
-from resjax.models.types import Hidden, Responses
+from resjax.models.types import Hidden, Within
 
 BOTTLENECK, DENSE = {"branch": "bottleneck"}, {"name": "densenet", "shortcut": "concat"}
 GOOGLENET = {"name": "googlenet", "depth": 22, "width": 8, "shortcut": "none"}
@@ -142,7 +142,7 @@ def traced(model: Model) -> tuple[list[jax.ShapeDtypeStruct], list[tuple[int, ..
     x = jax.ShapeDtypeStruct((2, *model.shape), model.dtype)
 
     def run(params: Tree, batch_stats: Tree, x: jax.Array) -> list[Any]:
-        return model.apply(params, batch_stats, x, TRAIN, observe=lambda h, responses: (h, responses)).seen
+        return model.apply(params, batch_stats, x, TRAIN, observe=lambda h, within: (h, within.responses)).seen
 
     seen = jax.eval_shape(run, params, batch_stats, x)
     shapes = [response.shape[1:] for h, responses in seen for _ in range(len(h)) for response in responses]
@@ -183,7 +183,7 @@ def test_what_a_weight_layer_changes_comes_behind_it(name: str) -> None:
     params, batch_stats = jax.jit(model.init)(jax.random.key(0))
     x = jnp.ones((2, 8, 8, 3))
 
-    def mean(h: Hidden, responses: Responses) -> jax.Array:
+    def mean(h: Hidden, within: Within) -> jax.Array:
         return h.mean()
 
     @jax.jit

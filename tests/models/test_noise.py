@@ -13,12 +13,12 @@ from scipy import stats
 
 from resjax.config import ModelConfig
 from resjax.models import Mode, build
-from resjax.models.network import HeadPlan, Network, NetworkPlan
+from resjax.models.network import Network
 from resjax.models.noise import dropout, survives
 from resjax.models.parts import Parts
-from resjax.models.plans import Path, UnitPlan, WeightSpec
 from resjax.models.types import EVALUATE
 from resjax.orders import ORDERS
+from resjax.plans.plan import HeadPlan, NetworkPlan, Path, UnitPlan, WeightSpec
 
 BATCH = 40
 MODE = Mode(train=True, group=BATCH, key=jax.random.key(5), places=jnp.arange(BATCH))

@@ -14,10 +14,10 @@ from flax import nnx
 from resjax.config import ModelConfig, completed
 from resjax.models import Mode, Model, build
 from resjax.models.parts import Parts
-from resjax.models.plans import Path, UnitPlan
-from resjax.models.resnet import resnet, specs_of
 from resjax.models.units import Unit
 from resjax.orders import ORDERS
+from resjax.plans.plan import Path, UnitPlan
+from resjax.plans.resnet import resnet, specs_of
 
 Tree = Any
 BATCH, GROUP = 6, 3

@@ -2,7 +2,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from resjax.models.pooling import Pool, pooled
+from resjax.models.pooling import pooled
+from resjax.plans.plan import Pool
 
 POOLS = [
     Pool("max", 2, 2),

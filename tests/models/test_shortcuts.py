@@ -17,9 +17,9 @@ from resjax.config import ModelConfig
 from resjax.models import Mode, Model, build
 from resjax.models.junction import option_a
 from resjax.models.parts import Parts
-from resjax.models.plans import Path, UnitPlan, WeightSpec
 from resjax.models.units import Unit
 from resjax.orders import ORDERS
+from resjax.plans.plan import Path, UnitPlan, WeightSpec
 from resjax.shortcuts import SHORTCUTS
 
 Tree = Any

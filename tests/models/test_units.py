@@ -8,10 +8,9 @@ from resjax.config import ModelConfig
 from resjax.models import Mode
 from resjax.models.norms import NORMS, BatchNorm, Bias, GroupNorm
 from resjax.models.parts import Parts
-from resjax.models.plans import Path, UnitPlan, WeightSpec
-from resjax.models.pooling import Pool
 from resjax.models.units import Layer, Unit
 from resjax.orders import ORDERS
+from resjax.plans.plan import Path, Pool, UnitPlan, WeightSpec
 
 WIDTH, BATCH, CHANNEL_GROUPS = 6, 8, 3
 MODE = Mode(train=True, group=4)
@@ -77,7 +76,8 @@ def test_dense_unit_is_g_of_wx_plus_b_plus_x(shortcut: str, name: str) -> None:
     (layer,) = layers_of(unit)
     x = drawn(BATCH, WIDTH)
     response = normalised(x @ np.asarray(layer.weight.kernel[...]), shift(layer.post.norm))
-    h, (seen,) = unit(jnp.asarray(x), MODE)
+    h, within = unit(jnp.asarray(x), MODE)
+    (seen,) = within.responses
     expected = np.maximum(response, 0) + (x if shortcut == "identity" else 0)
     np.testing.assert_allclose(h, expected, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(seen, response, rtol=1e-12, atol=1e-12)
@@ -95,9 +95,9 @@ def test_basic_unit_is_relu_after_the_addition(shortcut: str, stride: int, name:
     kept = np.zeros(f.shape)
     if shortcut == "identity":
         kept[..., :WIDTH] = x[:, ::stride, ::stride]
-    h, responses = unit(jnp.asarray(x), MODE)
+    h, within = unit(jnp.asarray(x), MODE)
     np.testing.assert_allclose(h, np.maximum(f + kept, 0), rtol=1e-11, atol=1e-11)
-    for response, expected in zip(responses, (first, f), strict=True):
+    for response, expected in zip(within.responses, (first, f), strict=True):
         np.testing.assert_allclose(response, expected, rtol=1e-11, atol=1e-11)
 
 
@@ -138,7 +138,7 @@ def test_paths_side_by_side_each_begin_at_the_pooled_input() -> None:
 
     one = response(x, first)
     expected = [one, response(np.maximum(one, 0), second), response(largest_of_neighbours(x), other)]
-    h, responses = unit(jnp.asarray(whole), MODE)
+    h, within = unit(jnp.asarray(whole), MODE)
     np.testing.assert_allclose(h, np.maximum(np.concatenate(expected[1:], axis=-1), 0), rtol=1e-12, atol=1e-12)
-    for seen, by_hand in zip(responses, expected, strict=True):
+    for seen, by_hand in zip(within.responses, expected, strict=True):
         np.testing.assert_allclose(seen, by_hand, rtol=1e-12, atol=1e-12)

@@ -1,159 +1,37 @@
-"""Every quantity of a look against a chain of units written out here, which knows nothing of the package."""
+"""Every quantity of a look, of every family, against numpy and autodiff on a network written out unit by unit."""
 
+import importlib
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
+from itertools import chain
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax import lax
+from probes.unrolled import (
+    AUXILIARY_WEIGHT,
+    CLASSES,
+    GROUP,
+    NETWORKS,
+    Lifts,
+    Network,
+    Passed,
+    cross_entropies,
+    jitted,
+)
 
 from resjax.config import ModelConfig
 from resjax.models import Mode, Model, build
 from resjax.models.build import Pass
+from resjax.models.network import LayerInfo
 from resjax.probes.look import Looks, look
 
-BATCH, GROUP, CLASSES, SHAPE = 8, 4, 5, (6, 7, 2)
+BATCH, PARTS = 8, 3  # two examples in each part, and two in none
 MODE = Mode(train=True, group=GROUP)
-Unit = Callable[[jax.Array], tuple[jax.Array, list[jax.Array]]]
-CASES = {
-    "plain": ModelConfig(depth=8, width=4, shortcut="none"),
-    "residual": ModelConfig(depth=8, width=4),
-    "preactivation": ModelConfig(depth=8, width=4, order="full_preactivation"),
-    "mlp": ModelConfig(name="mlp", depth=5, width=6),
-    "plain mlp without norm": ModelConfig(name="mlp", depth=5, width=6, shortcut="none", norm="none"),
-}
-
-
-def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
-    return -jnp.mean(jnp.sum(jax.nn.log_softmax(logits) * jax.nn.one_hot(labels, CLASSES), axis=1))
-
-
-def objective(out: Pass, labels: jax.Array) -> jax.Array:
-    return cross_entropy(out.logits, labels)
-
-
-def step_of(grads: Any) -> Any:
-    return jax.tree.map(lambda grad: -0.25 * grad, grads)
-
-
-def normalised(x: jax.Array, norm: dict[str, jax.Array]) -> jax.Array:
-    ones = (1,) * (x.ndim - 1)
-    if "scale" in norm:
-        over = tuple(range(x.ndim - 1))
-        parts = [x[start : start + GROUP] for start in range(0, BATCH, GROUP)]
-        parts = [(p - p.mean(over, keepdims=True)) / jnp.sqrt(p.var(over, keepdims=True) + 1e-5) for p in parts]
-        x = jnp.concatenate(parts) * norm["scale"].reshape(*ones, -1)
-    return x + norm["bias"].reshape(*ones, -1)
-
-
-def convolved(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
-    layout = ("NHWC", "HWIO", "NHWC")
-    return lax.conv_general_dilated(x, kernel, (stride, stride), [(1, 1), (1, 1)], dimension_numbers=layout)
-
-
-def option_a(x: jax.Array, f: jax.Array) -> jax.Array:
-    stride = -(-x.shape[1] // f.shape[1])
-    return jnp.concatenate([x[:, ::stride, ::stride], jnp.zeros((*f.shape[:-1], f.shape[-1] - x.shape[-1]))], axis=-1)
-
-
-def conv_unit(weights: Any, residual: bool, x: jax.Array) -> tuple[jax.Array, list[jax.Array]]:
-    one, two = layers_of(weights)
-    before, after = one["weight"]["kernel"].shape[-2:]
-    first = normalised(convolved(x, one["weight"]["kernel"], after // before), one["post"]["norm"])
-    f = normalised(convolved(jax.nn.relu(first), two["weight"]["kernel"], 1), two["post"]["norm"])
-    return jax.nn.relu(f + option_a(x, f) if residual else f), [first, f]
-
-
-def preactivation_unit(weights: Any, residual: bool, x: jax.Array) -> tuple[jax.Array, list[jax.Array]]:
-    """The shortcut of the first of all, which is as wide as the stem and not strided, begins behind norm and relu."""
-    one, two = layers_of(weights)
-    before, after = one["weight"]["kernel"].shape[-2:]
-    entered = jax.nn.relu(normalised(x, weights["pre"]["norm"]))
-    first = convolved(entered, one["weight"]["kernel"], after // before)
-    f = convolved(jax.nn.relu(normalised(first, two["pre"]["norm"])), two["weight"]["kernel"], 1)
-    return f + option_a(entered if before == after else x, f), [first, f]
-
-
-def dense_unit(weights: Any, residual: bool, x: jax.Array) -> tuple[jax.Array, list[jax.Array]]:
-    (layer,) = layers_of(weights)
-    response = normalised(x @ layer["weight"]["kernel"], layer["post"]["norm"])
-    return jax.nn.relu(response) + (x if residual else 0), [response]
-
-
-def preactivated(config: ModelConfig) -> bool:
-    """Whether norm and relu stand before a weight layer, so that the stem has none and the head some."""
-    return config.order == "full_preactivation"
-
-
-def stem(weights: Any, bare: bool, x: jax.Array) -> tuple[jax.Array, list[jax.Array]]:
-    (layer,) = layers_of(weights)
-    kernel = layer["weight"]["kernel"]
-    response = convolved(x, kernel, 1) if kernel.ndim == 4 else x.reshape(BATCH, -1) @ kernel
-    if bare:
-        return response, [response]
-    response = normalised(response, layer["post"]["norm"])
-    return jax.nn.relu(response), [response]
-
-
-def layers_of(weights: Any) -> list[Any]:
-    """Those of a unit's only path."""
-    (path,) = weights["branch"].values()
-    return [path["layers"][number] for number in range(len(path["layers"]))]
-
-
-def chain(config: ModelConfig, params: Any) -> list[Unit]:
-    """The units one after the other, each with its own weights."""
-    unit = dense_unit if config.name == "mlp" else preactivation_unit if preactivated(config) else conv_unit
-    first, *segments = (params["segments"][number]["units"] for number in range(len(params["segments"])))
-    apart = [
-        jax.tree.map(lambda leaf, index=index: leaf[index], segment)
-        for segment in segments
-        for index in range(len(jax.tree.leaves(segment)[0]))
-    ]
-    residual = config.shortcut == "identity"
-    begins = partial(stem, jax.tree.map(lambda leaf: leaf[0], first), preactivated(config))
-    return [begins, *(partial(unit, weights, residual) for weights in apart)]
-
-
-def tail(config: ModelConfig, params: Any, labels: jax.Array, layer: int, h: jax.Array) -> jax.Array:
-    """The loss, from the output of unit `layer` on."""
-    for unit in chain(config, params)[layer + 1 :]:
-        h, _ = unit(h)
-    head = params["head"]
-    h = jax.nn.relu(normalised(h, head["pre"]["norm"])) if preactivated(config) else h
-    h = h.mean(tuple(range(1, h.ndim - 1)))
-    return cross_entropy(h @ head["dense"]["kernel"] + head["bias"].reshape(1, -1), labels)
-
-
-class Expected(NamedTuple):
-    loss: jax.Array
-    hidden: list[jax.Array]
-    hidden_grads: list[jax.Array]
-    responses: list[list[jax.Array]]
-    grads: Any
-
-
-def expected_of(config: ModelConfig, params: Any, x: jax.Array, labels: jax.Array) -> Expected:
-    hidden, responses, h = [], [], x
-    for unit in chain(config, params):
-        h, seen = unit(h)
-        hidden.append(h)
-        responses.append(seen)
-    in_hidden = [jax.grad(partial(tail, config, params, labels, layer))(h) for layer, h in enumerate(hidden)]
-    loss, grads = jax.value_and_grad(lambda params: tail(config, params, labels, -1, x))(params)
-    return Expected(loss, hidden, in_hidden, responses, grads)
-
-
-class Case(NamedTuple):
-    model: Model
-    params: Any
-    batch_stats: Any
-    run: Callable[..., Looks]
-    looks: Looks
-    expected: Expected
+STEP = 1e-6
+Tree = Any
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -162,114 +40,308 @@ def double() -> Iterator[None]:
         yield
 
 
-def images() -> tuple[jax.Array, jax.Array]:
+def losses(out: Pass, labels: jax.Array) -> jax.Array:
+    others = [cross_entropies(logits, labels) for logits in out.auxiliary]
+    return cross_entropies(out.logits, labels) + AUXILIARY_WEIGHT * sum(others, jnp.zeros(len(labels)))
+
+
+def step_of(grads: Tree) -> Tree:
+    return jax.tree.map(lambda grad: -0.25 * grad, grads)
+
+
+def images(shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     random = np.random.default_rng(0)
-    return jnp.asarray(random.standard_normal((BATCH, *SHAPE))), jnp.asarray(random.integers(CLASSES, size=BATCH))
+    return random.standard_normal((BATCH, *shape)), random.integers(CLASSES, size=BATCH)
 
 
-def started(config: ModelConfig) -> tuple[Model, Any, Any]:
-    """No value at 0 or 1, and the first channel of every norm dead."""
-    model = build(config, SHAPE, CLASSES, jnp.float64)
-    params, batch_stats = jax.jit(model.init)(jax.random.key(0))
+def started(model: Model) -> tuple[Tree, Tree]:
+    """Parameters with none at 0 or 1, and running statistics that are no numbers: they may not be read.
+
+    The first of four or more channels of every norm is dead, where a relu stands behind it.
+    """
     random = np.random.default_rng(1)
 
-    def shaken(path: tuple[Any, ...], leaf: jax.Array) -> jax.Array:
-        leaf = leaf + 0.1 * random.standard_normal(leaf.shape)
-        dead = path[-1].key == "bias" and path[0].key == "segments"
-        return leaf.at[:, 0].set(-100) if dead else leaf
+    def drawn(path: tuple[Any, ...], leaf: jax.ShapeDtypeStruct) -> np.ndarray:
+        normal, name = random.standard_normal(leaf.shape), path[-1].key
+        if name == "kernel":
+            return normal * np.sqrt(2 / np.prod(leaf.shape[path[0].key == "segments" : -1]))
+        value = (name == "scale") + 0.1 * normal
+        if path[-2].key == "norm" and name == "bias" and leaf.shape[-1] >= 4 and model.config.name != "article":
+            value[..., 0] = -100
+        return value
 
-    return model, jax.tree.map_with_path(shaken, params), batch_stats
+    params, batch_stats = model.shapes
+    return jax.tree.map_with_path(drawn, params), jax.tree.map(lambda leaf: np.full(leaf.shape, np.nan), batch_stats)
 
 
-@pytest.fixture(scope="module", params=CASES)
+def built(name: str, **settings: Any) -> Model:
+    """The model of a network that is written out. GoogLeNet has two of its nine inceptions, to compile quickly."""
+    googlenet, few = importlib.import_module("resjax.plans.googlenet"), ("4a", "4b")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(googlenet, "INCEPTIONS", {unit: googlenet.INCEPTIONS[unit] for unit in few})
+        patch.setattr(googlenet, "AUXILIARY_AFTER", few)
+        return build(ModelConfig(**NETWORKS[name].settings, **settings), NETWORKS[name].shape, CLASSES, jnp.float64)
+
+
+def share(*examples: int) -> np.ndarray:
+    """What each example counts for in the mean loss of these."""
+    shares = np.zeros(BATCH)
+    shares[list(examples)] = 1 / len(examples)
+    return shares
+
+
+WHOLE = share(*range(BATCH))
+PART = [share(0, 1), share(2, 3), share(4, 5)]
+EACH = [share(example) for example in range(BATCH)]
+
+
+class Case(NamedTuple):
+    """A network, what a look says of it, and the same by hand: what passed; of WHOLE, PART and EACH the gradients.
+
+    mean_loss(params, lifts, shares) -> ((loss, passed), gradients in params and lifts).
+    """
+
+    network: Network
+    model: Model
+    params: Tree
+    looks: Looks
+    mean_loss: Callable[..., Any]
+    lifts: Lifts
+    loss: float
+    passed: list[Passed]
+    grads: list[list[np.ndarray]]
+    in_hidden: list[Lifts]
+
+
+@cache
+def examined(name: str) -> Case:
+    network, model = NETWORKS[name], built(name)
+    (params, batch_stats), (x, labels) = started(model), images(network.shape)
+    looks = jitted(partial(look, model, MODE, losses, step_of, parts=PARTS, each=True))(params, batch_stats, x, labels)
+
+    def mean_loss(params: Tree, lifts: Lifts, shares: jax.Array) -> tuple[jax.Array, list[Passed]]:
+        values, passed = network.losses(params, x, labels, lifts)
+        return values @ shares, passed
+
+    by_hand = jitted(jax.value_and_grad(mean_loss, (0, 1), has_aux=True))
+    nothing = [np.zeros(())] * len(model.units)
+    hidden = [unit.h.shape for unit in jax.eval_shape(mean_loss, params, Lifts(nothing, nothing), WHOLE)[1]]
+    lifts = Lifts([np.zeros(shape) for shape in (x.shape, *hidden[:-1])], [np.zeros(shape) for shape in hidden])
+    found = jax.device_get([by_hand(params, lifts, shares) for shares in (WHOLE, *PART, *EACH)])
+    grads, in_hidden = [weights_of(model, grads) for _, (grads, _) in found], [lifts for _, (_, lifts) in found]
+    return Case(network, model, params, looks, by_hand, lifts, *found[0][0], grads, in_hidden)
+
+
+def weights_of(model: Model, tree: Tree) -> list[np.ndarray]:
+    """Each weight layer's own array."""
+    return [weight_of(info, tree) for info in model.weight_layers]
+
+
+def weight_of(info: LayerInfo, tree: Tree) -> np.ndarray:
+    for key in info.path:
+        tree = tree[key]
+    return tree if info.index is None else tree[info.index]
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
 def case(request: pytest.FixtureRequest, double: None) -> Case:
-    config = CASES[request.param]
-    model, params, batch_stats = started(config)
-    run = jax.jit(partial(look, model, MODE, objective, step_of))
-    looks = run(params, batch_stats, *images())
-    return Case(model, params, batch_stats, run, looks, jax.jit(partial(expected_of, config))(params, *images()))
+    return examined(request.param)
 
 
 def assert_close(one: Any, other: Any) -> None:
     np.testing.assert_allclose(one, other, rtol=1e-9)
 
 
-def weights_of(case: Case, tree: Any) -> list[np.ndarray]:
-    """Each weight layer's own array."""
-    found = []
-    for info in case.model.weight_layers:
-        leaf = tree
-        for key in info.path:
-            leaf = leaf[key]
-        found.append(np.asarray(leaf if info.index is None else leaf[info.index]))
-    return found
+def norms(arrays: list[np.ndarray]) -> np.ndarray:
+    return np.array([np.linalg.norm(array) for array in arrays])
+
+
+def cosine(one: np.ndarray, other: np.ndarray) -> float:
+    return np.sum(one * other) / np.linalg.norm(one) / np.linalg.norm(other) if one.shape == other.shape else np.nan
+
+
+def variance(h: np.ndarray | None) -> float:
+    """A channel on its own."""
+    return np.nan if h is None else np.mean([np.var(channel) for channel in np.moveaxis(h, -1, 0)])
+
+
+def correlation(h: np.ndarray) -> float:
+    return np.mean([cosine(one, other) for number, one in enumerate(h) for other in h[:number]])
+
+
+def rms(h: np.ndarray | None) -> float:
+    return np.nan if h is None else np.sqrt(np.mean(h**2))
 
 
 def test_loss(case: Case) -> None:
-    assert_close(case.looks.loss, case.expected.loss)
-
-
-def test_act_grad_norm_is_the_gradient_in_each_units_output(case: Case) -> None:
-    norms = [np.linalg.norm(grad) for grad in case.expected.hidden_grads]
-    assert min(norms) > 0
-    assert_close(case.looks.units["act_grad_norm"], norms)
+    assert_close(case.looks.loss, case.loss)
 
 
 def test_gradients_and_weights(case: Case) -> None:
-    grads, weights = weights_of(case, case.expected.grads), weights_of(case, case.params)
-    norms = [np.linalg.norm(grad) for grad in grads]
-    sizes = [np.linalg.norm(weight) for weight in weights]
-    found = case.looks.weights
-    assert_close(found["grad_norm"], norms)
-    assert_close(found["grad_rms"], [np.sqrt(np.mean(grad**2)) for grad in grads])
-    assert_close(found["weight_norm"], sizes)
-    assert_close(found["update_ratio"], 0.25 * np.array(norms) / sizes)
+    grads, weights, found = case.grads[0], weights_of(case.model, case.params), case.looks.weights
+    assert min(norms(grads)) > 0
+    assert_close(found["grad_norm"], norms(grads))
+    assert_close(found["grad_rms"], [rms(grad) for grad in grads])
+    assert_close(found["weight_norm"], norms(weights))
+    assert_close(found["update_ratio"], 0.25 * norms(grads) / norms(weights))
+
+
+def test_grad_cosine_is_with_the_equal_unit_before(case: Case) -> None:
+    names = [info.name for info in case.model.weight_layers]
+    grads, expected = dict(zip(names, case.grads[0], strict=True)), dict.fromkeys(names, np.nan)
+    for twin in case.network.twins:
+        before = f"{twin[:-1]}{int(twin[-1]) - 1}"
+        for name in names:
+            if name.startswith(f"{twin}."):
+                expected[name] = cosine(grads[name], grads[name.replace(twin, before)])
+    assert_close(case.looks.weights["grad_cosine"], list(expected.values()))
+
+
+def signal_to_noise(grads: list[np.ndarray], of_parts: list[list[np.ndarray]]) -> np.ndarray:
+    away = np.array([[np.sum((p - g) ** 2) for p, g in zip(part, grads, strict=True)] for part in of_parts])
+    return norms(grads) / np.sqrt(away.sum(0) / (len(of_parts) - 1))
+
+
+def test_grad_snr(case: Case) -> None:
+    assert_close(case.looks.weights["grad_snr"], signal_to_noise(case.grads[0], case.grads[1 : 1 + PARTS]))
+
+
+def test_act_grad(case: Case) -> None:
+    """The cosine is of what goes in and out of the unit; what an auxiliary head adds to the latter comes behind."""
+    grads, in_inputs = case.in_hidden[0].outputs, case.in_hidden[0].inputs
+    assert min(norms(grads)) > 0
+    assert_close(case.looks.units["act_grad_norm"], norms(grads))
+    assert_close(case.looks.units["act_grad_cosine"], [cosine(*pair) for pair in zip(grads, in_inputs, strict=True)])
+
+
+def test_smallest_and_largest_of_the_examples(case: Case) -> None:
+    of_weights = [norms(grads) for grads in case.grads[1 + PARTS :]]
+    of_units = [norms(lifts.outputs) for lifts in case.in_hidden[1 + PARTS :]]
+    for found, name, values in (
+        (case.looks.weights, "example_grad_norm", of_weights),
+        (case.looks.units, "example_act_grad_norm", of_units),
+    ):
+        assert len(values) == BATCH
+        assert_close(found[f"{name}_min"], np.min(values, axis=0))
+        assert_close(found[f"{name}_max"], np.max(values, axis=0))
 
 
 def test_forward_quantities_of_units(case: Case) -> None:
-    hidden = [np.asarray(h) for h in case.expected.hidden]
-    dead = [np.mean(np.all(h.reshape(-1, h.shape[-1]) == 0, axis=0)) for h in hidden]
-    assert (min(dead) > 0) == (case.model.config.order != "full_preactivation")  # there h is not behind a relu
-    assert_close(case.looks.units["dead_fraction"], dead)
-    assert_close(case.looks.units["act_rms"], [np.sqrt(np.mean(h**2)) for h in hidden])
-    assert_close(case.looks.units["response_std"], [np.std(seen[-1]) for seen in case.expected.responses])
+    found, passed = case.looks.units, case.passed
+    dead = [np.mean([not channel.any() for channel in np.moveaxis(unit.h, -1, 0)]) for unit in passed]
+    assert_close(found["dead_fraction"], dead)
+    assert_close(found["act_rms"], [rms(unit.h) for unit in passed])
+    assert_close(found["act_var"], [variance(unit.h) for unit in passed])
+    assert_close(found["act_correlation"], [correlation(unit.h) for unit in passed])
+    assert_close(found["branch_var"], [variance(unit.branch) for unit in passed])
+    assert_close(found["skip_var"], [variance(unit.skip) for unit in passed])
+    assert_close(found["branch_ratio"], [rms(unit.branch) / rms(unit.skip) for unit in passed])
 
 
-def test_response_std_of_weight_layers(case: Case) -> None:
-    responses = [np.std(response) for seen in case.expected.responses for response in seen]
-    assert_close(case.looks.weights["response_std"], [*responses, np.nan])  # the head has none
+def test_response_std(case: Case) -> None:
+    """Of the branches' weight layers, one after the other; of units with paths side by side none is the last."""
+    responses = [[np.std(response) for response in unit.responses] for unit in case.passed]
+    kinds = [info.kind if "head" not in info.name else "head" for info in case.model.weight_layers]
+    expected = chain.from_iterable(responses)
+    found = [next(expected) if kind in ("conv", "dense") else np.nan for kind in kinds]
+    assert_close(case.looks.weights["response_std"], found)
+    assert next(expected, None) is None
+    side_by_side = ["inception" in unit.name for unit in case.model.units]
+    last = [np.nan if paths else seen[-1] for paths, seen in zip(side_by_side, responses, strict=True)]
+    assert_close(case.looks.units["response_std"], last)
 
 
-def test_running_statistics_are_neither_read_nor_moved(case: Case) -> None:
-    """A look is in train mode: running statistics of nan leave it as it is."""
-    before = jax.tree.map(np.array, case.batch_stats)
-    spoiled = jax.tree.map(lambda leaf: jnp.full_like(leaf, jnp.nan), case.batch_stats)
-    again = case.run(case.params, spoiled, *images())
-    jax.tree.map(np.testing.assert_array_equal, again, case.looks)
-    jax.tree.map(np.testing.assert_array_equal, case.batch_stats, before)
-    assert not any(leaf.size and np.isnan(leaf).any() for leaf in jax.tree.leaves(case.looks.units))
+def test_the_cases_see_dead_channels_and_shortcuts() -> None:
+    cases = [examined(name) for name in ("residual", "article", "googlenet")]
+    dead, skips = ([case.looks.units[name] for case in cases] for name in ("dead_fraction", "skip_var"))
+    assert [np.min(found) > 0 for found in dead] == [True, False, True]
+    assert [np.isfinite(found).sum() for found in skips] == [6, 4, 0]
 
 
-def test_scanned_and_unrolled_nets_look_alike() -> None:
-    settings = {"depth": 14, "width": 4, "shortcut": "projection_b"}
-    scanned, params, batch_stats = started(ModelConfig(**settings))
-    unrolled = build(ModelConfig(**settings, unroll=True), SHAPE, CLASSES, jnp.float64)
-    one, other = (
-        jax.jit(partial(look, model, MODE, objective, step_of))(params, batch_stats, *images())
-        for model in (scanned, unrolled)
-    )
-    assert jax.tree.structure(one) == jax.tree.structure(other)
-    jax.tree.map(assert_close, one, other)
-    projections = [info.kind == "projection" for info in scanned.weight_layers]
-    np.testing.assert_array_equal(np.isnan(one.weights["response_std"]), [*projections[:-1], True])
-    last = [info.name.endswith(("stem.conv", ".conv2")) for info in scanned.weight_layers]  # of their units
-    np.testing.assert_array_equal(one.weights["response_std"][np.array(last)], one.units["response_std"])
+# Finite differences, which know of no derivative.
+
+
+def chosen(model: Model) -> list[int]:
+    """The first, the middle and the last weight layer; the last of each other kind: projection, gate, auxiliary."""
+    kinds = {info.kind: number for number, info in enumerate(model.weight_layers)}
+    return sorted({0, len(model.weight_layers) // 2, *kinds.values()})
+
+
+def nudged(params: Tree, info: LayerInfo, entry: int, step: float) -> Tree:
+    """The parameters with a step added to one entry of a weight layer."""
+
+    def nudge(path: tuple[Any, ...], leaf: np.ndarray) -> np.ndarray:
+        if tuple(key.key for key in path) != info.path:
+            return leaf
+        leaf = leaf.copy()
+        (leaf if info.index is None else leaf[info.index]).flat[entry] += step
+        return leaf
+
+    return jax.tree.map_with_path(nudge, params)
+
+
+def test_weight_gradients_are_finite_differences(case: Case) -> None:
+    """Of the model's mean loss, to 1e-5: every entry of the smallest layer, and three of some others."""
+    model, (x, labels) = case.model, images(case.network.shape)
+    batch_stats = started(model)[1]
+    loss = jitted(lambda params: losses(model.apply(params, batch_stats, x, MODE), labels).mean())
+    sizes = [grad.size for grad in case.grads[0]]
+    smallest = int(np.argmin(sizes))
+    for number in {*chosen(model), smallest}:
+        info, size = model.weight_layers[number], sizes[number]
+        entries = range(size) if number == smallest else np.random.default_rng(number).integers(size, size=3)
+        ends = [[loss(nudged(case.params, info, entry, step)) for step in (STEP, -STEP)] for entry in entries]
+        slopes = np.array([above - below for above, below in ends]) / (2 * STEP)
+        grad = case.grads[0][number]
+        np.testing.assert_allclose(slopes, grad.flat[list(entries)], rtol=1e-5, atol=1e-5 * rms(grad))
+        if number == smallest:
+            np.testing.assert_allclose(np.linalg.norm(slopes), case.looks.weights["grad_norm"][number], rtol=1e-5)
+
+
+def test_hidden_gradients_are_finite_differences(case: Case) -> None:
+    """Of the loss by hand in a random direction of each unit's output, to 1e-5. A zero stays: it may be the largest
+    of its neighbours, with others.
+    """
+    for number, grad in enumerate(case.in_hidden[0].outputs):
+        direction = np.random.default_rng(number).standard_normal(grad.shape) * (case.passed[number].h != 0)
+        ends = []
+        for step in (STEP, -STEP):
+            outputs = list(case.lifts.outputs)
+            outputs[number] = step * direction
+            ends.append(case.mean_loss(case.params, case.lifts._replace(outputs=outputs), WHOLE)[0][0])
+        np.testing.assert_allclose((ends[0] - ends[1]) / (2 * STEP), np.sum(grad * direction), rtol=1e-5)
+
+
+# What is asked for.
+
+
+def looked(name: str, mode: Mode = MODE, parts: int = 0, **settings: Any) -> Looks:
+    """A look without the examples' own gradients, at the parameters of `examined`."""
+    model, (x, labels) = built(name, **settings), images(NETWORKS[name].shape)
+    return jitted(partial(look, model, mode, losses, step_of, parts=parts))(*started(model), x, labels)
+
+
+@pytest.mark.parametrize("parts", [2, 4])
+def test_parts_that_divide_the_batch(parts: int) -> None:
+    case, size = examined("mlp"), BATCH // parts
+    shares = [share(*range(start, start + size)) for start in range(0, BATCH, size)]
+    grads = [case.mean_loss(case.params, case.lifts, part)[1][0] for part in shares]
+    expected = signal_to_noise(case.grads[0], [weights_of(case.model, tree) for tree in grads])
+    assert_close(looked("mlp", parts=parts).weights["grad_snr"], expected)
+
+
+def test_a_look_without_parts_and_examples_is_the_same_otherwise() -> None:
+    """In an unrolled net."""
+    found, whole = looked("mlp", unroll=True), examined("mlp").looks
+    asked = {f"example_{name}_{end}" for name in ("grad_norm", "act_grad_norm") for end in ("min", "max")}
+    asked.add("grad_snr")
+    for one, other in ((found.weights, whole.weights), (found.units, whole.units)):
+        assert one.keys() == other.keys() - asked
+        for name in one:
+            assert_close(one[name], other[name])
 
 
 def test_a_group_larger_than_the_probe_batch_is_the_batch() -> None:
-    model, params, batch_stats = started(ModelConfig(name="mlp", depth=3, width=6))
-    one, other = (
-        jax.jit(partial(look, model, Mode(True, group), objective, step_of))(params, batch_stats, *images())
-        for group in (64, BATCH)
-    )
+    one, other = (looked("mlp", Mode(True, group)) for group in (64, BATCH))
     jax.tree.map(assert_close, one, other)
+    assert not np.allclose(one.loss, examined("mlp").loss)

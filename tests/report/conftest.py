@@ -87,9 +87,13 @@ def layer_rows(
     units = np.geomspace(*ends, (depth - 2) // 2 + 1) * math.exp(noise)
     rows: list[dict[str, Any]] = [
         {"layer": i, "name": f"conv{i}", "kind": "conv" if i < depth - 1 else "dense", "grad_norm": float(g)}
+        | {"layer_depth": i + 1}
         for i, g in enumerate(line)
     ]
-    rows += [{"layer": i, "name": f"unit{i}", "kind": "unit", "act_grad_norm": float(g)} for i, g in enumerate(units)]
+    rows += [
+        {"layer": i, "name": f"unit{i}", "kind": "unit", "act_grad_norm": float(g), "layer_depth": 2 * i + 1}
+        for i, g in enumerate(units)
+    ]
     return [base | row for row in rows]
 
 

@@ -2,11 +2,26 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import accumulate, groupby
 
-from resjax.models.pooling import Pool
 from resjax.orders import Order
 from resjax.shortcuts import SHORTCUTS
+
+
+@dataclass(frozen=True)
+class Pool:
+    """kind: max or mean. side, stride: of the window, in pixels. padded: by side // 2, which no maximum sees."""
+
+    kind: str
+    side: int
+    stride: int
+    padded: bool = False
+
+    def size(self, pixels: int) -> int:
+        """Pixels a side after it; 0 where no window fits."""
+        return (
+            (pixels - 1) // self.stride + 1 if self.padded else max(pixels - self.side, -self.stride) // self.stride + 1
+        )
 
 
 @dataclass(frozen=True)
@@ -49,6 +64,11 @@ class UnitPlan:
     def branch_channels(self) -> int:
         """Channels of f."""
         return sum(path.specs[-1].channels for path in self.paths)
+
+    @property
+    def layers(self) -> int:
+        """Weight layers of the branch's longest path."""
+        return max(len(path.specs) for path in self.paths)
 
     @property
     def after(self) -> int:
@@ -108,6 +128,12 @@ class Run:
         """Of the stage."""
         return f"stage{self.plan.stage}" if self.plan.stage else "stem"
 
+    def unit_name(self, index: int) -> str:
+        """Of the unit that is `index` in this run."""
+        if self.plan.name:
+            return self.plan.name
+        return self.name if self.plan.stage == 0 else f"{self.name}.unit{self.first + index}"
+
 
 def input_sizes(plans: Sequence[UnitPlan], pixels: int) -> list[int]:
     """Pixels a side of every unit's input, and of the last one's output."""
@@ -128,3 +154,43 @@ def runs_of(plans: Sequence[UnitPlan]) -> list[Run]:
         seen[plan.stage] = first + count - 1
         start += count
     return runs
+
+
+@dataclass(frozen=True)
+class HeadPlan:
+    """The classifier. pre: an order's letters before it. pool: what follows; mean: then over all pixels.
+
+    hidden: weight layers before the classifier; dropout: of what the first of them gets, or the classifier.
+    key: of its weights, folded into the network's.
+    """
+
+    key: int
+    pre: str = ""
+    pool: Pool | None = None
+    mean: bool = True
+    hidden: tuple[WeightSpec, ...] = ()
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True)
+class NetworkPlan:
+    """A network as plain data. auxiliary: heads that training adds, with the number of the unit that each follows."""
+
+    units: tuple[UnitPlan, ...]
+    head: HeadPlan
+    auxiliary: tuple[tuple[int, HeadPlan], ...] = ()
+
+    def layer_depths(self) -> list[int]:
+        """Weight layers on the longest way from the images to every unit's input, and to the last one's output."""
+        return list(accumulate((unit.layers for unit in self.units), initial=0))
+
+    def sizes(self, shape: tuple[int, ...]) -> tuple[list[int], list[int]]:
+        """Heights and widths of every unit's input, and of the last one's output, for images of such a shape."""
+        height, width = shape[:2]
+        return input_sizes(self.units, height), input_sizes(self.units, width)
+
+    def fits(self, pixels: int) -> bool:
+        """Whether images of so many pixels a side leave some everywhere."""
+        sizes = input_sizes(self.units, pixels)
+        heads = [(sizes[-1], self.head), *((sizes[unit + 1], head) for unit, head in self.auxiliary)]
+        return min(sizes) > 0 and all(head.pool is None or head.pool.size(size) > 0 for size, head in heads)

@@ -1,10 +1,9 @@
 """The article's network, as it can be meant: experiments/article/README.md says what had to be mended."""
 
 from resjax.config import ModelConfig
-from resjax.models.network import HeadPlan, NetworkPlan
-from resjax.models.plans import Path, UnitPlan
-from resjax.models.resnet import specs_of
 from resjax.orders import ORDERS
+from resjax.plans.plan import HeadPlan, NetworkPlan, Path, UnitPlan
+from resjax.plans.resnet import specs_of
 
 
 def article(config: ModelConfig, shape: tuple[int, ...]) -> NetworkPlan:

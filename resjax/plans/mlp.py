@@ -3,10 +3,9 @@
 import math
 
 from resjax.config import ModelConfig
-from resjax.models.network import HeadPlan, NetworkPlan
-from resjax.models.plans import Path, UnitPlan, WeightSpec
-from resjax.models.resnet import stem
 from resjax.orders import ORDERS
+from resjax.plans.plan import HeadPlan, NetworkPlan, Path, UnitPlan, WeightSpec
+from resjax.plans.resnet import stem
 
 
 def mlp(config: ModelConfig, shape: tuple[int, ...]) -> NetworkPlan:

@@ -1,10 +1,8 @@
 """Residual and plain nets of stages: He et al. 2015 (arXiv:1512.03385) and 2016 (arXiv:1603.05027)."""
 
 from resjax.config import ModelConfig
-from resjax.models.network import HeadPlan, NetworkPlan
-from resjax.models.plans import Path, UnitPlan, WeightSpec
-from resjax.models.pooling import Pool
 from resjax.orders import ORDERS, Order
+from resjax.plans.plan import HeadPlan, NetworkPlan, Path, Pool, UnitPlan, WeightSpec
 from resjax.shortcuts import SHORTCUTS
 from resjax.variants import BRANCHES, IMAGENET_RESNETS
 

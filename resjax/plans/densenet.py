@@ -2,11 +2,9 @@
 
 from resjax.config import ModelConfig
 from resjax.errors import InputError
-from resjax.models.network import HeadPlan, NetworkPlan
-from resjax.models.plans import Path, UnitPlan, WeightSpec
-from resjax.models.pooling import Pool
-from resjax.models.resnet import STEMS, stem
 from resjax.orders import ORDERS, Order
+from resjax.plans.plan import HeadPlan, NetworkPlan, Path, Pool, UnitPlan, WeightSpec
+from resjax.plans.resnet import STEMS, stem
 from resjax.variants import DENSE_BRANCHES, IMAGENET_DENSENETS
 
 HALVE = Pool("mean", 2, 2)

@@ -1,10 +1,8 @@
 """VGG: 3x3 convolutions in five stages, pooling between (Simonyan and Zisserman 2015, arXiv:1409.1556)."""
 
 from resjax.config import ModelConfig
-from resjax.models.network import HeadPlan, NetworkPlan
-from resjax.models.plans import Path, UnitPlan, WeightSpec
-from resjax.models.pooling import Pool
 from resjax.orders import ORDERS
+from resjax.plans.plan import HeadPlan, NetworkPlan, Path, Pool, UnitPlan, WeightSpec
 
 HALVE = Pool("max", 2, 2)
 WIDTHS = (1, 2, 4, 8, 8)  # of the stages, in units of `width`

@@ -1,11 +1,9 @@
 """GoogLeNet (Szegedy et al. 2015, arXiv:1409.4842): nine units of four parallel paths. Without its response norms."""
 
 from resjax.config import ModelConfig
-from resjax.models.network import HeadPlan, NetworkPlan
-from resjax.models.plans import Path, UnitPlan, WeightSpec
-from resjax.models.pooling import Pool
-from resjax.models.resnet import stem
 from resjax.orders import ORDERS
+from resjax.plans.plan import HeadPlan, NetworkPlan, Path, Pool, UnitPlan, WeightSpec
+from resjax.plans.resnet import stem
 from resjax.variants import AUXILIARY_AFTER, INCEPTIONS
 
 HALVE, KEEP = Pool("max", 3, 2, padded=True), Pool("max", 3, 1, padded=True)

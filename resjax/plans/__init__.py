@@ -1,0 +1,1 @@
+"""Networks as plain data: what each family is made of. No values, and no JAX."""

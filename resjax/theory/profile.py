@@ -1,0 +1,165 @@
+"""What the recursions say of a whole network at step 0: the state at every unit, and the gradient on its way back."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from resjax.config import ModelConfig, completed
+from resjax.plans.plan import NetworkPlan, UnitPlan, runs_of
+from resjax.plans.table import plan_of
+from resjax.theory.chain import Passage, Surroundings, Unpredicted, passed
+from resjax.theory.state import SMALLEST, Gradient, gaussian, mean
+
+ASSUMPTIONS = (
+    "every layer is so wide that its pre-activations are Gaussian, and a finite one's fluctuations do not add up",
+    "weights on the way back are independent of those on the way forward",
+    "images have mean 0 and variance 1 at every pixel, and different ones are uncorrelated",
+    "a map's activations are alike at every pixel; the zeros around it are counted, by their average",
+)
+OF_BATCH_NORM = "pixels of one image share batch statistics as if they were examples"
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What is expected of one unit. act_q, act_var, correlation: of its output; branch_var, skip_var: of what is added.
+
+    log_grad: ln of |dL/dh| over that of the last unit.
+    """
+
+    name: str
+    stage: int
+    layer_depth: int
+    act_q: float
+    act_var: float
+    correlation: float
+    branch_var: float
+    skip_var: float | None
+    log_grad: float
+
+
+@dataclass(frozen=True)
+class Weight:
+    """What is expected of one weight layer of a branch: ln of |dL/dw| over |dL/dh| of the last unit; ln |w|."""
+
+    name: str
+    stage: int
+    layer_depth: int
+    log_grad: float
+    log_norm: float
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Units and weight layers in forward order, and what the numbers rest on."""
+
+    units: list[Unit]
+    weights: list[Weight]
+    assumptions: tuple[str, ...]
+
+
+def profile(model: ModelConfig, image: tuple[int, ...], batch: int) -> Profile:
+    """What mean-field theory expects of the network for images (height, width, channel).
+
+    batch: examples that share batch statistics. Raises Unpredicted, with the reason, where it expects nothing.
+    """
+    model = completed(model)
+    plan = plan_of(model, image)
+    names = [run.unit_name(index) for run in runs_of(plan.units) for index in range(run.count)]
+    passages = walk(model, plan, image, batch)
+    at_units, at_branches = returned(passages)
+    depths, units, weights = plan.layer_depths(), [], []
+    for number, (unit, name, passage) in enumerate(zip(plan.units, names, passages, strict=True)):
+        units.append(_unit(unit, name, passage, at_units[number], depths[number + 1]))
+        weights += _weights(unit, name, passage, at_branches[number], depths[number])
+    extra = (OF_BATCH_NORM,) if model.norm == "batch" and not plan.units[0].dense else ()
+    return Profile(units, weights, ASSUMPTIONS + extra)
+
+
+def walk(model: ModelConfig, plan: NetworkPlan, image: tuple[int, ...], batch: int) -> list[Passage]:
+    """Every unit, from the images on."""
+    heights, widths = plan.sizes(image)
+    state = gaussian(1.0, 0.0, np.random.default_rng(0))
+    joined = [unit for unit in plan.units if unit.shortcut != "none"]
+    layers = max((unit.layers for unit in joined), default=1)
+    places = np.cumsum([unit.stage > 0 for unit in plan.units])
+    found = []
+    for unit, place, height, width in zip(plan.units, places, heights, widths, strict=False):
+        sizes = list(zip(unit.sizes(height), unit.sizes(width), strict=True))
+        at = Surroundings(
+            model,
+            batch,
+            tuple(h * w for h, w in sizes),
+            inside(unit, (height, width), sizes),
+            float(place / max(places[-1], 1)),
+            len(joined),
+            layers,
+        )
+        found.append(passed(unit, state, at))
+        state = found[-1].after
+    return found
+
+
+def returned(passages: list[Passage]) -> tuple[list[float], list[float]]:
+    """ln of |dL/dh| and of the gradient at the branch's output, of every unit, over |dL/dh| of the last."""
+    at_units, at_branches, log_scale = list[float](), list[float](), 0.0
+    grad: Gradient = 1.0
+    for passage in reversed(passages):
+        size = max(mean(grad), SMALLEST)
+        log_scale += math.log(size) / 2  # kept apart, as it may leave the range of floating point
+        at_units.append(log_scale)
+        grad, branch = passage.back(grad / size)
+        at_branches.append(log_scale + _log(branch) / 2)
+    return at_units[::-1], at_branches[::-1]
+
+
+def inside(unit: UnitPlan, entering: tuple[int, int], sizes: list[tuple[int, int]]) -> tuple[float, ...]:
+    """The share of each kernel's entries that lie on the image, the rest being on the zeros around it."""
+    shares = []
+    for spec, before, after in zip(unit.paths[0].specs, [entering, *sizes], sizes, strict=False):
+        sides = zip(before, after, strict=True)
+        shares.append(math.prod(_inside(spec.side, spec.stride, n, out) for n, out in sides) if spec.side else 1.0)
+    return tuple(shares)
+
+
+def _inside(side: int, stride: int, before: int, after: int) -> float:
+    """Along one axis, on average over the outputs."""
+    first = stride * np.arange(after)[:, None] + np.arange(side) - side // 2
+    return float(np.mean((first >= 0) & (first < before)))
+
+
+def _unit(unit: UnitPlan, name: str, passage: Passage, log_grad: float, layer_depth: int) -> Unit:
+    after, skip = passage.after, passage.skip
+    variance = None if skip is None else skip.variance
+    return Unit(
+        name,
+        unit.stage,
+        layer_depth,
+        after.q,
+        after.variance,
+        after.correlation,
+        passage.branch.variance,
+        variance,
+        log_grad,
+    )
+
+
+def _weights(unit: UnitPlan, name: str, passage: Passage, log_grad: float, before: int) -> list[Weight]:
+    """|dL/dw|^2 = n q |dL/d(W x)|^2, as what two examples or places add is not aligned; |w|^2 = outputs n Var(w)."""
+    return [
+        Weight(
+            f"{name}.{layer.name}",
+            unit.stage,
+            before + number,
+            log_grad + 0.5 * _log(layer.inputs * layer.q * layer.gain),
+            0.5 * _log(layer.out * layer.variance),
+        )
+        for number, layer in enumerate(passage.layers, start=1)
+    ]
+
+
+def _log(value: float) -> float:
+    return math.log(value) if value > 0 else -math.inf
+
+
+__all__ = ["Profile", "Unit", "Unpredicted", "Weight", "profile"]
