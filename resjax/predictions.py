@@ -1,13 +1,19 @@
-"""What can be known of a run before it: the network's size, work and memory. Nothing is trained, no data are read."""
+"""What can be known of a run before it: the network's size, work, memory and time, and what theory expects of it.
+
+Nothing is trained, no data are read, and no network is compiled.
+"""
 
 import math
 from dataclasses import asdict
 from typing import Any
 
-from resjax.config import Config
+from resjax import speed, theory
+from resjax.config import Config, statistics_group
 from resjax.data import source
 from resjax.identity import arm, special
 from resjax.job import start_jax
+from resjax.theory.summary import summary
+from resjax.theory.training import trainability
 
 PROCESS_BYTES = 1_500_000_000  # interpreter, libraries and compiler on a CPU: ResNet-20's peak without its training
 
@@ -19,6 +25,7 @@ def predict(config: Config) -> dict[str, Any]:
     parameter_bytes, optimizer_bytes: of one seed's parameters, and of what the optimiser keeps; activation_bytes: what
     the backward pass keeps of one batch; training_bytes: states, activations and work space; memory_bytes: in all, with
     the data set, on the host and on every device, and the process itself, an estimate from above (docs/performance.md).
+    theory: `expectations`; time: `duration`.
     Raises InputError where the network cannot be built for the data's images.
     """
     start_jax(config)
@@ -34,13 +41,15 @@ def predict(config: Config) -> dict[str, Any]:
     side_by_side = seeds.seeds_axis(config) == "vmap"
     devices = len(parallel.choose(config).devices)
     batch = max(config.train.batch_size, config.probes.batch_size)  # the probes keep as much of theirs
-    training = counts.training_bytes(model, batch, config.seeds, devices, kept, side_by_side)
+    each = counts.activation_bytes(model, 1)
+    training = counts.training_bytes(model, batch, config.seeds, devices, kept, side_by_side, batch * each)
     data = (devices + 1) * source.examples_of(config.data) * math.prod(shape)
     size = parameters * DTYPES[config.train.precision].dtype.itemsize
     return {
         "model": config.model.name,
         "special": special(config.model),
         "arm": arm(config),
+        "norm": config.model.norm,
         "depth": config.model.depth,
         "image": list(shape),
         "classes": classes,
@@ -51,8 +60,57 @@ def predict(config: Config) -> dict[str, Any]:
         "batch_size": config.train.batch_size,
         "parameter_bytes": size,
         "optimizer_bytes": size * (kept - 1),
-        "activation_bytes": counts.activation_bytes(model, config.train.batch_size),
+        "activation_bytes": config.train.batch_size * each,
         "training_bytes": training,
         "memory_bytes": PROCESS_BYTES + data + training,
+        "theory": expectations(config, shape, classes, devices),
+        "time": duration(config, sum(row.multiply_adds for row in rows), len(model.weight_layers)),
         "stages": [asdict(row) | {"shape": list(row.shape)} for row in rows],
     }
+
+
+def expectations(config: Config, image: tuple[int, ...], classes: int, devices: int) -> dict[str, Any]:
+    """What mean-field theory expects at step 0 (resjax/theory), or {"nothing": why}.
+
+    gradient_ratio: |dL/dh| at the first unit over that at the last; gradient_rate: its factor a weight layer towards
+    the input; power_law, depth_scale: of the same profile, null where there are too few units; variance_growth: forward
+    variance, last unit over first; state: by the report's thresholds. trainable: yes, doubtful or no, why, and what
+    that rests on; first_update: least and largest of the weight layers, relative to their length.
+    """
+    examples = statistics_group(config) or max(config.train.batch_size // devices, 1)
+    try:
+        profile = theory.profile(config.model, image, examples)
+    except theory.Unpredicted as answer:
+        return {"nothing": str(answer)}
+    said = summary(profile)
+    told = trainability(config, profile, said, classes)
+    fit = said.growth
+    return {
+        "gradient_ratio": number(said.ratio),
+        "gradient_rate": number(fit.rate) if fit else None,
+        "power_law": number(fit.exponent) if fit else None,
+        "depth_scale": number(fit.scale) if fit else None,
+        "variance_growth": number(said.variance),
+        "state": said.state,
+        "trainable": told.outcome,
+        "why": told.why,
+        "rests_on": told.rests_on,
+        "first_update": [number(value) for value in told.updates] if told.updates else None,
+        "assumptions": list(profile.assumptions),
+    }
+
+
+def number(value: float) -> float | None:
+    """For JSON: null where it is not finite."""
+    return value if math.isfinite(value) else None
+
+
+def duration(config: Config, multiply_adds: int, layers: int) -> dict[str, Any]:
+    """Seconds of a step of one seed and of the run on this machine, and images a second; or {"nothing": why}."""
+    import jax
+
+    if jax.default_backend() != "cpu":
+        return {"nothing": f"no speed was measured on a {jax.default_backend()}"}
+    train = config.train
+    found = speed.estimate(multiply_adds, layers, train.batch_size, train.steps, config.seeds)
+    return {"step_seconds": found.step, "run_seconds": found.run, "images_per_s": found.images_per_s}

@@ -11,8 +11,9 @@ import resjax
 PACKAGE = Path(resjax.__file__).parent
 # From the bottom up. A module belongs to the longest of these names that it begins with.
 LAYERS = (
-    ("resjax.errors", "resjax.durable", "resjax.pages", "resjax.rows", "resjax.shortcuts", "resjax.fits"),
-    ("resjax.orders",),
+    ("resjax.errors", "resjax.durable", "resjax.pages", "resjax.rows", "resjax.shortcuts"),
+    ("resjax.fits", "resjax.statistics", "resjax.speed"),
+    ("resjax.orders", "resjax.classes"),
     ("resjax.variants",),
     ("resjax.catalog",),
     ("resjax.config",),
@@ -37,7 +38,7 @@ RESERVED = {
     "wandb": {"resjax.tracking"},
     "altair": {"resjax.report"},
     "vl_convert": {"resjax.report"},
-    "jax": {"resjax.data", "resjax.models", "resjax.probes", "resjax.training", "resjax.job"},
+    "jax": {"resjax.data", "resjax.models", "resjax.probes", "resjax.training", "resjax.job", "resjax.predictions"},
     "flax": {"resjax.models"},
     "orbax": {"resjax.training"},
     "tensorflow_datasets": {"resjax.data"},

@@ -1,4 +1,4 @@
-"""resjax predict: what a run will be, before it."""
+"""resjax predict: what a run will be, before it: its size, its memory, its time, its gradients."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,10 +6,12 @@ from typing import Any
 
 from resjax.cli.output import show
 from resjax.cli.overrides import launch
+from resjax.progress import duration
 
 HELP = """usage: resjax predict [-m] [--json] [SETTING=VALUE ...]
 
-Parameters, multiply-adds and memory of a network, with a table by stage; with -m a row a job of the sweep.
+Parameters, multiply-adds and memory of a network, with a table by stage; what mean-field theory expects of its
+gradients at step 0, and how long training takes on this machine; with -m a row a job of the sweep.
 Settings are those of resjax train. Nothing is trained and no data are read:
 
   resjax predict model=resnet_imagenet model.depth=152 data=synthetic data.image_size=224 data.classes=1000
@@ -19,6 +21,11 @@ multiply-adds: of one image's forward pass. activations: what the backward pass 
 as JAX traces it, before the compiler saves some; optimizer: what it keeps besides the parameters, a seed; all: with the
 work space, every seed and device, the data set and the process itself, an estimate from above for nets whose units are
 scanned. model.remat=true shows what is left where the backward pass computes the units again.
+
+first / last: |dL/dh| at the unit nearest the input over that at the last; a layer: its factor from a weight layer to
+the one before; variance: forward, last unit over first; first update: the largest of any layer, relative to its length;
+state: by the report's thresholds; trainable: rules of thumb, said with what they rest on. time: from the speed of a
+matrix product here, for the CPU; within a factor of two for the nets of docs/performance.md.
 """
 COLUMNS = (
     "model",
@@ -30,6 +37,19 @@ COLUMNS = (
     "optimizer_takes",
     "activations_take",
     "all_take",
+)
+EXPECTED = (
+    "model",
+    "arm",
+    "norm",
+    "depth",
+    "first_/_last",
+    "a_layer",
+    "variance",
+    "state",
+    "first_update",
+    "trainable",
+    "time_here",
 )
 STAGES = ("stage", "units", "output", "parameters", "multiply_adds")
 PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
@@ -49,6 +69,10 @@ def run(words: Sequence[str]) -> int:
         print(json.dumps(found if many else found[0], indent=1, allow_nan=False))
         return 0
     show([run_row(prediction) for prediction in found], as_json=False, columns=COLUMNS)
+    print("\nWhat theory expects at step 0, and the time of training:")
+    show([theory_row(prediction) for prediction in found], as_json=False, columns=EXPECTED)
+    for line in reasons(found):
+        print(line)
     print("\nactivations: of one batch. all: with work space, data, every device and seed, and the process itself")
     if not many:
         print()
@@ -71,6 +95,40 @@ def run_row(prediction: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def theory_row(prediction: Mapping[str, Any]) -> dict[str, Any]:
+    """What is expected of a network, for people."""
+    names = {key: prediction[key] for key in ("arm", "norm", "depth")}
+    names = {"model": " ".join([prediction["model"], *prediction["special"]])} | names
+    seconds = prediction["time"].get("run_seconds")
+    time = "unknown" if seconds is None else duration(seconds)
+    told = prediction["theory"]
+    if "nothing" in told:
+        empty = dict.fromkeys(("first_/_last", "a_layer", "variance", "state", "first_update", "trainable"), "-")
+        return names | empty | {"time_here": time}
+    updates = told["first_update"]
+    return names | {
+        "first_/_last": factor(told["gradient_ratio"]),
+        "a_layer": factor(told["gradient_rate"]),
+        "variance": factor(told["variance_growth"]),
+        "state": told["state"],
+        "first_update": factor(updates[1]) if updates else "-",
+        "trainable": told["trainable"],
+        "time_here": time,
+    }
+
+
+def reasons(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Why a network is not trainable, or nothing is expected of it: each reason once, and what it rests on."""
+    lines = []
+    for prediction in found:
+        told, name = prediction["theory"], f"{prediction['model']} {prediction['arm']} {prediction['depth']}"
+        if "nothing" in told:
+            lines.append(f"{name}: nothing is expected, as {told['nothing']}.")
+        elif told["trainable"] != "yes":
+            lines.append(f"{name}: trainable {told['trainable']}, as {told['why']}. Rests on: {told['rests_on']}.")
+    return list(dict.fromkeys(lines))
+
+
 def stage_row(stage: Mapping[str, Any]) -> dict[str, Any]:
     """A stage's row for people."""
     return {
@@ -80,6 +138,11 @@ def stage_row(stage: Mapping[str, Any]) -> dict[str, Any]:
         "parameters": f"{stage['parameters']:,}",
         "multiply_adds": scaled(stage["multiply_adds"]),
     }
+
+
+def factor(value: float | None) -> str:
+    """Three digits, or a power of ten."""
+    return "-" if value is None else f"{value:.3g}"
 
 
 def scaled(value: float) -> str:

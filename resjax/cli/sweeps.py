@@ -22,6 +22,7 @@ def add_commands(commands: Any) -> None:
     """Add them to the parser."""
     status = commands.add_parser("status", help="what is done, running, failed, diverged and left of a sweep")
     report = commands.add_parser("report", help="a sweep as a page, figures and tables")
+    report.add_argument("--no-theory", action="store_true", help="without what mean-field theory expects of step 0")
     report.add_argument("--out", type=Path, metavar="FOLDER", help="default: the first sweep's folder, report/")
     export = commands.add_parser("export", help="every run's metrics and layers as tidy tables")
     status.set_defaults(command=show_status)
@@ -104,7 +105,7 @@ def write_report(options: argparse.Namespace) -> int:
     sweep = records.read(*folders)
     if not any(run["status"] == "done" for run in sweep.runs):
         raise InputError(f"no run of {', '.join(options.sweep)} is done yet.\nType: resjax status {options.sweep[0]}")
-    written = report.write(sweep, options.out or folders[0] / "report")
+    written = report.write(sweep, options.out or folders[0] / "report", theory=not options.no_theory)
     if options.json:
         show(written.rows, as_json=True)
         return 0

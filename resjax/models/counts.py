@@ -65,19 +65,22 @@ def activation_bytes(model: Model, batch: int) -> int:
     return batch * (_residual_bytes(model, 2) - _residual_bytes(model, 1))
 
 
-def training_bytes(model: Model, batch: int, seeds: int, devices: int, kept: int, vmapped: bool) -> int:
+def training_bytes(
+    model: Model, batch: int, seeds: int, devices: int, kept: int, vmapped: bool, activations: int
+) -> int:
     """Bytes that training takes on all devices, without the data set and the process itself: an estimate.
 
     A device holds every seed's state, `kept` numbers a parameter (itself and what the optimiser keeps), and three times
     the parameters of the seed at work: its gradient, its update, and the new ones. Where seeds take turns, it also
     holds the new states of all, and that of the seed at work and of the next. Besides there are the activations of the
-    batch and the work space of one unit, at most 16 times the largest unit's output (docs/performance.md).
+    batch (`activations` bytes) and the work space of one unit, at most 16 times the largest unit's output
+    (docs/performance.md).
     """
     size = parameters(model) * jnp.dtype(model.dtype).itemsize
     at_once = seeds if vmapped else 1
     states = seeds if vmapped or seeds == 1 else 2 * seeds + 2
     largest = max(_bytes(jax.ShapeDtypeStruct(hidden.shape[1:], hidden.dtype)) for hidden in model.hidden_shapes(batch))
-    return devices * size * (kept * states + 3 * at_once) + at_once * (activation_bytes(model, batch) + 16 * largest)
+    return devices * size * (kept * states + 3 * at_once) + at_once * (activations + 16 * largest)
 
 
 def _residual_bytes(model: Model, batch: int) -> int:

@@ -102,6 +102,6 @@ def read_layers(folder: Path, table: str = LAYERS) -> pl.DataFrame:
     for path in (*parts(folder, table), folder / table):
         with contextlib.suppress(FileNotFoundError):  # parts are gone once they are in the one file, which comes last
             frames.append(pl.read_parquet(path))
-    return pl.concat([pl.DataFrame(schema=TABLES[table]), *frames]).unique(
-        ["step", "seed", "kind", "layer"], maintain_order=True
-    )
+    # Runs from before a column was there are read, too.
+    together = pl.concat([pl.DataFrame(schema=TABLES[table]), *frames], how="diagonal").select(list(TABLES[table]))
+    return together.unique(["step", "seed", "kind", "layer"], maintain_order=True)

@@ -1,7 +1,7 @@
 """Figures, tables and sentences, from a sweep's records alone."""
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,9 @@ import vl_convert
 from resjax.records import Sweep
 from resjax.report import claims, health, theme
 from resjax.report.charts import VEGA_LITE, Figure
+from resjax.report.expected import beside
 from resjax.report.figures import figures
-from resjax.report.groups import pool
+from resjax.report.groups import Pool, pool
 from resjax.report.page import Content, page
 from resjax.report.tables import rows as summary_rows
 from resjax.report.tables import terminal, write_csv
@@ -32,12 +33,12 @@ class Report:
     verdict: list[str]
 
 
-def write(sweep: Sweep, folder: Path) -> Report:
+def write(sweep: Sweep, folder: Path, theory: bool = True) -> Report:
     """Write folder/report.html, folder/figures/*.svg|png and folder/tables/*.csv.
 
     Everything is written beside and then renamed: what interrupts it before leaves the old report whole.
     """
-    content = assemble(sweep)
+    content = assemble(sweep, theory)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".report-") as name:
         new = Path(name) / "new"
@@ -51,12 +52,20 @@ def write(sweep: Sweep, folder: Path) -> Report:
     return Report(folder / PAGE, content.rows, sentences)
 
 
-def assemble(sweep: Sweep) -> Content:
-    """All that is computed."""
-    pooled = pool(sweep)
+def assemble(sweep: Sweep, theory: bool = True) -> Content:
+    """All that is computed; without `theory` nothing is said of what it expects."""
+    pooled = pool(sweep) if theory else silent(pool(sweep))
     seen, deeper, treated = health.assess(pooled), claims.depths(pooled), claims.shortcuts(pooled)
-    sections = verdict(pooled, seen, deeper, treated)
-    return Content(sweep, pooled, summary_rows(pooled), sections, seen, [*deeper, *treated], figures(pooled))
+    compared = beside(pooled, seen)
+    sections = verdict(pooled, seen, deeper, treated, compared)
+    return Content(
+        sweep, pooled, summary_rows(pooled), sections, seen, [*deeper, *treated], figures(pooled, seen), compared
+    )
+
+
+def silent(pooled: Pool) -> Pool:
+    """The pool, of whose networks theory is told nothing."""
+    return replace(pooled, groups=[replace(group, network=None) for group in pooled.groups])
 
 
 def write_tables(content: Content, folder: Path) -> None:
@@ -64,6 +73,7 @@ def write_tables(content: Content, folder: Path) -> None:
     folder.mkdir(parents=True)
     write_csv(folder / "summary.csv", content.rows)
     write_csv(folder / "gradient_health.csv", [item.row() for item in content.health])
+    write_csv(folder / "theory.csv", [item.row() for item in content.beside])
     write_csv(folder / "comparisons.csv", [item.row() for item in content.claims])
     for figure in content.figures:
         write_csv(folder / f"{figure.name}.csv", figure.data)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from resjax.report.groups import Group, Pool
-from resjax.report.statistics import Comparison, compare
+from resjax.statistics import Comparison, compare
 
 MARGIN = 0.01  # errors whose whole interval lies within one percentage point count as the same
 HIGHER, LOWER, SAME, UNDECIDED, IMPOSSIBLE = "higher", "lower", "same", "undecided", "not comparable"

@@ -7,10 +7,12 @@ import altair as alt
 import polars as pl
 
 from resjax.report import series
+from resjax.report.atlas import rate_by_step, ratio_by_depth, response_std
 from resjax.report.charts import ROWS, Figure, arm_colour, depth_colour, finish, header, only, powers, width_of
 from resjax.report.gradients import gradients, heat_map
 from resjax.report.groups import Pool
-from resjax.report.series import LAYERS, UNITS
+from resjax.report.health import Health, assess
+from resjax.report.series import LAYERS, UNITS, VARIANCES
 
 ROOM = {"row": 26, "column": 14}  # pixels between panels, for the crosses above them
 FINALS: dict[str, tuple[str, Literal["linear", "log"]]] = {
@@ -20,14 +22,19 @@ FINALS: dict[str, tuple[str, Literal["linear", "log"]]] = {
 }
 
 
-def figures(pool: Pool) -> list[Figure]:
-    """Those for which there are data."""
+def figures(pool: Pool, health: list[Health] | None = None) -> list[Figure]:
+    """Those for which there are data. health: where it has been assessed already."""
+    seen = assess(pool) if health is None else health
     makers: tuple[Callable[[Pool], Figure | None], ...] = (
         training_curves,
         final_by_depth,
         lambda p: gradients(p, UNITS),
+        rate_by_step,
+        lambda p: ratio_by_depth(p, seen),
         lambda p: gradients(p, LAYERS),
         heat_map,
+        lambda p: gradients(p, VARIANCES),
+        response_std,
     )
     return [figure for maker in makers if (figure := maker(pool)) is not None]
 

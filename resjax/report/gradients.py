@@ -9,39 +9,51 @@ import polars as pl
 from resjax.report import series
 from resjax.report.charts import ROWS, Figure, arm_colour, finish, header, only, powers, width_of
 from resjax.report.groups import END, Pool
-from resjax.report.series import LAYERS, UNITS
+from resjax.report.series import LAYERS, THEORY, UNITS, VARIANCES
 
 PROBED = {
+    VARIANCES: ("Forward variance by unit", "Var(h)", "unit"),
     UNITS: ("Activation gradient by unit", "|dL/dh|", "unit"),
     LAYERS: ("Weight gradient by layer", "|dL/dw|", "weight layer"),
 }
+NAMES = {UNITS: "gradient_by_unit", LAYERS: "gradient_by_layer", VARIANCES: "variance_by_unit"}
+FLOW = (
+    "Read from right to left, as the gradient flows: a line that climbs towards the input (left) explodes, one that "
+    "falls vanishes; whether a level one is small as a whole is the level in the table above. "
+)
+FORWARD = "Over batch and space, a channel on its own, mean over channels: what batch norm divides by. "
+OVERLAY = (
+    " Dashed, at step 0: what mean-field theory expects, a gradient's line drawn through the last unit's measured one."
+)
 
 
 def gradients(pool: Pool, quantity: str) -> Figure | None:
-    """A gradient norm against the layer on a log axis, one panel a step and depth, the arms over one another."""
-    data = series.gradients(pool, quantity)
+    """A quantity against the layer on a log axis, one panel a step and depth, the arms over one another.
+
+    With the theory's line at step 0, where there is one.
+    """
+    data = series.gradients(pool, quantity, ["0", END] if quantity == VARIANCES else None)
     if data.is_empty():
         return None
     title, _, what = PROBED[quantity]
     parts = [_gradient_panels(pool, data.filter(panel=panel), quantity, panel) for panel in pool.panels]
     zeros = series.left_out(pool, quantity)
-    caption = (
-        f"Read from right to left, as the gradient flows: a line that climbs towards the input (left) explodes, one "
-        f"that falls vanishes; whether a level one is small as a whole is the level in the table above. Columns are "
-        f"steps, rows depths; geometric mean over seeds, band from "
-        f"the least to the largest; 0 is the {what} nearest the input, 1 the last; the depths of a norm share an axis."
+    caption = (FORWARD if quantity == VARIANCES else FLOW) + (
+        f"Columns are steps, rows depths; geometric mean over seeds, band from the least to the largest; 0 is the "
+        f"{what} nearest the input, 1 the last; the depths of a norm share an axis."
     )
     if quantity == LAYERS:
         caption += " A weight gradient also follows its layer's width and norm: for the flow, trust the figure above."
     caption += f" {zeros} values of exactly zero cannot stand on a log axis and are left out." if zeros else ""
     caption += series.thinned(pool)
-    name = "gradient_by_unit" if quantity == UNITS else "gradient_by_layer"
-    return finish(alt.vconcat(*[part for part in parts if part is not None]), name, title, caption, data)
+    caption += OVERLAY if data["theory"].count() else ""
+    return finish(alt.vconcat(*[part for part in parts if part is not None]), NAMES[quantity], title, caption, data)
 
 
 def in_time(data: pl.DataFrame) -> list[str]:
-    """The moments, the end last."""
-    return sorted(set(data["moment"]), key=lambda moment: math.inf if moment == END else int(moment))
+    """The moments, what is expected first, the end last."""
+    places = {THEORY: -1.0, END: math.inf}
+    return sorted(set(data["moment"]), key=lambda moment: places[moment] if moment in places else int(moment))
 
 
 def _gradient_panels(pool: Pool, data: pl.DataFrame, quantity: str, panel: str) -> Any | None:
@@ -64,7 +76,10 @@ def _gradient_panels(pool: Pool, data: pl.DataFrame, quantity: str, panel: str) 
     band = base.mark_area(opacity=0.2, aria=False).encode(y=alt.Y("low:Q"), y2="high:Q")
     line = base.mark_line(strokeWidth=2, aria=False).encode(y=y)
     dots = base.mark_point(filled=True, size=9, opacity=1, aria=False).encode(y=y, tooltip=[*names, *tips, "n:Q"])
-    layered = alt.layer(band, line, dots).properties(width=width_of(len(shown), 300), height=104)
+    theory = base.transform_filter("isValid(datum.theory)").mark_line(strokeWidth=1.6, strokeDash=[5, 3], aria=False)
+    theory = theory.encode(y="theory:Q", tooltip=["arm:N", "depth:O", alt.Tooltip("theory:Q", format=".3~g")])
+    overlay = [theory] if data["theory"].count() else []
+    layered = alt.layer(band, line, dots, *overlay).properties(width=width_of(len(shown), 300), height=104)
     heading = f"datum.value === '{END}' ? datum.value : 'step ' + datum.value"
     panels = layered.facet(
         data=ROWS,
@@ -88,6 +103,8 @@ def heat_map(pool: Pool) -> Figure | None:
         "is the norm of its gradient, geometric mean over seeds, on one log scale a norm. Change from top to bottom is "
         "change across depth, change from left to right is change in training."
     )
+    if THEORY in data["moment"]:
+        caption += " The first column is what theory expects of step 0, through the last unit's measured |dL/dh|."
     zeros = series.left_out(pool, LAYERS)
     caption += f" {zeros} values of exactly zero are left out." if zeros else ""
     caption += series.thinned(pool)

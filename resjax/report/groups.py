@@ -1,28 +1,20 @@
 """A sweep's finished runs, pooled over those that differ in their seeds only."""
 
 import json
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import polars as pl
 
-from resjax.config import LOOKING, ModelConfig, completed
+from resjax.config import ModelConfig
 from resjax.records import Sweep
-from resjax.shortcuts import SHORTCUTS
+from resjax.report.contexts import labelled
+from resjax.theory import Profile, Unpredicted, profile
 
 TAIL = 0.1  # the last part of the steps over which final training values are means
 END = "end"
 QUANTITIES = ("train_loss", "train_error", "test_loss", "test_error", "gap")
-# Sections and settings that decide nothing of the numbers, or that the report compares.
-SECTIONS = ("parallel", "tracker", "checkpoint")
-TRAINING = ("train", "optimizer", "schedule")  # of an imported net they say nothing
-BOOKKEEPING = ("sweep", "runs", "rerun", "data.root")
-SETTINGS = ("seed", "seeds", *BOOKKEEPING, "model.unroll", "model.remat", *map(".".join, LOOKING))
-# The arm's name tells a shortcut's own settings.
-OF_SHORTCUTS = {f"model.{name}" for row in SHORTCUTS.values() for name in row.settings}
-TREATMENTS = ("model.depth", "model.shortcut", "model.norm", *sorted(OF_SHORTCUTS))
 
 
 @dataclass(frozen=True)
@@ -42,8 +34,20 @@ class Seed:
 
 
 @dataclass(frozen=True)
+class Network:
+    """A network as it was probed: its settings, one image, and the probe batch's examples that share statistics."""
+
+    model: ModelConfig
+    image: tuple[int, ...]
+    examples: int
+
+
+@dataclass(frozen=True)
 class Group:
-    """The runs of one network and one recipe. context: every setting but arm, depth and norm; place: what tells it."""
+    """The runs of one network and one recipe. context: every setting but arm, depth and norm; place: what tells it.
+
+    network: what theory has to know of it, None where the records do not tell.
+    """
 
     id: str
     arm: str
@@ -57,6 +61,17 @@ class Group:
     parameters: int | None
     steps: int
     seeds: tuple[Seed, ...]
+    network: Network | None = None
+
+    @cached_property
+    def theory(self) -> Profile | str:
+        """What mean-field theory expects of the network at step 0, or why it expects nothing."""
+        if self.network is None:
+            return "its records do not tell the whole network"
+        try:
+            return profile(self.network.model, self.network.image, self.network.examples)
+        except Unpredicted as answer:
+            return str(answer)
 
     @property
     def finished(self) -> tuple[Seed, ...]:
@@ -130,7 +145,7 @@ def pool(sweep: Sweep) -> Pool:
     ends = {run["group"]: run["config"]["train"]["steps"] for run in done}
     metrics, layers = (_with_group(frame, keys, ends) for frame in (sweep.metrics, sweep.layers))
     finals = _finals(metrics)
-    groups = [_group(runs, chosen, finals, labels) for runs, labels in _labelled(done)]
+    groups = [_group(runs, chosen, finals, labels) for runs, labels in labelled(done)]
     order = sorted(groups, key=lambda g: (g.data, g.model, g.norm, g.depth, arm_order(g.arm), g.setting))
     return Pool(order, metrics, layers)
 
@@ -155,74 +170,6 @@ def _finals(metrics: pl.DataFrame) -> dict[tuple[str, int], dict[str, float | No
     both = means.join(tested.unique(["group", "seed"]), on=["group", "seed"], how="full", coalesce=True)
     both = both.with_columns(gap=pl.col("test_error") - pl.col("train_error"))
     return {(row["group"], row["seed"]): {name: row[name] for name in QUANTITIES} for row in both.to_dicts()}
-
-
-def _labelled(done: list[dict[str, Any]]) -> Iterable[tuple[list[dict[str, Any]], tuple[str, str, str]]]:
-    """Each group's runs, with its setting, place and context. Settings that all runs of a norm share are not told."""
-    by_group: dict[str, list[dict[str, Any]]] = {}
-    for run in done:
-        by_group.setdefault(run["group"], []).append(run)
-    contexts = _contexts(by_group)
-    norms = {group: runs[0]["config"]["model"]["norm"] for group, runs in by_group.items()}
-    alike = [[contexts[group] for group in by_group if norms[group] == norm] for norm in dict.fromkeys(norms.values())]
-    every = sorted({key for form in contexts.values() for key in form})
-    told = [key for key in every if any(_differs(key, forms) for forms in alike)]
-    for group, runs in by_group.items():
-        form = contexts[group]
-        names = [str(form[key]) for key in ("model.name", "data.name") if key in told]
-        short = [key for key in told if key not in ("model.name", "data.name") and key in form]
-        setting = _told(short, form)
-        place = ", ".join([*names, *([setting] if setting else [])])
-        if "imported" in runs[0]:  # its file is told in any case
-            others = [key for key in short if key != "imported"]
-            setting = _told([*others, "imported"], form | {"imported": runs[0]["imported"]["file"]})
-        yield runs, (setting, place, json.dumps(form, sort_keys=True))
-
-
-def _told(keys: list[str], form: dict[str, Any]) -> str:
-    """Settings for people."""
-    return ", ".join(f"{key.rsplit('.', 1)[-1]}={form[key]}" for key in keys)
-
-
-def _differs(key: str, forms: list[dict[str, Any]]) -> bool:
-    """Whether those differ in a setting that have it: how an imported net was trained is not known."""
-    return len({json.dumps(form[key]) for form in forms if key in form}) > 1
-
-
-def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Settings by their dotted names."""
-    found: dict[str, Any] = {}
-    for name, value in config.items():
-        found |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-    return found
-
-
-def _contexts(by_group: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:
-    """Each group's context. Imported nets that would be one network twice are told apart by their files."""
-    firsts = {group: runs[0] for group, runs in by_group.items()}
-    forms = {group: _context(run) for group, run in firsts.items()}
-    networks = {group: (run["arm"], run["config"]["model"], forms[group]) for group, run in firsts.items()}
-    names = {group: json.dumps(network, sort_keys=True) for group, network in networks.items()}
-    for group, name in names.items():
-        if forms[group]["imported"] and Counter(names.values())[name] > 1:
-            forms[group]["imported"] = "{file} {sha256:.6}".format(**firsts[group]["imported"])
-    return forms
-
-
-def _context(run: dict[str, Any]) -> dict[str, Any]:
-    """What must be equal for two runs to be compared."""
-    config = {key: value for key, value in run["config"].items() if key not in SECTIONS}
-    model = dict(run["canonical"]["model"])
-    usual = completed(ModelConfig(**{key: model[key] for key in ("name", "depth", "layout") if key in model}))
-    # The family's own order and unit are null, whether they were named or not.
-    own = {key: None for key in ("order", "branch") if model.get(key) == getattr(usual, key)}
-    config["model"] = model | own
-    form = {key: value for key, value in flat(config).items() if key not in (*SETTINGS, *TREATMENTS)}
-    if form.get("model.norm_scope") == "per_device" and run["config"]["model"]["norm"] == "batch":
-        form["devices"] = run["devices"]["count"]
-    if "imported" in run:
-        form = {key: value for key, value in form.items() if key.split(".")[0] not in TRAINING}
-    return form | {"imported": "imported" in run}
 
 
 def _group(
@@ -254,4 +201,16 @@ def _group(
         first.get("model", {}).get("parameters"),
         config["train"]["steps"],
         tuple(sorted(seeds, key=lambda seed: seed.number)),
+        _network(first),
     )
+
+
+def _network(run: dict[str, Any]) -> Network | None:
+    """From run.json; None from before it told the image, or where settings have changed since."""
+    image, config = run.get("model", {}).get("image"), run["config"]
+    if image is None or set(config["model"]) != {item.name for item in fields(ModelConfig)}:
+        return None
+    scope, batch = config["model"]["norm_scope"], config["train"]["batch_size"]
+    devices = run.get("devices", {}).get("count", 1)
+    group = {"ghost": min(config["model"]["norm_group"], batch), "global": batch}.get(scope, batch // devices)
+    return Network(ModelConfig(**config["model"]), tuple(image), min(group, config["probes"]["batch_size"]))

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from resjax.classes import classify
 from resjax.fits import Growth, growth
-from resjax.report.classes import classify
 from resjax.report.groups import END, Group, Pool
-from resjax.report.statistics import Estimate, estimate
+from resjax.statistics import Estimate, estimate
 
 TINY = 1e-38  # float32's smallest: what underflowed to zero on its way to the input counts as this
 WEIGHTS = ("conv", "dense")
@@ -143,7 +143,8 @@ def growths(pool: Pool, shown: list[str]) -> SeedFits:
     found: SeedFits = {}
     for (group, moment, seed), rows in units.group_by("group", "moment", "seed", maintain_order=True):
         gradients = rows["act_grad_norm"]
-        if gradients.null_count() or not gradients.is_finite().all() or gradients[-1] <= 0:
+        whole = not rows["layer_depth"].null_count() and not gradients.null_count() and gradients.is_finite().all()
+        if not whole or gradients[-1] <= 0:
             continue
         fit = growth(
             rows["layer_depth"].to_list(), gradients.clip(lower_bound=TINY).log().to_list(), rows["stage"].to_list()

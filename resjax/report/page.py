@@ -5,9 +5,11 @@ from typing import Any
 
 import vl_convert
 
+from resjax import classes
 from resjax.records import Sweep
-from resjax.report import claims, classes, health, theme
+from resjax.report import claims, health, theme
 from resjax.report.charts import VEGA_LITE, Figure
+from resjax.report.expected import NOTE, Beside
 from resjax.report.groups import END, TAIL, Group, Pool
 from resjax.report.markup import bullets, embedded, read, table, text
 from resjax.report.provenance import facts, notices, settings
@@ -43,6 +45,7 @@ class Content:
     health: list[health.Health]
     claims: list[claims.Claim]
     figures: list[Figure]
+    beside: list[Beside]
 
 
 def page(content: Content) -> str:
@@ -54,6 +57,7 @@ def page(content: Content) -> str:
         verdict(content.sections),
         summary(content.rows, any("imported" in run for run in content.sweep.runs)),
         gradient_table(content.health),
+        theory_table(content.beside),
         claim_table(content.claims),
         "<h2>Figures</h2>",
         *(drawing(figure) for figure in content.figures),
@@ -122,6 +126,18 @@ def _state(item: health.Health | None) -> tuple[str, str]:
     numbers = [("r", item.ratio), ("×", item.rate), ("l", item.level)]  # noqa: RUF001
     told = [f"{sign} {factor(health.factors(value)[0])}" for sign, value in numbers if value.n]
     return f"{item.state}\n{', '.join([*told, f'n {item.n}'])}", f"state {item.state}"
+
+
+def theory_table(found: list[Beside]) -> str:
+    """What was measured at step 0 beside what theory expects."""
+    if not found:
+        return ""
+    names = ("norm", "depth", "arm", "quantity at step 0", "measured", "predicted", "measured / predicted", "n")
+    kinds = ("", "number", "", "", "number", "number", "number", "number")
+    rows = [list(zip(item.cells(), kinds, strict=True)) for item in found]
+    note = f'<p class="soft">{text(NOTE)}</p>'
+    body = table(list(zip(names, kinds, strict=True)), rows)
+    return f"<details><summary>Gradients beside theory, {len(found)} numbers</summary>{body}{note}</details>"
 
 
 def claim_table(found: list[claims.Claim]) -> str:

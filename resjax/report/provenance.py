@@ -6,7 +6,8 @@ from collections import Counter
 from typing import Any
 
 from resjax.records import Sweep
-from resjax.report.groups import Pool, flat
+from resjax.report.contexts import flat
+from resjax.report.groups import Pool
 
 UNTOLD = ("runs", "rerun")
 

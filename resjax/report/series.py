@@ -5,13 +5,15 @@ from typing import Any
 
 import polars as pl
 
+from resjax.report.expected import with_theory
 from resjax.report.groups import END, Group, Pool
 from resjax.report.health import WEIGHTS, moments
 
 POINTS = 100  # a training curve's points; each is a mean over a stretch of steps
 MOST_STEPS = 40  # columns of a heat-map
+THEORY = "theory"  # the moment at which what is expected of step 0 stands in a heat-map
 MOST_LAYERS = 150  # of one network; deeper ones are thinned
-UNITS, LAYERS = "act_grad_norm", "grad_norm"
+UNITS, LAYERS, VARIANCES = "act_grad_norm", "grad_norm", "act_var"
 FACTS = {"group": pl.String, "panel": pl.String, "arm": pl.String, "depth": pl.Int64}
 
 
@@ -86,9 +88,9 @@ def _final(group: Group, number: int, value: float | None, quantity: str) -> dic
 def gradients(pool: Pool, quantity: str, shown: list[str] | None = None) -> pl.DataFrame:
     """A quantity by layer and moment: geometric mean, least and largest over seeds, of the values above zero.
 
-    position: 0 at the layer nearest the input, 1 at the last.
+    position: 0 at the layer nearest the input, 1 at the last; theory: what is expected there at step 0.
     """
-    kinds = ["unit"] if quantity == UNITS else list(WEIGHTS)
+    kinds = list(WEIGHTS) if quantity == LAYERS else ["unit"]
     layers = pool.layers.filter(pl.col("kind").is_in(kinds) & pl.col(quantity).is_not_null())
     layers = layers.filter(pl.col("moment").is_in(moments(pool) if shown is None else shown))
     logs = layers.filter(pl.col(quantity) > 0).with_columns(pl.col(quantity).log().alias("value"))
@@ -96,9 +98,11 @@ def gradients(pool: Pool, quantity: str, shown: list[str] | None = None) -> pl.D
     last = pl.col("layer").max().over("group").clip(lower_bound=1)
     found = found.filter((pl.col("layer") % (last // MOST_LAYERS + 1) == 0) | (pl.col("layer") == last))
     found = found.with_columns(pl.col("value", "low", "high").exp(), position=pl.col("layer") / last)
-    ordered = found.join(facts(pool), on="group").sort("panel", "depth", "arm", "step", "layer")
+    ordered = (
+        with_theory(pool, found, quantity).join(facts(pool), on="group").sort("panel", "depth", "arm", "step", "layer")
+    )
     return ordered.select(
-        "panel", "depth", "arm", "moment", "step", "layer", "position", "name", "value", "low", "high", "n"
+        "panel", "depth", "arm", "moment", "step", "layer", "position", "name", "value", "low", "high", "n", "theory"
     )
 
 
@@ -114,10 +118,12 @@ def thinned(pool: Pool) -> str:
 
 
 def heat_map(pool: Pool) -> pl.DataFrame:
-    """The weight layers' gradient norms at every probed step, thinned to forty."""
+    """The weight layers' gradient norms at every probed step, thinned to forty, and what is expected of step 0."""
     steps = sorted((m for m in pool.layers["moment"].unique() if m != END), key=int)
     kept = steps[:: max(1, math.ceil(len(steps) / MOST_STEPS))]
-    return gradients(pool, LAYERS, [*kept, END]).drop("low", "high", "position")
+    seen = gradients(pool, LAYERS, [*kept, END]).drop("low", "high", "position")
+    expected = seen.filter(pl.col("theory").is_not_null()).with_columns(value="theory", moment=pl.lit(THEORY))
+    return pl.concat([expected, seen]).drop("theory")
 
 
 def significant(frame: pl.DataFrame, digits: int = 4) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from resjax.records import Sweep
 from resjax.report.groups import Group, Pool, pool
-from resjax.report.statistics import estimate
+from resjax.statistics import estimate
 
 PERCENT = 100.0
 COLUMNS = (

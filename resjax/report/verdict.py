@@ -2,16 +2,18 @@
 
 from collections.abc import Iterable
 
+from resjax.classes import DIVERGED, EXPLODING, HEALTHY, VANISHING
+from resjax.classes import UNDECIDED as OPEN
 from resjax.report.claims import HIGHER, IMPOSSIBLE, LOWER, UNDECIDED, Claim, series
-from resjax.report.classes import DIVERGED, EXPLODING, HEALTHY, VANISHING
-from resjax.report.classes import UNDECIDED as OPEN
+from resjax.report.expected import Beside
 from resjax.report.groups import END, Group, Pool, arm_order, norm_label
 from resjax.report.health import Health, factors
 from resjax.report.words import amount, capital, factor, listing, p_value, signed
 
-RECIPES, GRADIENTS, DEGRADATION, SHORTCUTS, DIVERGENCE = (
+RECIPES, GRADIENTS, THEORY, DEGRADATION, SHORTCUTS, DIVERGENCE = (
     "Before comparing",
     "Gradients (ratio: |dL/dh| at the unit nearest the input, over that at the last; rate: the same a weight layer)",
+    "Gradients at step 0: measured / predicted by mean-field theory",
     "Does the training error rise with depth?",
     "Plain beside the other arms",
     "Divergence",
@@ -27,11 +29,14 @@ SUPPORTED = {LOWER: "supported", HIGHER: "contradicted"}
 Sections = dict[str, list[str]]
 
 
-def verdict(pool: Pool, health: list[Health], depths: list[Claim], shortcuts: list[Claim]) -> Sections:
+def verdict(
+    pool: Pool, health: list[Health], depths: list[Claim], shortcuts: list[Claim], compared: list[Beside]
+) -> Sections:
     """Sentences under their headings; a heading without a sentence is left out."""
     found = {
         RECIPES: recipe_sentences(pool),
         GRADIENTS: gradient_sentences(health),
+        THEORY: theory_sentences(compared),
         DEGRADATION: depth_sentences(pool, depths),
         SHORTCUTS: shortcut_sentences(shortcuts),
         DIVERGENCE: divergence_sentences(pool),
@@ -119,6 +124,21 @@ def _span(values: Iterable[float | None]) -> str:
     known = sorted(value for value in values if value is not None)
     texts = list(dict.fromkeys([factor(known[0]), factor(known[-1])]))
     return " to ".join(texts)
+
+
+def theory_sentences(compared: list[Beside]) -> list[str]:
+    """A sentence a norm and arm: the rate and the ratio at each depth, measured and predicted."""
+    found: dict[tuple[str, str], dict[int, list[str]]] = {}
+    for item in compared:
+        words = item.words()
+        if words:
+            found.setdefault((item.group.panel, item.group.arm), {}).setdefault(item.group.depth, []).append(words)
+    return [
+        f"{capital(panel)}, {arm}: "
+        + "; ".join(f"depth {depth}, {' and '.join(told)}" for depth, told in by_depth.items())
+        + "."
+        for (panel, arm), by_depth in found.items()
+    ]
 
 
 def depth_sentences(pool: Pool, claims: list[Claim]) -> list[str]:

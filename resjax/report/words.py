@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from resjax.report.statistics import Comparison
+from resjax.statistics import Comparison
 
 
 def capital(text: str) -> str:
@@ -42,6 +42,11 @@ def signed(value: float, quantity: str) -> str:
     digits, scaled = (3, value) if quantity.endswith("loss") else (1, 100 * value)
     text = f"{round(scaled, digits) + 0.0:+.{digits}f}"  # adding zero takes the minus from a zero
     return text.replace("-", "\u2212")
+
+
+def percent(ratio: float) -> str:
+    """By how much it is not 1, with its sign, a minus being a minus: +2.9 %."""
+    return f"{100 * (ratio - 1):+.1f} %".replace("-", "\u2212")
 
 
 def p_value(p: float) -> str:

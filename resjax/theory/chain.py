@@ -69,14 +69,14 @@ def passed(unit: UnitPlan, x: State, at: Surroundings) -> Passage:
     _check(unit, at.config)
     plain, order = unit.shortcut == "none", unit.order
     x, undrop = mf.dropped(x, unit.dropout)
-    entered, enter_back = _ops(order.pre, x, at, 0)
+    entered, enter_back = operations(order.pre, x, at, 0)
     f, layers, through = _branch(unit, entered, at, order.last + order.after if plain else order.last)
     if plain:
         return Passage(f, f, None, layers, lambda grad: (undrop(enter_back(through * mean(grad))), mean(grad)))
     skip, skip_back = _shortcut(unit, entered if unit.shared else x, at)
     share = _branch_share(unit, at)
     f, _ = mf.scaled(f, math.sqrt(share))
-    h, after_back = _ops(order.after, mf.added(skip, f), at, -1)
+    h, after_back = operations(order.after, mf.added(skip, f), at, -1)
 
     def back(grad: Gradient) -> tuple[Gradient, float]:
         grad = after_back(grad)
@@ -98,7 +98,7 @@ def _check(unit: UnitPlan, config: ModelConfig) -> None:
         raise Unpredicted("looks-linear weights come in pairs, and the recursions take them as independent")
 
 
-def _ops(letters: str, x: State, at: Surroundings, response: int) -> Step:
+def operations(letters: str, x: State, at: Surroundings, response: int) -> Step:
     """Norm and activation by their letters. Without a norm there is a bias, 0 at first."""
     config = at.config
     norm = config.norm if "n" in letters and config.init != "fixup" else "none"
@@ -119,11 +119,11 @@ def _branch(unit: UnitPlan, x: State, at: Surroundings, end: str) -> tuple[State
     made: list[tuple[WeightSpec, int, float, float, Back, Back]] = []
     for number, spec in enumerate(specs):
         last = number == len(specs) - 1
-        x, pre = _ops(order.pre, x, at, number) if number else mf.same(x)
+        x, pre = operations(order.pre, x, at, number) if number else mf.same(x)
         variance = weight_variance(at, spec, before, at.inside[number], last and unit.shortcut != "none")
         q = x.q
         x, _ = mf.weights(x, variance)
-        x, post = _ops(end if last else order.post, x, at, number)
+        x, post = operations(end if last else order.post, x, at, number)
         made.append((spec, before, q, variance, pre, post))
         before = spec.channels
     layers, gain = list[WeightLayer](), 1.0
@@ -160,7 +160,7 @@ def _shortcut(unit: UnitPlan, x: State, at: Surroundings) -> Step:
         spec = WeightSpec(1 if unit.paths[0].specs[0].side else 0, unit.after)
         projected, back = mf.weights(x, weight_variance(at, spec, unit.before))
         letters = "n" if "projection" in row.needs and "n" in unit.order.last else ""
-        after, norm_back = _ops(letters, projected, at, -1)
+        after, norm_back = operations(letters, projected, at, -1)
         return after, lambda grad: back(norm_back(grad))
     wide, widen_back = mf.widened(x, unit.before / unit.branch_channels)
     factor = config.shortcut_scale if unit.shortcut == "scaled" else 1.0

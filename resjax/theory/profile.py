@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from resjax.config import ModelConfig, completed
-from resjax.plans.plan import NetworkPlan, UnitPlan, runs_of
+from resjax.plans.plan import NetworkPlan, UnitPlan, WeightSpec, runs_of
 from resjax.plans.table import plan_of
-from resjax.theory.chain import Passage, Surroundings, Unpredicted, passed
-from resjax.theory.state import SMALLEST, Gradient, gaussian, mean
+from resjax.theory.chain import Passage, Surroundings, Unpredicted, operations, passed, weight_variance
+from resjax.theory.state import SMALLEST, Gradient, State, gaussian, mean
 
 ASSUMPTIONS = (
     "every layer is so wide that its pre-activations are Gaussian, and a finite one's fluctuations do not add up",
@@ -40,21 +40,39 @@ class Unit:
 
 @dataclass(frozen=True)
 class Weight:
-    """What is expected of one weight layer of a branch: ln of |dL/dw| over |dL/dh| of the last unit; ln |w|."""
+    """What is expected of one weight layer of a branch: ln of |dL/dw| over |dL/dh| of the last unit; ln |w|.
+
+    entries: of w.
+    """
 
     name: str
     stage: int
     layer_depth: int
     log_grad: float
     log_norm: float
+    entries: int
+
+
+@dataclass(frozen=True)
+class HeadEnd:
+    """The classifier. variance: n Var(w); q: second moment of what it gets, a mean over `pixels`.
+
+    gain: from |dL/d(what is pooled)|^2 to |dL/dh|^2, h the last unit's output.
+    """
+
+    variance: float
+    q: float
+    gain: float
+    pixels: int
 
 
 @dataclass(frozen=True)
 class Profile:
-    """Units and weight layers in forward order, and what the numbers rest on."""
+    """Units and weight layers in forward order, the head where it is a mean and one layer; what they rest on."""
 
     units: list[Unit]
     weights: list[Weight]
+    head: HeadEnd | None
     assumptions: tuple[str, ...]
 
 
@@ -73,7 +91,7 @@ def profile(model: ModelConfig, image: tuple[int, ...], batch: int) -> Profile:
         units.append(_unit(unit, name, passage, at_units[number], depths[number + 1]))
         weights += _weights(unit, name, passage, at_branches[number], depths[number])
     extra = (OF_BATCH_NORM,) if model.norm == "batch" and not plan.units[0].dense else ()
-    return Profile(units, weights, ASSUMPTIONS + extra)
+    return Profile(units, weights, head_end(model, plan, image, batch, passages[-1].after), ASSUMPTIONS + extra)
 
 
 def walk(model: ModelConfig, plan: NetworkPlan, image: tuple[int, ...], batch: int) -> list[Passage]:
@@ -98,6 +116,19 @@ def walk(model: ModelConfig, plan: NetworkPlan, image: tuple[int, ...], batch: i
         found.append(passed(unit, state, at))
         state = found[-1].after
     return found
+
+
+def head_end(model: ModelConfig, plan: NetworkPlan, image: tuple[int, ...], batch: int, last: State) -> HeadEnd | None:
+    """The head; None where it is more than a mean over pixels and a layer."""
+    head = plan.head
+    if head.hidden or head.pool is not None or not head.mean:
+        return None
+    pixels = 1 if plan.units[-1].dense else math.prod(sizes[-1] for sizes in plan.sizes(image))
+    at = Surroundings(model, batch, (pixels,), (1.0,), 1.0, 1, 1)
+    entered, back = operations(head.pre, last, at, -1)
+    variance = weight_variance(at, WeightSpec(0, 1), plan.units[-1].after, ends_branch=model.init == "fixup")
+    q = entered.mean**2 + (entered.q - entered.mean**2) / pixels
+    return HeadEnd(variance, q, mean(back(1.0)), pixels)
 
 
 def returned(passages: list[Passage]) -> tuple[list[float], list[float]]:
@@ -153,6 +184,7 @@ def _weights(unit: UnitPlan, name: str, passage: Passage, log_grad: float, befor
             before + number,
             log_grad + 0.5 * _log(layer.inputs * layer.q * layer.gain),
             0.5 * _log(layer.out * layer.variance),
+            layer.inputs * layer.out,
         )
         for number, layer in enumerate(passage.layers, start=1)
     ]

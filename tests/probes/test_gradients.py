@@ -5,7 +5,7 @@ import pytest
 
 from resjax.config import ModelConfig
 from resjax.models import build
-from resjax.probes.gradients import norm, per_layer, rms
+from resjax.probes.gradients import before, cosine, norm, per_layer, rms
 
 
 @pytest.mark.parametrize("size", [1e25, 1.0, 1e-30])
@@ -53,3 +53,35 @@ def test_per_layer_against_a_loop_over_layers(shortcut: str) -> None:
     found = per_layer(lambda u, w: norm(u) / norm(w), model.weight_layers, one, other)
     assert len(set(expected)) == len(model.weight_layers)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [1e25, 1.0, 1e-25])
+def test_cosine(size: float) -> None:
+    one, other = jnp.array([[3.0, 4.0], [0.0, 0.0]]), jnp.array([[4.0, 3.0], [0.0, 12.0]])
+    assert float(cosine(size * one, size * one)) == pytest.approx(1, rel=1e-6)
+    assert float(cosine(size * one, -one)) == pytest.approx(-1, rel=1e-6)
+    assert float(cosine(size * one, one[::-1])) == 0
+    assert float(cosine(size * one, other)) == pytest.approx(24 / (5 * 13), rel=1e-6)
+
+
+def test_zero_has_no_direction() -> None:
+    for one, other in ((jnp.zeros(3), jnp.ones(3)), (jnp.ones(3), jnp.zeros(3)), (jnp.zeros(3), jnp.zeros(3))):
+        assert np.isnan(cosine(one, other))
+
+
+def test_before_is_the_same_layer_of_the_equal_unit_before() -> None:
+    """Of a net of depth 20, units 2 and 3 of each stage are equal, and in the first stage 1 as well."""
+    model = build(ModelConfig(depth=20, width=4), (8, 8, 3), 10)
+    names = [info.name for info in model.weight_layers]
+    numbered = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), model.shapes[0])
+    for number, info in enumerate(model.weight_layers):
+        leaf = numbered
+        for key in info.path:
+            leaf = leaf[key]
+        leaf[... if info.index is None else info.index] = number
+    found = per_layer(jnp.mean, model.weight_layers, before(model.weight_layers, jax.tree.map(jnp.asarray, numbered)))
+    twins = {"stage1.unit2": "stage1.unit1", **{f"stage{stage}.unit3": f"stage{stage}.unit2" for stage in (1, 2, 3)}}
+    expected = dict.fromkeys(names, np.nan)
+    for twin, first in twins.items():
+        expected |= {f"{twin}.{conv}": names.index(f"{first}.{conv}") for conv in ("conv1", "conv2")}
+    np.testing.assert_array_equal(found, list(expected.values()))

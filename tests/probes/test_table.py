@@ -1,3 +1,5 @@
+from typing import Any
+
 import jax
 import numpy as np
 import pytest
@@ -5,7 +7,7 @@ import pytest
 from resjax.config import ModelConfig
 from resjax.models import Model, build
 from resjax.probes.look import Looks
-from resjax.probes.table import columns, first_bad_layer
+from resjax.probes.table import columns, first_bad_layer, train_columns
 
 WEIGHTS, UNITS = ("grad_norm", "response_std"), ("act_rms", "response_std")
 
@@ -34,6 +36,8 @@ def test_a_row_a_seed_and_layer(model: Model) -> None:
     np.testing.assert_array_equal(table["layer"], 2 * [*range(weights), *range(units)])
     names = [info.name for info in (*model.weight_layers, *model.units)]
     assert list(table["name"]) == 2 * names
+    depths = [*range(1, 9), 1, 3, 5, 7]  # the stem, three units of two layers each, the head; then the units
+    np.testing.assert_array_equal(table["layer_depth"], 2 * depths)
     rows = list(zip(table["seed"], table["kind"], table["layer"], range(len(names) * 2), strict=True))
     for seed, kind, layer, row in rows:
         value = {7: 2, 5: 0}[seed] + (layer + 1) / 100
@@ -60,3 +64,67 @@ def test_first_bad_layer(model: Model, looks: Looks, bad: float) -> None:
     assert first_bad_layer(model, looks._replace(loss=bad)) == "head"
     looks.units["act_rms"][2:] = bad
     assert first_bad_layer(model, looks._replace(loss=bad)) == model.units[2].name
+
+
+def test_training_gradients_have_a_row_a_step_seed_and_weight_layer(model: Model) -> None:
+    """Steps 10 and 12 of seed 5, and 12 of seed 7."""
+    layers = len(model.weight_layers)
+    norms, which = np.arange(3 * 2 * layers).reshape(3, 2, layers), np.array([[1, 0], [0, 0], [1, 1]])
+    table = train_columns(model, 10, norms, which, [5, 7])
+    np.testing.assert_array_equal(table["step"], np.repeat([10, 12, 12], layers))
+    np.testing.assert_array_equal(table["seed"], np.repeat([5, 5, 7], layers))
+    np.testing.assert_array_equal(table["layer"], 3 * [*range(layers)])
+    np.testing.assert_array_equal(table["layer_depth"], 3 * [*range(1, 9)])
+    np.testing.assert_array_equal(table["train_grad_norm"], np.concatenate([norms[0, 0], norms[2, 0], norms[2, 1]]))
+
+
+# Weight layers on the longest way from the images.
+SHAPES = {"vgg": (32, 32, 3), "googlenet": (32, 32, 3)}
+DEPTHS: list[tuple[dict[str, Any], dict[str, int]]] = [
+    (
+        {"depth": 14, "shortcut": "projection_c"},
+        {"stem": 1, "stem.conv": 1, "stage1.unit1": 3, "stage1.unit1.conv1": 2, "stage1.unit1.conv2": 3}
+        | {"stage1.unit1.projection": 2, "stage1.unit2": 5, "stage2.unit1.projection": 6, "stage2.unit1.conv1": 6}
+        | {"stage3.unit2.projection": 12, "stage3.unit2.conv2": 13, "stage3.unit2": 13, "head": 14},
+    ),
+    (
+        {"depth": 11, "branch": "bottleneck", "shortcut": "projection_b"},
+        {"stage1.unit1.conv1": 2, "stage1.unit1.conv3": 4, "stage1.unit1.projection": 2, "stage1.unit1": 4}
+        | {"stage2.unit1.projection": 5, "stage3.unit1.conv3": 10, "head": 11},
+    ),
+    (
+        {"depth": 8, "branch": "single", "shortcut": "highway"},
+        {"stage1.unit1.conv": 2, "stage1.unit1.gate": 2, "stage1.unit1": 2, "stage3.unit2.gate": 7, "head": 8},
+    ),
+    ({"name": "mlp", "depth": 5}, {"stem.dense": 1, "stem": 1, "stage1.unit1.dense": 2, "stage1.unit3": 4, "head": 5}),
+    (
+        {"name": "vgg", "depth": 11},
+        {"stage1.unit1.conv": 1, "stage1.unit1": 1, "stage2.unit1": 2, "stage5.unit2": 8, "head": 9},
+    ),
+    ({"name": "vgg", "depth": 11, "head": "fc"}, {"stage5.unit2": 8, "head.fc1": 9, "head.fc2": 10, "head": 11}),
+    (
+        {"name": "googlenet", "depth": 22, "shortcut": "none"},
+        {"stem": 1, "conv2.reduce": 2, "conv2.conv": 3, "conv2": 3, "inception3a": 5}
+        | {"inception3a.conv1x1": 4, "inception3a.reduce3x3": 4, "inception3a.conv3x3": 5}
+        | {"inception3a.reduce5x5": 4, "inception3a.conv5x5": 5, "inception3a.conv_pool": 4}
+        | {"inception4a": 9, "auxiliary1.conv": 10, "auxiliary1.fc": 11, "auxiliary1": 12, "inception4b.conv1x1": 10}
+        | {"inception4d": 15, "auxiliary2.conv": 16, "auxiliary2": 18, "inception5b": 21, "head": 22},
+    ),
+    (
+        {"name": "densenet", "depth": 10, "shortcut": "concat"},
+        {"stem": 1, "stage1.unit1.conv": 2, "stage1.unit2": 3, "stage1.transition.conv": 4, "stage1.transition": 4}
+        | {"stage2.unit1": 5, "stage3.unit2": 9, "head": 10},
+    ),
+    (
+        {"name": "article", "depth": 9},
+        {"stage1.unit1.conv1": 1, "stage1.unit1.conv2": 2, "stage1.unit1": 2, "stage2.unit3": 8, "head": 9},
+    ),
+]
+
+
+@pytest.mark.parametrize(("settings", "expected"), DEPTHS)
+def test_layer_depth(settings: dict[str, Any], expected: dict[str, int]) -> None:
+    model = build(ModelConfig(width=8, **settings), SHAPES.get(settings.get("name", ""), (8, 8, 3)), 10)
+    found = {info.name: info.layer_depth for info in (*model.weight_layers, *model.units)}
+    assert {name: found[name] for name in expected} == expected
+    assert max(found.values()) == expected["head"]

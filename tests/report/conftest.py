@@ -55,6 +55,8 @@ def run_json(arm: str, depth: int, norm: str, seeds: range, outcomes: dict[int, 
             "multiply_adds": 10**6,
             "weight_layers": depth,
             "units": (depth - 2) // 2,
+            "image": [8, 8, 1],
+            "classes": 10,
         },
         "data": {"digest": sha("digits"), "verified": None, "origin": "scikit-learn"},
         "devices": {"kind": "cpu", "count": 2},
@@ -87,11 +89,12 @@ def layer_rows(
     units = np.geomspace(*ends, (depth - 2) // 2 + 1) * math.exp(noise)
     rows: list[dict[str, Any]] = [
         {"layer": i, "name": f"conv{i}", "kind": "conv" if i < depth - 1 else "dense", "grad_norm": float(g)}
-        | {"layer_depth": i + 1}
+        | {"layer_depth": i + 1, "response_std": 1 + 1 / (i + 1) if i < depth - 1 else None}
         for i, g in enumerate(line)
     ]
     rows += [
         {"layer": i, "name": f"unit{i}", "kind": "unit", "act_grad_norm": float(g), "layer_depth": 2 * i + 1}
+        | {"act_var": 0.5 + 0.3 * i}
         for i, g in enumerate(units)
     ]
     return [base | row for row in rows]

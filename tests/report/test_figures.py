@@ -13,7 +13,17 @@ from resjax.report.groups import pool
 
 Make = Callable[..., tuple[dict, pl.DataFrame, pl.DataFrame]]
 Join = Callable[..., Sweep]
-NAMES = ["training_curves", "final_by_depth", "gradient_by_unit", "gradient_by_layer", "gradient_heat_map"]
+NAMES = [
+    "training_curves",
+    "final_by_depth",
+    "gradient_by_unit",
+    "rate_by_step",
+    "ratio_by_depth",
+    "gradient_by_layer",
+    "gradient_heat_map",
+    "variance_by_unit",
+    "response_std",
+]
 
 
 def draw(sweep: Sweep) -> list[str]:
@@ -83,4 +93,4 @@ def test_deep_networks_are_thinned(make: Make, sweep_of: Join) -> None:
     found = series.gradients(pooled, "grad_norm").filter(moment="0")
     assert found.height <= series.MOST_LAYERS + 2
     assert found["position"].max() == 1
-    assert "thinned" in figures(pooled)[-1].caption
+    assert "thinned" in {figure.name: figure for figure in figures(pooled)}["gradient_heat_map"].caption

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import polars as pl
 import pytest
 
+from resjax.classes import DIVERGED, EXPLODING, HEALTHY, UNDECIDED, VANISHING
 from resjax.records import Sweep
-from resjax.report.classes import DIVERGED, EXPLODING, HEALTHY, UNDECIDED, VANISHING
 from resjax.report.groups import END, pool
 from resjax.report.health import Health, assess, factors, moments
 

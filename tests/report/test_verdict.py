@@ -3,7 +3,7 @@ from collections.abc import Callable
 import polars as pl
 
 from resjax.records import Sweep
-from resjax.report import claims, health
+from resjax.report import claims, expected, health
 from resjax.report.groups import pool
 from resjax.report.verdict import DEGRADATION, DIVERGENCE, GRADIENTS, SHORTCUTS, Sections, verdict
 
@@ -13,7 +13,9 @@ Join = Callable[..., Sweep]
 
 def told(sweep: Sweep) -> Sections:
     pooled = pool(sweep)
-    return verdict(pooled, health.assess(pooled), claims.depths(pooled), claims.shortcuts(pooled))
+    seen = health.assess(pooled)
+    compared = expected.beside(pooled, seen)
+    return verdict(pooled, seen, claims.depths(pooled), claims.shortcuts(pooled), compared)
 
 
 def test_full(full: Sweep) -> None:

@@ -3,7 +3,7 @@
 import pytest
 from problems import chunked, small
 
-from resjax.models.counts import parameters, training_bytes
+from resjax.models.counts import activation_bytes, parameters, training_bytes
 
 
 @pytest.mark.parametrize(("devices", "remat", "seeds"), [(1, False, 1), (1, True, 1), (2, False, 1), (1, True, 3)])
@@ -13,5 +13,7 @@ def test_xla_takes_no_more_than_predicted_and_not_much_less(devices: int, remat:
     config.seeds = seeds
     model, program, *_ = chunked(config)
     taken = devices * (program.memory_analysis().temp_size_in_bytes + seeds * 2 * 4 * parameters(model))
-    predicted = training_bytes(model, 64, seeds=seeds, devices=devices, kept=2, vmapped=False)
+    predicted = training_bytes(
+        model, 64, seeds=seeds, devices=devices, kept=2, vmapped=False, activations=activation_bytes(model, 64)
+    )
     assert 0.6 * predicted < taken <= predicted

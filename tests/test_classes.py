@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
+from resjax.classes import DIVERGED, EXPLODING, HEALTHY, UNDECIDED, VANISHING, classify
 from resjax.fits import growth
-from resjax.report.classes import DIVERGED, EXPLODING, HEALTHY, UNDECIDED, VANISHING, classify
-from resjax.report.statistics import estimate
+from resjax.statistics import estimate
 
 DEPTHS = np.arange(1, 56, 2)
 STAGES = np.repeat([0, 1, 2, 3], [1, 9, 9, 9])

@@ -78,6 +78,11 @@ def estimate(values: Iterable[float]) -> Estimate:
     return Estimate(len(x), float(x.mean()), float(x.std(ddof=1)), low, high)
 
 
+def exactly(value: float) -> Estimate:
+    """A number that is known without error."""
+    return Estimate(1, value, 0.0, value, value)
+
+
 def has_spread(x: Array) -> bool:
     """Whether the values differ by more than rounding."""
     return bool(np.ptp(x) > NO_SPREAD * max(np.abs(x).max(), 1e-6))

@@ -1,18 +1,20 @@
-"""wandb as a mirror of the records: one run a seed ensemble. Nothing depends on it, and it may fail at any time."""
+"""One run of ours as one of wandb's."""
 
-import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from resjax import records
 from resjax.config import Config
 from resjax.rows import Layers, Metrics, Row, TrainLayers
+from resjax.tracking.series import UNITS, WEIGHTS, layer_series, means, thinned
 
 CONNECT_SECONDS = 10
+HEAT_MAP = "gradient_map"
 Say = Callable[[str], None]
 
 
@@ -50,7 +52,7 @@ class Tracking:
 
 
 class WandbTracker:
-    """One wandb run: metrics of every seed and their mean, each layer's gradient norm, a heat-map at the end."""
+    """One wandb run."""
 
     def __init__(self, config: Config, run: dict[str, Any], folder: Path, mode: str, say: Say, sweep: Tracking) -> None:
         import wandb  # takes a second, and tracker=none does not need it
@@ -69,6 +71,7 @@ class WandbTracker:
         self.waiting: dict[str, float] = {}
         self.wandb = wandb
         tracker = config.tracker
+        self.facts = {"depth": config.model.depth, "arm": run["arm"], "norm": config.model.norm}
         self.mirror = wandb.init(
             project=tracker.project,
             entity=tracker.entity,
@@ -98,9 +101,10 @@ class WandbTracker:
                 self.collect(row.step, {f"{name}/seed{row.seed}": value for name, value in row.values.items()})
             elif isinstance(row, Layers):
                 columns = row.columns | {"step": np.full(len(row.columns["layer"]), row.step)}
-                self.collect_all(layer_series(columns, "grad_norm", "act_grad_norm"))
+                self.collect_all(layer_series(thinned(columns, units=False), *WEIGHTS))
+                self.collect_all(layer_series(thinned(columns, units=True), *UNITS))
             elif isinstance(row, TrainLayers):
-                self.collect_all(layer_series(row.columns, "train_grad_norm"))
+                self.collect_all(layer_series(thinned(row.columns, units=False), "train_grad_norm"))
         except Exception as error:
             self.broken = True
             self.say(f"wandb fails, the run goes on without it: {error}")
@@ -124,48 +128,55 @@ class WandbTracker:
         self.waiting = {}
 
     def close(self, run: dict[str, Any], folder: Path) -> None:
-        """The heat-map, the summary, and the end. What fails here is said, and costs nothing else."""
+        """The charts, the summary, and the end. What fails here is said, and costs nothing else."""
         try:
             self.flush()
-            from resjax.report.run_map import heatmap_png  # draws figures: takes a second to import
-
-            layers = records.read_layers(folder)
-            if len(layers):
-                picture = folder / "wandb" / "gradients.png"
-                picture.write_bytes(heatmap_png(layers))
-                self.mirror.log({"step": self.step, "gradient norm by layer and step": self.wandb.Image(str(picture))})
+            self.look_back(run, folder)
             diverged = sum(seed["outcome"] == "diverged" for seed in run["seeds"])
             status = "not finished" if run["status"] == "running" else run["status"]
-            self.mirror.summary.update({"status": status, "diverged_seeds": diverged, **run.get("model", {})})
+            self.mirror.summary.update(
+                {"status": status, "diverged_seeds": diverged, **run.get("model", {}), **self.facts}
+            )
             began = time.perf_counter()
             self.mirror.finish()
             self.sweep.unreachable |= time.perf_counter() - began >= CONNECT_SECONDS
         except Exception as error:
             self.say(f"wandb did not finish, the records are whole: {error}")
 
+    def look_back(self, run: dict[str, Any], folder: Path) -> None:
+        """What the whole run says: the gradients in numbers, and the charts."""
+        try:
+            layers = records.read_layers(folder)
+            if layers.is_empty():
+                return
+            from resjax.report import run_tables  # the report takes a second to import
 
-def layer_series(columns: dict[str, np.ndarray], *quantities: str) -> Iterator[tuple[int, dict[str, float]]]:
-    """Each step with each layer's quantities: the geometric mean over the seeds that have one above 0."""
-    steps, step_of = np.unique(columns["step"], return_inverse=True)
-    names = [f"{layer:03d} {name}" for layer, name in zip(columns["layer"], columns["name"], strict=True)]
-    layers, layer_of = np.unique(names, return_inverse=True)
-    place, size = step_of * len(layers) + layer_of, len(steps) * len(layers)
-    series: list[dict[str, float]] = [{} for _ in steps]
-    for quantity in quantities:
-        known = np.isfinite(columns[quantity]) & (columns[quantity] > 0)
-        sums = np.bincount(place[known], np.log(columns[quantity][known]), minlength=size)
-        counts = np.bincount(place[known], minlength=size)
-        for index in np.flatnonzero(counts):
-            step, layer = divmod(int(index), len(layers))
-            series[step][f"{quantity}/{layers[layer]}"] = float(np.exp(sums[index] / counts[index]))
-    return zip(steps.tolist(), series, strict=True)
+            one = run_tables.one_run(run, layers)
+            self.mirror.summary.update(run_tables.numbers(one))
+            tables = run_tables.tables(one)
+            logged = dict(self.chart(name, table) for name, table in tables.items())
+            if not self.mirror.entity and HEAT_MAP in tables:
+                logged["gradient norm by layer and step"] = self.picture(HEAT_MAP, tables[HEAT_MAP], folder)
+            self.mirror.log({"step": self.step} | logged)
+        except Exception as error:
+            self.say(f"wandb has no charts of this run, the records are whole: {error}")
 
+    def chart(self, name: str, rows: pl.DataFrame) -> tuple[str, Any]:
+        """A custom chart with its table; the table alone where no preset can be named."""
+        from resjax.report import presets
 
-def means(values: dict[str, float]) -> dict[str, float]:
-    """The mean over seeds of every metric, of the seeds that have a finite value."""
-    groups: dict[str, list[float]] = {}
-    for key, value in values.items():
-        name, _, seed = key.partition("/seed")
-        if seed and math.isfinite(value):
-            groups.setdefault(name, []).append(value)
-    return {f"{name}/mean": sum(group) / len(group) for name, group in groups.items()}
+        table = self.wandb.Table([*rows.columns], dtype=[kind.to_python() for kind in rows.dtypes])
+        table.data = [list(row) for row in rows.iter_rows()]  # `add_data` checks every cell: seconds
+        fields, strings = {field: field for field in presets.fields(name)}, {"title": presets.TITLES[name]}
+        preset = f"{self.mirror.entity}/{presets.preset(name)}"
+        chart = self.wandb.plot_table(preset, table, fields, strings, split_table=True)
+        chart.set_key(f"charts/{name}")
+        return (chart.spec.key, chart) if self.mirror.entity else (chart.spec.table_key, table)
+
+    def picture(self, name: str, rows: pl.DataFrame, folder: Path) -> Any:
+        """A chart as an image."""
+        from resjax.report import presets
+
+        path = folder / "wandb" / f"{name}.png"
+        path.write_bytes(presets.picture(name, str(self.mirror.name), rows.to_dicts()))
+        return self.wandb.Image(str(path))

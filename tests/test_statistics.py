@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from resjax.report.statistics import bca_interval, compare, estimate, paired, sign_flip_p
+from resjax.statistics import bca_interval, compare, estimate, paired, sign_flip_p
 
 X = np.array([0.31, 0.12, 0.55, 0.23, 0.48])
 

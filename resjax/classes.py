@@ -5,7 +5,7 @@ All four are of one group at one moment, over its seeds; the thresholds, like th
 
 import math
 
-from resjax.report.statistics import Estimate
+from resjax.statistics import Estimate
 
 RATIO, LEVEL, RANGE = 100.0, 100.0, 100.0  # two orders of magnitude
 LOST = 0.5  # of the seeds: with so many diverged, the outcome is that
