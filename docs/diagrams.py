@@ -1,6 +1,6 @@
 """Draw the units: each is made as the models make it, and what is found in it becomes boxes.
 
-`make diagrams` runs it: docs/units/*.svg, and the tables of docs/architectures.md.
+`make diagrams` runs it: docs/units/*.svg, and the tables of docs/architectures.md and docs/atlas.md.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ from resjax.plans.table import PLANS
 from resjax.shortcuts import SHORTCUTS
 
 HERE = Path(__file__).parent
-PAGE = HERE / "architectures.md"
+PAGES = (HERE / "architectures.md", HERE / "atlas.md")
 IMAGE = (32, 32, 3)
 TIMES, MINUS, ALPHA = "\u00d7", "\u2212", "\u03b1"
 NORM_NAMES = {BatchNorm: "batch norm", GroupNorm: "group norm", Bias: "bias", ScalarBias: "bias, one number"}
@@ -193,11 +193,12 @@ def typeset(text: str) -> str:
 
 
 def main() -> None:
-    """Write the pictures, and the tables of architectures.md."""
+    """Write the pictures, and the tables of architectures.md and atlas.md."""
     for path, text in drawn().items():
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
-    PAGE.write_text(filled(PAGE.read_text()))
+    for page in PAGES:
+        page.write_text(filled(page.read_text()))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The tables of architectures.md, made from the code, between `<!-- table: NAME -->` and `<!-- end -->`."""
+"""The tables of architectures.md and atlas.md, from the code, between `<!-- table: NAME -->` and `<!-- end -->`."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -8,6 +8,7 @@ from resjax.cli.overrides import checked, register
 from resjax.data import source
 from resjax.models import build
 from resjax.models.counts import by_stage
+from resjax.records.quantities import KEYS, QUANTITIES
 from resjax.shortcuts import SHORTCUTS
 from resjax.variants import BRANCHES, DENSE_BRANCHES, FAMILIES, JOINS, depth_rule
 
@@ -123,6 +124,17 @@ def count(net: str, words: str) -> tuple[str, ...]:
     return net, f"{parameters:,}", scaled, f"`resjax predict {words}`"
 
 
+def keys() -> str:
+    """The columns that say which row it is."""
+    return table(("column", "what"), ((f"`{name}`", what) for name, what in KEYS.items()))
+
+
+def quantities() -> str:
+    """What the probes measure."""
+    rows = ((f"`{name}`", row.of, row.what.replace("|", r"\|")) for name, row in QUANTITIES.items())
+    return table(("column", "of", "what"), rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "models": models,
     "families": families,
@@ -132,4 +144,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "activations": chosen("model.activation", "function"),
     "inits": chosen("model.init", "law"),
     "counts": counts,
+    "keys": keys,
+    "quantities": quantities,
 }

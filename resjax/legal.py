@@ -76,7 +76,8 @@ def _check_parts(config: Config) -> None:
     if parts == 1 or parts > size:
         raise InputError(
             f"probes.parts={parts} cannot be compared on a probe batch of {size} examples.\n"
-            f"Expected 0 (no noise is seen), or 2 to {size}.\nType: probes.parts={min(4, size) if size > 1 else 0}"
+            f"Expected 0 (no noise is seen){f', or 2 to {size}' if size > 1 else ''}.\n"
+            f"Type: probes.parts={min(4, size) if size > 1 else 0}"
         )
 
 

@@ -8,10 +8,11 @@ from dataclasses import asdict
 from typing import Any
 
 from resjax import speed, theory
-from resjax.config import Config, statistics_group
+from resjax.config import Config, ModelConfig, statistics_group
 from resjax.data import source
 from resjax.identity import arm, special
 from resjax.job import start_jax
+from resjax.theory.phase import phase
 from resjax.theory.summary import summary
 from resjax.theory.training import trainability
 
@@ -74,8 +75,8 @@ def expectations(config: Config, image: tuple[int, ...], classes: int, devices: 
 
     gradient_ratio: |dL/dh| at the first unit over that at the last; gradient_rate: its factor a weight layer towards
     the input; power_law, depth_scale: of the same profile, null where there are too few units; variance_growth: forward
-    variance, last unit over first; state: by the report's thresholds. trainable: yes, doubtful or no, why, and what
-    that rests on; first_update: least and largest of the weight layers, relative to their length.
+    variance, last unit over first; state: by the report's thresholds. phase: `phase_of`. trainable: yes, doubtful or
+    no, why, and what that rests on; first_update: least and largest of the weight layers, relative to their length.
     """
     examples = statistics_group(config) or max(config.train.batch_size // devices, 1)
     try:
@@ -92,12 +93,25 @@ def expectations(config: Config, image: tuple[int, ...], classes: int, devices: 
         "depth_scale": number(fit.scale) if fit else None,
         "variance_growth": number(said.variance),
         "state": said.state,
+        "phase": phase_of(config.model),
         "trainable": told.outcome,
         "why": told.why,
         "rests_on": told.rests_on,
         "first_update": [number(value) for value in told.updates] if told.updates else None,
         "assumptions": list(profile.assumptions),
     }
+
+
+def phase_of(model: ModelConfig) -> dict[str, Any] | None:
+    """Where a wide plain net of such weights lies, without norm and borders: ordered, critical or chaotic; else null.
+
+    chi: |dL/dh|^2 a layer towards the input. depth_scale: layers in which the correlation of images changes by e.
+    """
+    factors = {"he": 2.0, "lecun": 1.0, "glorot": 1.0, "orthogonal": 1.0, "delta_orthogonal": 1.0}
+    if model.shortcut != "none" or model.norm != "none" or model.init not in factors:
+        return None
+    found = phase(model.activation, model.init_gain**2 * factors[model.init], 0.0)
+    return {"name": found.name, "chi": found.chi, "depth_scale": number(found.scale_c)}
 
 
 def number(value: float) -> float | None:

@@ -27,7 +27,7 @@ import diagrams  # noqa: E402
 import tables  # noqa: E402
 from symbols import traced  # noqa: E402
 
-PAGE = (DOCS / "architectures.md").read_text()
+PAGE, ATLAS = ((DOCS / name).read_text() for name in ("architectures.md", "atlas.md"))
 PATHS = [*DOCS.glob("*.md"), *CHECKOUT.glob("experiments/*/README.md"), CHECKOUT / "README.md"]
 PAGES = {path: path.read_text() for path in [*PATHS, CHECKOUT / "CONTRIBUTING.md"]}
 
@@ -93,8 +93,9 @@ def test_a_shortcuts_equation_is_what_its_function_computes(name: str) -> None:
 
 def test_the_tables_are_those_of_the_code() -> None:
     quick = set(tables.TABLES) - {"counts"}
-    assert {name for _, name, *_ in tables.REGION.findall(PAGE)} == set(tables.TABLES)
-    assert tables.filled(PAGE, quick) == PAGE, "type: make diagrams"
+    assert {name for _, name, *_ in tables.REGION.findall(PAGE + ATLAS)} == set(tables.TABLES)
+    for page in (PAGE, ATLAS):
+        assert tables.filled(page, quick) == page, "type: make diagrams"
 
 
 @pytest.mark.parametrize("net", ["ResNet-56, plain-56", "ResNet-50", "VGG C", "the article's, 10 classes"])

@@ -10,8 +10,6 @@ arXiv:1611.01232). Near the fixed points q and c converge as e^(-l / scale); a n
 import math
 from dataclasses import dataclass
 
-from scipy.optimize import brentq
-
 from resjax.theory.gaussian import moments
 
 STEPS, CLOSE = 5_000, 1e-10
@@ -77,6 +75,8 @@ def scale(factor: float) -> float:
 
 def critical(activation: str, sigma_b2: float, most: float = 10.0) -> float:
     """sigma_w^2 on the critical line, chi = 1."""
+
+    from scipy.optimize import brentq  # takes a second to import, and predict does not need it
 
     def excess(sigma_w2: float) -> float:
         q = variance(activation, sigma_w2, sigma_b2)

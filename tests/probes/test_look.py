@@ -27,6 +27,7 @@ from resjax.models import Mode, Model, build
 from resjax.models.build import Pass
 from resjax.models.network import LayerInfo
 from resjax.probes.look import Looks, look
+from resjax.records.quantities import BOTH, QUANTITIES, UNITS, WEIGHTS
 
 BATCH = 8
 PARTS = {name: 2 + number % 3 for number, name in enumerate(NETWORKS)}  # of 3, two examples are in none
@@ -99,7 +100,7 @@ class Case(NamedTuple):
     """A network, what a look says of it, and what passes by hand; gradients of the mean loss, of each part's, of each
     example's, an array a weight layer and lift.
 
-    mean_loss(params, lifts, shares) -> ((loss, passed), gradients in params and lifts).
+    by_hand(params, lifts, shares) -> ((loss, passed), gradients in params and lifts).
     """
 
     network: Network
@@ -107,7 +108,7 @@ class Case(NamedTuple):
     parts: int
     params: Tree
     looks: Looks
-    mean_loss: Callable[..., Any]
+    by_hand: Callable[..., Any]
     lifts: Lifts
     loss: float
     passed: list[Passed]
@@ -315,20 +316,29 @@ def test_hidden_gradients_are_finite_differences(case: Case) -> None:
         for step in (STEP, -STEP):
             outputs = list(case.lifts.outputs)
             outputs[number] = step * direction
-            ends.append(case.mean_loss(case.params, case.lifts._replace(outputs=outputs), WHOLE)[0][0])
+            ends.append(case.by_hand(case.params, case.lifts._replace(outputs=outputs), WHOLE)[0][0])
         np.testing.assert_allclose((ends[0] - ends[1]) / (2 * STEP), np.sum(grad * direction), rtol=1e-5)
 
 
 # What is asked for.
 
 
-def test_a_look_without_parts_and_examples_is_the_same_otherwise() -> None:
-    """In an unrolled net."""
-    case, model = examined("mlp"), built("mlp", unroll=True)
+def test_every_quantity_is_there_and_no_other() -> None:
+    looks = examined("mlp").looks
+    for found, kind in ((looks.weights, WEIGHTS), (looks.units, UNITS)):
+        assert found.keys() == {name for name, quantity in QUANTITIES.items() if quantity.of in (kind, BOTH)}
+
+
+@pytest.mark.parametrize("how", ["unroll", "remat"])
+def test_a_look_without_parts_and_examples_is_the_same_otherwise(how: str) -> None:
+    case, model = examined("mlp"), built("mlp", **{how: True})
     looks = jitted(partial(look, model, MODE, losses, step_of))(*started(model), *images(case.network.shape))
-    asked = {f"example_{name}_{end}" for name in ("grad_norm", "act_grad_norm") for end in ("min", "max")}
+    asked = {
+        "grad_snr",
+        *(f"example_{name}_{end}" for name in ("grad_norm", "act_grad_norm") for end in ("min", "max")),
+    }
     for found, whole in ((looks.weights, case.looks.weights), (looks.units, case.looks.units)):
-        assert found.keys() == whole.keys() - {"grad_snr", *asked}
+        assert found.keys() == whole.keys() - asked
         for name in found:
             assert_close(found[name], whole[name])
 

@@ -23,7 +23,7 @@ SETTINGS = {"plain": {"shortcut": "none"}, "residual": {}}
 
 def as_expected(made: tuple[dict, pl.DataFrame, pl.DataFrame], off: float = 0.0) -> tuple:
     """The run with the layers that theory expects at step 0, the gradient off by a rate a weight layer."""
-    run, metrics, layers = made
+    run, metrics, _ = made
     config = run["config"]["model"]
     expected = profile(ModelConfig(**config), (8, 8, 1), 64)
     rows = [

@@ -23,8 +23,8 @@ def test_relu_beside_it(sigma_w2: float, name: str, chi: float) -> None:
 
 
 def test_the_critical_line_of_tanh() -> None:
-    """Through sigma_w^2 = 1 without biases, and 1.76 at sigma_b^2 = 0.05 (Schoenholz et al. 2017, arXiv:1611.01232)."""
-    assert critical("tanh", 1e-11) == pytest.approx(1, abs=1e-3)
+    """Through sigma_w^2 = 1 without biases, and 1.76 at sigma_b^2 = 0.05 (Schoenholz et al. 2017)."""
+    assert phase("tanh", 1.0, 0.0).chi == pytest.approx(1, abs=1e-3)
     assert critical("tanh", 0.05) == pytest.approx(1.76, abs=1e-3)
 
 

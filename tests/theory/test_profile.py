@@ -9,6 +9,7 @@ from resjax.theory import Unpredicted, profile
 from resjax.theory.profile import inside
 
 IMAGE, BATCH = (16, 16, 1), 4096
+HALF = {"norm": "none", "shortcut": "scaled", "shortcut_scale": 0.5, "branch_scale": 0.0, "order": "bare_addition"}
 
 
 def mlp(depth: int = 60, **settings: object) -> ModelConfig:
@@ -27,7 +28,7 @@ def rates(model: ModelConfig, image: tuple[int, ...] = IMAGE) -> np.ndarray:
         ({"norm": "none"}, 1.0),
         ({"norm": "none", "init": "lecun"}, np.sqrt(0.5)),
         ({"norm": "none", "activation": "linear", "init": "lecun"}, 1.0),
-        ({"norm": "none", "shortcut": "scaled", "shortcut_scale": 0.5, "branch_scale": 0.0, "order": "bare_addition"}, 0.5),
+        (HALF, 0.5),
         ({"norm": "none", "shortcut": "rezero"}, 1.0),
         ({"norm": "none", "init": "fixup", "shortcut": "identity", "order": "bare_addition"}, 1.0),
     ],

@@ -13,7 +13,6 @@ def test_xla_takes_no_more_than_predicted_and_not_much_less(devices: int, remat:
     config.seeds = seeds
     model, program, *_ = chunked(config)
     taken = devices * (program.memory_analysis().temp_size_in_bytes + seeds * 2 * 4 * parameters(model))
-    predicted = training_bytes(
-        model, 64, seeds=seeds, devices=devices, kept=2, vmapped=False, activations=activation_bytes(model, 64)
-    )
+    activations = activation_bytes(model, 64)
+    predicted = training_bytes(model, 64, seeds, devices, kept=2, vmapped=False, activations=activations)
     assert 0.6 * predicted < taken <= predicted
