@@ -10,6 +10,8 @@
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
+# Without compiled bytecode every process takes seconds more to import JAX.
+unexport PYTHONDONTWRITEBYTECODE
 INSTALLED := .venv/installed
 # PyTorch, which only the benchmarks compare with, has an environment of its own; or name a Python that has it.
 TORCH_PYTHON ?= .venv-bench/bin/python
