@@ -1,6 +1,7 @@
 """One forward pass with as many backward passes as are asked for: the batch's, its parts', each example's own."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import jax
@@ -30,19 +31,30 @@ class Backward(NamedTuple):
     act_grad_cosine: Float[Array, "row unit"]
 
 
-def no_taps(model: Model) -> list[Float[Array, "unit 2"]]:
-    """Zeros for `tapped`, an array a segment."""
-    return [jnp.zeros((run.count, 2), model.dtype) for run in model.runs]
+def no_taps(model: Model) -> list[Float[Array, "unit _"]]:
+    """Zeros for `tapped`, an array a segment: two a unit where its input has its output's shape, else one."""
+    shapes = [(1, *model.shape), *(h.shape[1:] for h in model.hidden_shapes(1))]
+    keeps = [before == after for before, after in pairwise(shapes)]
+    return [jnp.zeros((run.count, 1 + kept), model.dtype) for run, kept in zip(model.runs, keeps, strict=True)]
 
 
-def tapped(unit: RunUnit, x: Hidden, tap: Float[Array, "2"]) -> tuple[Hidden, Within]:
-    """The unit as it is. The gradient "in tap" is (|dL/dh|, the cosine of dL/dh and dL/dx), nan where shapes differ.
+def tapped(unit: RunUnit, x: Hidden, tap: Float[Array, " _"]) -> tuple[Hidden, Within]:
+    """The unit as it is. The gradient "in tap" is |dL/dh|, and the cosine of dL/dh and dL/dx where there are two.
 
     So no gradient is kept for its norm. There is no forward mode.
     """
+    if len(tap) == 1:
+        h, within = unit(x)
+        return _felt(h, tap[0]), within
     x, shadow = _enter(x, tap[1])
     h, within = unit(x)
-    return _leave(h, shadow if shadow.shape == h.shape else jnp.zeros_like(h), tap[0]), within
+    return _leave(h, shadow, tap[0]), within
+
+
+@jax.custom_vjp
+def _felt(h: Hidden, tap: Float[Array, ""]) -> Hidden:
+    """h."""
+    return h
 
 
 @jax.custom_vjp
@@ -57,6 +69,7 @@ def _leave(h: Hidden, shadow: Hidden, tap: Float[Array, ""]) -> Hidden:
     return h
 
 
+_felt.defvjp(lambda h, tap: (h, None), lambda _, dh: (dh, norm(dh)))
 _enter.defvjp(lambda x, tap: (_enter(x, tap), None), lambda _, grads: (grads[0], cosine(*grads)))
 _leave.defvjp(lambda h, shadow, tap: (h, None), lambda _, dh: (dh, dh, norm(dh)))
 
@@ -85,8 +98,9 @@ def backward(model: Model, pull: Pull, params: Any, rows: Float[Array, "row batc
         grads, taps = pull(row)
         first = jax.tree.map(lambda kept, grad: jnp.where(number == 0, grad, kept), first, grads)
         away = per_layer(norm, layers, jax.tree.map(jnp.subtract, grads, first))
-        of_units = jnp.concatenate(taps)
-        return first, (per_layer(norm, layers, grads), away, of_units[:, 0], of_units[:, 1])
+        norms = jnp.concatenate([tap[:, 0] for tap in taps])
+        cosines = [tap[:, 1] if tap.shape[1] > 1 else jnp.full_like(tap[:, 0], jnp.nan) for tap in taps]
+        return first, (per_layer(norm, layers, grads), away, norms, jnp.concatenate(cosines))
 
     nothing = jax.tree.map(jnp.zeros_like, params)
     return Backward(*_flat(lax.scan(one, nothing, (jnp.arange(len(rows)), rows))))
