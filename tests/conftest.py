@@ -6,7 +6,10 @@ import tempfile
 from collections.abc import Iterator
 
 # Before JAX starts. The programs of the tests are small: compiling them well would take longer than running them.
-os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
+os.environ["XLA_FLAGS"] = (
+    f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0 "
+    "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+)
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["WANDB_MODE"] = "offline"
 # Programs that several tests compile are compiled once, by the workers of this run together.

@@ -21,7 +21,7 @@ class Backward(NamedTuple):
     """What the backward passes gave: the gradient of the mean loss, and a row a pass of norms.
 
     grad_norm, act_grad_norm: |dL/dw| and |dL/dh| of every layer and unit; away: |dL/dw - that of the first pass|;
-    act_grad_cosine: of dL/dh_l and dL/dh_(l-1).
+    act_grad_cosine: of dL/dh and dL/dx, x the unit's input, through the unit alone.
     """
 
     grads: Any

@@ -46,7 +46,10 @@ QUANTITIES = {
         "paths are side by side; null for shortcuts and heads",
     ),
     "act_grad_norm": Quantity(UNITS, "|dL/dh|, h the unit's output for the whole probe batch"),
-    "act_grad_cosine": Quantity(UNITS, "cosine of dL/dh and dL/dx, x the unit's input; null where their shapes differ"),
+    "act_grad_cosine": Quantity(
+        UNITS,
+        "cosine of dL/dh and dL/dx, x the unit's input, through the unit alone; null where shapes differ",
+    ),
     "act_rms": Quantity(UNITS, "root mean square of h over batch, space and channels"),
     "act_var": Quantity(UNITS, "variance of h over batch and space, a channel on its own, mean over channels"),
     "act_correlation": Quantity(UNITS, "mean of cos(h_i, h_j) over all pairs of different examples"),

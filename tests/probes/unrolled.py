@@ -12,9 +12,6 @@ from by_hand import across, convolved, normed, relu
 Weights = Any
 GROUP, CLASSES = 4, 5
 AUXILIARY_WEIGHT = 0.3
-# XLA compiles in a fifth of the time: the older way to write loops, and one piece of code at a time.
-QUICK = {"xla_cpu_use_fusion_emitters": False, "xla_cpu_parallel_codegen_split_count": 1}
-jitted = partial(jax.jit, compiler_options=QUICK)
 
 
 class Passed(NamedTuple):
@@ -269,13 +266,13 @@ NETWORKS = {
         shape=(32, 33, 1),
     ),
     "googlenet": Network(
-        {"name": "googlenet", "depth": 22, "width": 4, "shortcut": "none"},
+        {"name": "googlenet", "depth": 22, "width": 8, "shortcut": "none"},
         stem,
         inception,
         (2,),
         partial(largest, side=3, stride=2, outside=1),
         heads=(2, 3),
-        shape=(9, 15, 2),
+        shape=(9, 15, 4),
     ),
     "densenet": Network(
         {"name": "densenet", "depth": 7, "growth": 4, "shortcut": "concat"},
