@@ -43,7 +43,7 @@ def classify(ratio: Estimate, rate: Estimate, span: Estimate, level: Estimate, l
     loud = {by_ratio, by_level} & {EXPLODING, VANISHING}
     if len(loud) == 1:
         return loud.pop()
-    quiet = by_ratio == by_level == HEALTHY and side(span, math.log(RANGE)) == HEALTHY
+    quiet = by_ratio == by_level == HEALTHY and side(span, math.log(RANGE)) == HEALTHY and span.n >= ratio.n
     return HEALTHY if quiet else UNDECIDED
 
 

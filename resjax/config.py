@@ -160,7 +160,11 @@ class ProbesConfig:
     at: list[int] = setting([0, 1, 10, 100, 1000], "steps at which the probes run, before that step's update")
     every: int = setting(0, "also every so many steps; 0: never. The last step is always probed", minimum=0)
     batch_size: int = setting(128, "examples of the fixed probe batch", minimum=1)
-    parts: int = setting(4, "parts of the probe batch, between which the gradient's noise is seen; 0: not", minimum=0)
+    parts: int = setting(
+        4,
+        "parts of the probe batch, between which gradient noise is seen; 0: not",
+        minimum=0,
+    )
     per_example: bool = setting(False, "also every example's own gradient, a backward pass each: costly")
     train_grad_norm: bool = setting(False, "also the training gradient's norm of every layer, at every logged step")
 

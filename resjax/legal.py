@@ -71,13 +71,11 @@ def _check_steps(config: Config) -> None:
 
 
 def _check_parts(config: Config) -> None:
-    """Noise is seen between two parts or more, of an example or more each."""
-    parts, size = config.probes.parts, config.probes.batch_size
-    if parts == 1 or parts > size:
+    """Noise is seen between two parts or more."""
+    if config.probes.parts == 1:
         raise InputError(
-            f"probes.parts={parts} cannot be compared on a probe batch of {size} examples.\n"
-            f"Expected 0 (no noise is seen){f', or 2 to {size}' if size > 1 else ''}.\n"
-            f"Type: probes.parts={min(4, size) if size > 1 else 0}"
+            "probes.parts=1 leaves no parts to compare.\nExpected 0 (no noise is seen), or 2 and more.\n"
+            "Type: probes.parts=4"
         )
 
 

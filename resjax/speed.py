@@ -1,7 +1,8 @@
 """How long training takes on this machine, from a matrix product's speed: an estimate, and where it may be wrong.
 
-A step's arithmetic runs at a share of a matrix product's rate, and every weight layer costs a fixed time besides; both
-were measured on a CPU (docs/performance.md). Nothing was measured on other devices, and nothing is said of them.
+A step's arithmetic is taken to run at a share of a matrix product's rate, and every weight layer to cost a fixed time
+besides. The share is that of ResNet-20 in docs/performance.md (44 G multiply-adds a second of 86 to 92); the fixed time
+is a guess. Nothing was measured on other devices: nothing is said of them.
 """
 
 import time
@@ -11,7 +12,7 @@ from functools import cache
 import numpy as np
 
 EDGE, TRIALS = 1024, 4  # of the matrices multiplied
-SHARE = 0.55  # of their rate, in multiply-adds of convolutions, forward and twice that backward
+SHARE = 0.5  # of their rate, in multiply-adds of convolutions, forward and twice that backward
 LAYER_SECONDS = 1.5e-4  # a step and weight layer besides
 COMPILE_SECONDS = 20.0  # cold, at any depth
 PASSES = 3  # a forward pass, and a backward one that is two

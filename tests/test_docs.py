@@ -118,6 +118,18 @@ def test_the_commands_are_legal(path: Path) -> None:
         assert "[SETTING=VALUE" in words or planned(words)
 
 
+def test_no_page_is_half_written() -> None:
+    for path, text in PAGES.items():
+        assert "PLACEHOLDER" not in text, path
+        for name, body in re.findall(r"<!-- table: (\w+) -->\n(.*?)<!-- end -->", text, re.DOTALL):
+            assert body.strip(), (path, name)
+
+
+def test_the_data_set_of_an_experiment_can_be_changed() -> None:
+    for name in ("gradient_flow", "quickstart", "article"):
+        assert {job.data.name for job in jobs((f"experiment={name}", "data=synthetic", "-m"))} == {"synthetic"}
+
+
 def test_the_networks_of_the_commands_can_be_built() -> None:
     found = [jobs(tuple(words))[0] for words in commands(PAGE, "train")]
     assert {job.model.name for job in found} == set(FAMILIES)

@@ -37,7 +37,6 @@ def with_setting(key: str, value: Any) -> Config:
         ("probes.batch_size", 100, "probes.batch_size=64"),
         ("probes.at", [0, -1], "steps from 0"),
         ("probes.parts", 1, "probes.parts=4"),
-        ("probes.parts", 129, "2 to 128"),
         ("schedule.learning_rate", math.nan, "0 or more"),
         ("schedule.learning_rate", math.inf, "finite"),
         ("schedule.boundaries", [0.75, 0.5], "rising fractions"),

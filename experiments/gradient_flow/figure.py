@@ -37,6 +37,7 @@ def main(sweep: Path, page: Path) -> None:
     for figure in (gradients.gradients(pooled, series.UNITS), atlas.rate_by_step(pooled)):
         assert figure is not None
         draw(figure, page.parent)
+        (page.parent / f"{figure.name}.png").unlink()  # the page shows the other
 
 
 def require(pooled: Pool) -> None:

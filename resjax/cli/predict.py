@@ -24,8 +24,8 @@ scanned. model.remat=true shows what is left where the backward pass computes th
 
 first / last: |dL/dh| at the unit nearest the input over that at the last; a layer: its factor from a weight layer to
 the one before; variance: forward, last unit over first; first update: the largest of any layer, relative to its length;
-state: by the report's thresholds; trainable: rules of thumb, said with what they rest on. time: from the speed of a
-matrix product here, for the CPU; within a factor of two for the nets of docs/performance.md.
+state: by the report's thresholds; trainable: rules of thumb, said with what they rest on. time: of training on
+this CPU, from the speed of a matrix product here, which whatever else runs slows down, too.
 """
 COLUMNS = (
     "model",

@@ -79,7 +79,7 @@ def cotangents(batch: int, parts: int, each: bool, dtype: Any) -> Float[Array, "
 
     Parts are as many neighbouring examples each; what is left over is in none.
     """
-    size = max(batch // max(parts, 1), 1)
+    size = batch // max(parts, 1)
     rows = [jnp.full((1, batch), 1 / batch, dtype)]
     if parts:
         inside = (jnp.arange(batch) // size)[None] == jnp.arange(parts)[:, None]
@@ -103,8 +103,5 @@ def backward(model: Model, pull: Pull, params: Any, rows: Float[Array, "row batc
         return first, (per_layer(norm, layers, grads), away, norms, jnp.concatenate(cosines))
 
     nothing = jax.tree.map(jnp.zeros_like, params)
-    return Backward(*_flat(lax.scan(one, nothing, (jnp.arange(len(rows)), rows))))
-
-
-def _flat(scanned: tuple[Any, tuple[Array, ...]]) -> tuple[Any, ...]:
-    return scanned[0], *scanned[1]
+    first, found = lax.scan(one, nothing, (jnp.arange(len(rows)), rows))
+    return Backward(first, *found)

@@ -7,10 +7,10 @@ from typing import Any
 import polars as pl
 
 from resjax.report.groups import Group, Pool
-from resjax.report.health import Health, factors
+from resjax.report.health import TINY, Health, factors
 from resjax.report.words import factor, percent
 from resjax.statistics import Estimate, estimate
-from resjax.theory import ASSUMPTIONS, Profile
+from resjax.theory import ASSUMPTIONS, OF_BATCH_NORM, Profile
 from resjax.theory.summary import Summary, summary
 
 RATE, RATIO, VARIANCE = "rate", "ratio", "variance"
@@ -20,7 +20,8 @@ WHAT = {
     VARIANCE: "forward variance, last unit over first",
 }
 NOTE = (
-    f"Predicted: mean-field recursions for each network at step 0. They assume that {'; that '.join(ASSUMPTIONS)}. "
+    "Predicted: mean-field recursions for each network at step 0. They assume that "
+    f"{'; that '.join((*ASSUMPTIONS, OF_BATCH_NORM))}. "
     "Measured: the probes at step 0, geometric mean over seeds with its 95 % interval. Deviation: measured over "
     "predicted; nothing is fitted to agree."
 )
@@ -81,7 +82,7 @@ def beside(pool: Pool, health: list[Health]) -> list[Beside]:
 
 
 def _numbers(item: Health, said: Summary, variance: Estimate) -> list[Beside]:
-    rows = [Beside(item.group, RATIO, item.ratio, said.ratio)]
+    rows = [Beside(item.group, RATIO, item.ratio, said.ratio)] if said.ratio > TINY else []
     if said.growth is not None and item.rate.n:
         rows.insert(0, Beside(item.group, RATE, item.rate, said.growth.rate))
     if variance.n and math.isfinite(said.variance) and said.variance > 0:

@@ -99,31 +99,39 @@ def moments(pool: Pool) -> list[str]:
     if len(steps) >= MOST_MOMENTS:
         decades = [step for step in steps if step in ("0", *DECADES)]
         steps = decades if len(decades) > 1 else steps[:: math.ceil(len(steps) / MOST_MOMENTS)]
-    return steps + ([END] if END in pool.layers["moment"] else [])
+    ended = END in pool.layers["moment"] or any(group.diverged for group in pool.groups)
+    return steps + ([END] if ended else [])
 
 
 def assess(pool: Pool) -> list[Health]:
     """Every group at every moment at which both ends of the network were seen, or at which seeds had diverged."""
     shown = moments(pool)
-    ratios, levels, fits = log_ratios(pool), log_levels(pool, shown), growths(pool, shown)
+    ratios, spans = log_ratios(pool), log_ranges(pool)
+    levels, fits = log_levels(pool, shown), growths(pool, shown)
     found = []
     for group in pool.groups:
         for moment in shown:
-            ratio, lost = ratios.get((group.id, moment), {}), lost_by(group, moment)
-            if ratio or lost:
+            at, lost = (group.id, moment), lost_by(group, moment)
+            if ratios.get(at) or lost:
                 level = relative(levels, group, reference(pool, group), moment)
-                found.append(judge(group, moment, ratio, level, fits.get((group.id, moment), {}), lost))
+                ratio, span = ratios.get(at, {}), spans.get(at, {})
+                found.append(judge(group, moment, ratio, span, level, fits.get(at, {}), lost))
     return found
 
 
 def judge(
-    group: Group, moment: str, ratio: dict[int, float], level: dict[int, float], fits: dict[int, Growth], lost: int
+    group: Group,
+    moment: str,
+    ratio: dict[int, float],
+    span: dict[int, float],
+    level: dict[int, float],
+    fits: dict[int, Growth],
+    lost: int,
 ) -> Health:
     """One group at one moment, from its seeds' values."""
     kept = [fits[seed] for seed in ratio if seed in fits]
-    rates, spans = (estimate(math.log(getattr(fit, name)) for fit in kept) for name in ("rate", "range"))
-    ratios, levels = estimate(ratio.values()), estimate(level.values())
-    spans = spans if kept else ratios
+    rates = estimate(math.log(fit.rate) for fit in kept)
+    ratios, spans, levels = (estimate(values.values()) for values in (ratio, span, level))
     share = lost / max(len(group.seeds), 1)
     state = classify(ratios, rates, spans, levels, share)
     laws = Counter(fit.law for fit in kept).most_common(1)
@@ -172,6 +180,17 @@ def log_ratios(pool: Pool) -> SeedValues:
     ends = ends.filter((pl.col("len") > 1) & (pl.col("last") > 0)).drop_nulls(["first", "last"])
     logs = [pl.col(name).clip(lower_bound=TINY).log() for name in ("first", "last")]
     return by_seed(ends.with_columns(value=logs[0] - logs[1]).to_dicts())
+
+
+def log_ranges(pool: Pool) -> SeedValues:
+    """ln of the largest |dL/dh| over the smallest of all units, where every one is finite."""
+    units = pool.layers.filter(kind="unit")
+    gradient = pl.col("act_grad_norm").clip(lower_bound=TINY)
+    ends = units.group_by("group", "moment", "seed", maintain_order=True).agg(
+        (gradient.max() / gradient.min()).log().alias("value"),
+        (gradient.is_null() | ~gradient.is_finite()).any().alias("bad"),
+    )
+    return by_seed(ends.filter(~pl.col("bad") & pl.col("value").is_not_null()).to_dicts())
 
 
 def log_levels(pool: Pool, shown: list[str]) -> SeedValues:

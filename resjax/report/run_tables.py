@@ -8,7 +8,7 @@ import polars.selectors as cs
 
 from resjax.records import METRICS_SCHEMA, Sweep
 from resjax.report.groups import END, Pool, pool
-from resjax.report.health import WEIGHTS, Health, assess, factors, growths, judge, lost_by, moments
+from resjax.report.health import WEIGHTS, Health, assess, factors, growths, moments
 from resjax.report.series import MOST_LAYERS, MOST_STEPS
 from resjax.statistics import estimate
 
@@ -84,9 +84,7 @@ def response(weights: pl.DataFrame) -> pl.DataFrame:
 
 def numbers(one: Pool) -> dict[str, float | str]:
     """What the gradients do at the first probed step and at the end, as "gradient/end/rate" and so on."""
-    seen, (group,) = {item.moment: item for item in assess(one)}, one.groups
-    if group.diverged and END not in seen:  # no seed came so far
-        seen[END] = judge(group, END, {}, {}, {}, lost_by(group, END))
+    seen = {item.moment: item for item in assess(one)}
     shown = dict.fromkeys((*moments(one)[:1], END))
     return {key: value for moment in shown if moment in seen for key, value in told(seen[moment]).items()}
 

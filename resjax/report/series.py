@@ -117,11 +117,15 @@ def thinned(pool: Pool) -> str:
     return f" Networks of more than {MOST_LAYERS} layers are thinned to about as many." if deep else ""
 
 
+def many_moments(pool: Pool) -> list[str]:
+    """Every probed step, thinned to forty, and the end."""
+    steps = sorted((m for m in pool.layers["moment"].unique() if m != END), key=int)
+    return [*steps[:: max(1, math.ceil(len(steps) / MOST_STEPS))], END]
+
+
 def heat_map(pool: Pool) -> pl.DataFrame:
     """The weight layers' gradient norms at every probed step, thinned to forty, and what is expected of step 0."""
-    steps = sorted((m for m in pool.layers["moment"].unique() if m != END), key=int)
-    kept = steps[:: max(1, math.ceil(len(steps) / MOST_STEPS))]
-    seen = gradients(pool, LAYERS, [*kept, END]).drop("low", "high", "position")
+    seen = gradients(pool, LAYERS, many_moments(pool)).drop("low", "high", "position")
     expected = seen.filter(pl.col("theory").is_not_null()).with_columns(value="theory", moment=pl.lit(THEORY))
     return pl.concat([expected, seen]).drop("theory")
 

@@ -7,7 +7,7 @@ import polars as pl
 
 from resjax.report.groups import END, Group, Pool
 from resjax.report.health import Health, factors, growths
-from resjax.report.series import FACTS, facts, over_seeds
+from resjax.report.series import FACTS, facts, many_moments, over_seeds
 from resjax.statistics import estimate
 from resjax.theory import Profile
 from resjax.theory.summary import Summary, summary
@@ -22,7 +22,7 @@ def said(group: Group) -> Summary | None:
 
 def rates(pool: Pool) -> pl.DataFrame:
     """The growth rate a weight layer at every probed step, mean and 95 % interval over seeds; theory at step 0."""
-    fits = growths(pool, pool.layers["moment"].unique().to_list())
+    fits = growths(pool, many_moments(pool))
     steps = {(row["group"], row["moment"]): row["step"] for row in pool.layers.unique(["group", "moment"]).to_dicts()}
     groups = {group.id: group for group in pool.groups}
     rows: list[dict[str, Any]] = []

@@ -63,7 +63,7 @@ def _values(key: str, forms: list[dict[str, object]]) -> str:
 def gradient_sentences(health: list[Health]) -> list[str]:
     """A sentence a norm and arm: its depths by what their gradients do, step by step."""
     if not health:
-        return ["No gradients were recorded: nothing is said of them."]
+        return ["No gradients were recorded that are finite and not zero: nothing is said of them."]
     by_arm: dict[tuple[str, str], dict[str, list[Health]]] = {}
     for item in health:
         by_arm.setdefault((item.group.panel, item.group.arm), {}).setdefault(item.moment, []).append(item)

@@ -22,13 +22,15 @@ class Unpredicted(Exception):  # noqa: N818 - not an error: an answer
 class WeightLayer:
     """A weight layer of a branch. inputs: of one neuron, n; out: its outputs' channels.
 
-    q: second moment of an input; variance: n Var(w); gain: |dL/d(W x)|^2 over that of the branch's output.
+    q: second moment of an input; inside: the share of w's entries that lie on the image; variance: inside n Var(w);
+    gain: |dL/d(W x)|^2 over that of the branch's output.
     """
 
     name: str
     inputs: int
     out: int
     q: float
+    inside: float
     variance: float
     gain: float
 
@@ -75,7 +77,7 @@ def passed(unit: UnitPlan, x: State, at: Surroundings) -> Passage:
         return Passage(f, f, None, layers, lambda grad: (undrop(enter_back(through * mean(grad))), mean(grad)))
     skip, skip_back = _shortcut(unit, entered if unit.shared else x, at)
     share = _branch_share(unit, at)
-    f, _ = mf.scaled(f, math.sqrt(share))
+    f = mf.sometimes(f, share) if unit.shortcut == "stochastic_depth" else mf.scaled(f, math.sqrt(share))[0]
     h, after_back = operations(order.after, mf.added(skip, f), at, -1)
 
     def back(grad: Gradient) -> tuple[Gradient, float]:
@@ -116,31 +118,33 @@ def _branch(unit: UnitPlan, x: State, at: Surroundings, end: str) -> tuple[State
     end: letters behind the last.
     """
     specs, order, before = unit.paths[0].specs, unit.order, unit.before
-    made: list[tuple[WeightSpec, int, float, float, Back, Back]] = []
+    made: list[tuple[WeightSpec, int, float, float, float, Back, Back]] = []
     for number, spec in enumerate(specs):
         last = number == len(specs) - 1
         x, pre = operations(order.pre, x, at, number) if number else mf.same(x)
-        variance = weight_variance(at, spec, before, at.inside[number], last and unit.shortcut != "none")
+        place = "stem" if unit.stage == 0 else "branch_last" if last and unit.shortcut != "none" else "hidden"
+        variance = weight_variance(at, spec, before, at.inside[number], place)
         q = x.q
         x, _ = mf.weights(x, variance)
         x, post = operations(end if last else order.post, x, at, number)
-        made.append((spec, before, q, variance, pre, post))
+        made.append((spec, before, q, at.inside[number], variance, pre, post))
         before = spec.channels
     layers, gain = list[WeightLayer](), 1.0
-    for spec, before, q, variance, pre, post in reversed(made):
+    for spec, before, q, inside, variance, pre, post in reversed(made):
         gain = mean(post(gain))
-        layers.append(WeightLayer(spec.name, max(spec.side, 1) ** 2 * before, spec.channels, q, variance, gain))
+        inputs = max(spec.side, 1) ** 2 * before
+        layers.append(WeightLayer(spec.name, inputs, spec.channels, q, inside, variance, gain))
         gain = mean(pre(variance * gain))
     return x, layers[::-1], gain
 
 
 def weight_variance(
-    at: Surroundings, spec: WeightSpec, before: int, inside: float = 1.0, ends_branch: bool = False
+    at: Surroundings, spec: WeightSpec, before: int, inside: float = 1.0, place: str = "shortcut"
 ) -> float:
     """n Var(w), n the inputs of a neuron that lie on the image: the factor of a second moment, and of a gradient's."""
     config, n, out = at.config, max(spec.side, 1) ** 2 * before, max(spec.side, 1) ** 2 * spec.channels
-    fixup = 0.0 if ends_branch else 2.0
-    if at.depth > 1 and at.residual > 1:
+    fixup = 0.0 if place in ("branch_last", "head") else 2.0
+    if place == "hidden" and at.depth > 1:
         fixup *= at.residual ** (-1 / (at.depth - 1))
     law = {
         "he": 2.0,

@@ -9,10 +9,12 @@ arXiv:1611.01232). Near the fixed points q and c converge as e^(-l / scale); a n
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 from resjax.theory.gaussian import moments
 
 STEPS, CLOSE = 5_000, 1e-10
+PAIR_STEPS = 500  # a pair costs more; what has not arrived by then is near the critical line
 CRITICAL = 1e-3  # |chi - 1| that counts as none
 ALIKE = 1e-4  # 1 - c that counts as none: at chi = 1 it falls as a power, and never arrives
 LEAST, MOST = 1e-12, 1e12  # of q: beyond, it goes to 0 or without end
@@ -34,6 +36,7 @@ class Phase:
     name: str
 
 
+@cache
 def phase(activation: str, sigma_w2: float, sigma_b2: float) -> Phase:
     """Where the maps lead from q = 1 and two examples at right angles. sigma_w2 = n Var(w), sigma_b2 = Var(b)."""
     q = variance(activation, sigma_w2, sigma_b2)
@@ -59,11 +62,11 @@ def variance(activation: str, sigma_w2: float, sigma_b2: float) -> float:
 def correlation(activation: str, sigma_w2: float, sigma_b2: float, q: float) -> float:
     """c at the fixed point, with q at its own."""
     c = 0.0
-    for _ in range(STEPS):
+    for _ in range(PAIR_STEPS):
         found = moments(activation, q, c * q)
         after = (sigma_w2 * found.p + sigma_b2) / (sigma_w2 * found.q + sigma_b2)
-        if abs(after - c) < CLOSE:
-            break
+        if abs(after - c) < CLOSE or 1 - after < ALIKE:
+            return float(after)
         c = after
     return float(c)
 

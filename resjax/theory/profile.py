@@ -9,14 +9,17 @@ from resjax.config import ModelConfig, completed
 from resjax.plans.plan import NetworkPlan, UnitPlan, WeightSpec, runs_of
 from resjax.plans.table import plan_of
 from resjax.theory.chain import Passage, Surroundings, Unpredicted, operations, passed, weight_variance
-from resjax.theory.state import SMALLEST, Gradient, State, gaussian, mean
+from resjax.theory.state import LARGEST, SMALLEST, Gradient, State, gaussian, mean
 
 ASSUMPTIONS = (
     "every layer is so wide that its pre-activations are Gaussian, and a finite one's fluctuations do not add up",
     "weights on the way back are independent of those on the way forward",
     "images have mean 0 and variance 1 at every pixel, and different ones are uncorrelated",
+    "what images and places add to a weight's gradient is not aligned (off by up to 3 at width 256, docs/atlas.md)",
     "a map's activations are alike at every pixel; the zeros around it are counted, by their average",
 )
+LOST = 1e-9  # of q
+CLASSES = 10  # of which Glorot's law for the head asks, and little depends on it
 OF_BATCH_NORM = "pixels of one image share batch statistics as if they were examples"
 
 
@@ -84,7 +87,8 @@ def profile(model: ModelConfig, image: tuple[int, ...], batch: int) -> Profile:
     model = completed(model)
     plan = plan_of(model, image)
     names = [run.unit_name(index) for run in runs_of(plan.units) for index in range(run.count)]
-    passages = walk(model, plan, image, batch)
+    with np.errstate(over="ignore", invalid="ignore"):
+        passages = walk(model, plan, image, batch)
     at_units, at_branches = returned(passages)
     depths, units, weights = plan.layer_depths(), [], []
     for number, (unit, name, passage) in enumerate(zip(plan.units, names, passages, strict=True)):
@@ -126,8 +130,8 @@ def head_end(model: ModelConfig, plan: NetworkPlan, image: tuple[int, ...], batc
     pixels = 1 if plan.units[-1].dense else math.prod(sizes[-1] for sizes in plan.sizes(image))
     at = Surroundings(model, batch, (pixels,), (1.0,), 1.0, 1, 1)
     entered, back = operations(head.pre, last, at, -1)
-    variance = weight_variance(at, WeightSpec(0, 1), plan.units[-1].after, ends_branch=model.init == "fixup")
-    q = entered.mean**2 + (entered.q - entered.mean**2) / pixels
+    variance = weight_variance(at, WeightSpec(0, CLASSES), plan.units[-1].after, place="head")
+    q = entered.p + (entered.q - entered.p) / pixels
     return HeadEnd(variance, q, mean(back(1.0)), pixels)
 
 
@@ -136,7 +140,9 @@ def returned(passages: list[Passage]) -> tuple[list[float], list[float]]:
     at_units, at_branches, log_scale = list[float](), list[float](), 0.0
     grad: Gradient = 1.0
     for passage in reversed(passages):
-        size = max(mean(grad), SMALLEST)
+        size = mean(grad)
+        if not SMALLEST < size < LARGEST:
+            raise Unpredicted("between two units a gradient vanishes, or overflows, whole")
         log_scale += math.log(size) / 2  # kept apart, as it may leave the range of floating point
         at_units.append(log_scale)
         grad, branch = passage.back(grad / size)
@@ -159,31 +165,40 @@ def _inside(side: int, stride: int, before: int, after: int) -> float:
     return float(np.mean((first >= 0) & (first < before)))
 
 
+def known_variance(state: State) -> float:
+    """q - p; nan where the images are so much alike, or q so large, that the difference is lost in rounding."""
+    lost = state.variance < LOST * state.q or state.q >= LARGEST
+    return math.nan if lost else state.variance
+
+
 def _unit(unit: UnitPlan, name: str, passage: Passage, log_grad: float, layer_depth: int) -> Unit:
     after, skip = passage.after, passage.skip
-    variance = None if skip is None else skip.variance
+    variance = None if skip is None else known_variance(skip)
     return Unit(
         name,
         unit.stage,
         layer_depth,
         after.q,
-        after.variance,
+        known_variance(after),
         after.correlation,
-        passage.branch.variance,
+        known_variance(passage.branch),
         variance,
         log_grad,
     )
 
 
 def _weights(unit: UnitPlan, name: str, passage: Passage, log_grad: float, before: int) -> list[Weight]:
-    """|dL/dw|^2 = n q |dL/d(W x)|^2, as what two examples or places add is not aligned; |w|^2 = outputs n Var(w)."""
+    """|dL/dw|^2 = n q |dL/d(W x)|^2 over the n inputs on the image, if what examples and places add is not aligned.
+
+    |w|^2 = outputs n Var(w), with the entries on the zeros.
+    """
     return [
         Weight(
             f"{name}.{layer.name}",
             unit.stage,
             before + number,
-            log_grad + 0.5 * _log(layer.inputs * layer.q * layer.gain),
-            0.5 * _log(layer.out * layer.variance),
+            log_grad + 0.5 * _log(layer.inputs * layer.inside * layer.q * layer.gain),
+            0.5 * _log(layer.out * layer.variance / layer.inside),
             layer.inputs * layer.out,
         )
         for number, layer in enumerate(passage.layers, start=1)
@@ -192,6 +207,3 @@ def _weights(unit: UnitPlan, name: str, passage: Passage, log_grad: float, befor
 
 def _log(value: float) -> float:
     return math.log(value) if value > 0 else -math.inf
-
-
-__all__ = ["Profile", "Unit", "Unpredicted", "Weight", "profile"]

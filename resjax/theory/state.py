@@ -123,6 +123,12 @@ def _let_through(name: str, x: State, grad: Gradient) -> float:
     return float(np.mean(grad * slopes) / np.mean(slopes))
 
 
+def sometimes(x: State, share: float) -> State:
+    """b x, b 1 in a share of the passes and else 0, for all examples at once: the means over the passes."""
+    draw = None if x.draw is None else lambda: np.sqrt(share) * x.pairs
+    return State(share * x.mean, share * x.q, share * x.p, draw, x.random)
+
+
 def scaled(x: State, factor: float) -> Step:
     """factor x."""
     draw = None if x.draw is None else lambda: factor * x.pairs
@@ -134,7 +140,9 @@ def dropped(x: State, rate: float) -> Step:
     """Dropout, x b / (1 - rate), b 0 or 1. Two examples lose different entries, so p stays."""
     if not rate:
         return same(x)
-    return State(x.mean, x.q / (1 - rate), x.p, lambda: x.pairs, x.random), lambda grad: grad / (1 - rate)
+    kept = (x.random.random((2, SAMPLE)) >= rate) / (1 - rate)
+    after = State(x.mean, x.q / (1 - rate), x.p, lambda: x.pairs * kept, x.random)
+    return after, lambda grad: grad / (1 - rate) if isinstance(grad, float) else grad * kept**2
 
 
 def widened(x: State, share: float) -> Step:

@@ -34,5 +34,5 @@ def summary(profile: Profile) -> Summary:
     overflows = any(math.sqrt(unit.act_q) > FLOAT32 for unit in units)
     rate = exactly(math.log(fit.rate)) if fit else estimate([])
     state = classify(exactly(log_ratio), rate, exactly(log_range), estimate([]), float(overflows))
-    variance = units[-1].act_var / units[0].act_var if units[0].act_var else math.nan
-    return Summary(math.exp(min(log_ratio, 700.0)), fit, variance, state)
+    variance = units[-1].act_var / units[0].act_var
+    return Summary(math.exp(min(max(log_ratio, -700.0), 700.0)), fit, variance, state)

@@ -44,7 +44,7 @@ def _rule(config: Config, profile: Profile, said: Summary, updates: dict[str, fl
         why = f"different images come out alike: the cosine of two is {last.correlation:.4f} at the last unit"
         return NO, why, "trainable to about six depth scales of the correlation (Schoenholz et al. 2017)"
     if not updates:
-        return DOUBTFUL, "the classifier starts at zero, so that no gradient passes at step 0", "the law of its weights"
+        return YES, "the classifier starts at zero: at step 0 it alone moves", "the rules on activations, no other"
     layer, largest = max(updates.items(), key=lambda item: item[1])
     rests = "a gradient whose entries add up at random, at the learning rate of step 0"
     if largest > LARGE_UPDATE:

@@ -213,7 +213,7 @@ def make_probe(config: Config, model: Model, tx: optax.GradientTransformation, l
             batch_stats,
             images,
             labels,
-            settings.parts,
+            settings.parts if settings.parts <= len(images) else 0,
             settings.per_example,
         )
 

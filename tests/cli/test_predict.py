@@ -93,7 +93,7 @@ def test_the_learning_rate_decides_with(capsys: Out) -> None:
     assert (low["trainable"], high["trainable"]) == ("yes", "doubtful")
     assert high["first_update"][0] == pytest.approx(100 * low["first_update"][0])
     adam = predicted(capsys, "optimizer=adam", "schedule.learning_rate=0.001", "model.depth=20")["theory"]
-    assert adam["first_update"][1] == pytest.approx(0.001 * (576 / (2 * (4 / 6) ** 2)) ** 0.5, rel=1e-3)  # at 2 x 2
+    assert adam["first_update"][1] == pytest.approx(0.001 * (576 / 2) ** 0.5, rel=1e-3)  # 3 x 3 of 64 channels
 
 
 def test_where_theory_is_silent_the_reason_is_told(capsys: Out) -> None:
@@ -112,7 +112,7 @@ def test_time_follows_work(capsys: Out) -> None:
 
 def test_tables_for_people(capsys: Out) -> None:
     words = ["model=googlenet_imagenet", "data=synthetic", "data.image_size=224", "data.classes=1000"]
-    assert main(["predict", *words, "train.batch_size=1", "probes.batch_size=1", "probes.parts=0"]) == 0
+    assert main(["predict", *words, "train.batch_size=1", "probes.batch_size=1"]) == 0
     out = capsys.readouterr().out
     assert "13,378,280" in out  # 6,998,552 and the auxiliary heads
     assert "1.583 G" in out

@@ -44,7 +44,7 @@ def test_it_fills_the_page(
     assert "old" not in text
     assert text.count("\n| batch | 56 | plain |") == 2
     assert "healthy, 1.2" in text
-    assert {path.suffix for path in tmp_path.iterdir()} == {".md", ".svg", ".png"}
+    assert {path.suffix for path in tmp_path.iterdir()} == {".md", ".svg"}
     figure.main(tmp_path, page)
     assert page.read_text() == text
 

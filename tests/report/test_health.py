@@ -103,6 +103,19 @@ def test_a_branch_that_is_switched_off_has_not_vanished(make: Make, sweep_of: Jo
     assert item.level.n == 3
 
 
+def test_what_is_not_finite_on_the_way_is_no_health(make: Make, sweep_of: Join) -> None:
+    run, metrics, layers = make("plain", 20)
+    burst = pl.when(kind="unit", layer=3).then(float("inf")).otherwise(pl.col("act_grad_norm"))
+    found = assess(pool(sweep_of((run, metrics, layers.with_columns(act_grad_norm=burst)))))
+    assert {item.state for item in found} == {UNDECIDED}
+
+
+def test_where_every_seed_of_a_sweep_diverged_the_end_says_so(make: Make, sweep_of: Join) -> None:
+    found = assess(pool(sweep_of(make("plain", 20, outcomes=dict.fromkeys(range(3), 5)))))
+    assert found[-1].moment == END
+    assert found[-1].state == DIVERGED
+
+
 def test_no_layers(make: Make, sweep_of: Join) -> None:
     run, metrics, layers = make()
     pooled = pool(sweep_of((run, metrics, layers.clear())))
