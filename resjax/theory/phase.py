@@ -65,7 +65,9 @@ def correlation(activation: str, sigma_w2: float, sigma_b2: float, q: float) -> 
     for _ in range(PAIR_STEPS):
         found = moments(activation, q, c * q)
         after = (sigma_w2 * found.p + sigma_b2) / (sigma_w2 * found.q + sigma_b2)
-        if abs(after - c) < CLOSE or 1 - after < ALIKE:
+        if 1 - after < ALIKE:
+            return 1.0
+        if abs(after - c) < CLOSE:
             return float(after)
         c = after
     return float(c)

@@ -108,7 +108,7 @@ CASES = {
 
 # Residual without norm: at width 256 the gain of a unit still fluctuates, and the growth is above that of wide nets
 # (numpy, width 1500: 1.43 a unit, as the recursion says; width 256: 1.45).
-LOOSER = {"post-activation without norm": 2.0}
+LOOSER = {"post-activation without norm": 2.0, "dropout on the shortcut": 2.0}
 
 
 @pytest.mark.parametrize("name", CASES)
