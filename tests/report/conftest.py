@@ -11,9 +11,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+import resjax.report
 from resjax.config import Config
 from resjax.identity import canonical
 from resjax.records import LAYERS_SCHEMA, METRICS_SCHEMA, Sweep
+from resjax.report.charts import Figure
 
 PROBED = (0, 1, 10, 100)
 ARMS = {"plain": "none", "residual": "identity", "projection_b": "projection_b"}
@@ -169,3 +171,15 @@ def full(make: Make) -> Sweep:
                  outcomes={0: 4, 1: 5, 2: 5} if depth == 56 else {1: 7} if depth == 44 else None),
         ]  # fmt: skip
     return join(*runs)
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports with empty pictures: real ones take seconds, and are drawn in other tests."""
+
+    def draw(figure: Figure, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        for ending in ("svg", "png"):
+            (folder / f"{figure.name}.{ending}").touch()
+
+    monkeypatch.setattr(resjax.report, "draw", draw)

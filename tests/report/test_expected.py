@@ -78,6 +78,7 @@ def test_what_theory_does_not_know_is_not_compared(make: Make, sweep_of: Join) -
     }
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_theory_can_be_left_out(make: Make, sweep_of: Join, tmp_path: Path) -> None:
     sweep = sweep_of(as_expected(make("plain", 20)))
     assert isinstance(pool(sweep).groups[0].theory, Profile)

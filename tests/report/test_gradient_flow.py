@@ -29,6 +29,7 @@ def sweep(figure: ModuleType, make: Make, sweep_of: Join, seeds: int = 5) -> Swe
     return sweep_of(*(make(arm, depth, norm, seeds=range(seeds)) for norm, depth, arm in figure.cells()))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_it_fills_the_page(
     figure: ModuleType, make: Make, sweep_of: Join, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

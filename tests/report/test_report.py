@@ -70,6 +70,7 @@ def test_the_page_says_what_the_verdict_says(written: report.Report) -> None:
     assert text.index(written.verdict[0]) < text.index("parameters") < text.index("Error against step")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_other_runs_and_unverified_data_are_told(make: Make, sweep_of: Join, tmp_path: Path) -> None:
     runs = [make(depth=depth, seeds=range(1)) for depth in (20, 32, 44)]
     runs[0][0]["data"]["verified"] = False
@@ -81,6 +82,7 @@ def test_other_runs_and_unverified_data_are_told(make: Make, sweep_of: Join, tmp
     assert "The data of digits are not verified" in text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_names_are_escaped(make: Make, sweep_of: Join, tmp_path: Path) -> None:
     run, metrics, layers = make(seeds=range(1))
     run["data"]["origin"] = "</script><script>alert(1)</script>"
@@ -92,6 +94,7 @@ def test_names_are_escaped(make: Make, sweep_of: Join, tmp_path: Path) -> None:
     assert "<h1>a&lt;b&gt;&amp;c</h1>" in source
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_interrupted_report_leaves_the_old_one_whole(
     make: Make, sweep_of: Join, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,7 +116,10 @@ def test_an_interrupted_report_leaves_the_old_one_whole(
 
 def test_nothing_done(sweep_of: Join, tmp_path: Path) -> None:
     found = report.write(sweep_of(), tmp_path)
-    assert (found.rows, found.verdict) == ([], ["No gradients were recorded: nothing is said of them."])
+    assert (found.rows, found.verdict) == (
+        [],
+        ["No gradients were recorded that are finite and not zero: nothing is said of them."],
+    )
 
 
 def test_records_are_all_it_imports() -> None:
