@@ -1,6 +1,7 @@
 """The report as one HTML page that needs nothing but a browser: data, figures, styles and Vega itself are inside."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import vl_convert
@@ -198,5 +199,10 @@ def scripts(figures: list[Figure]) -> str:
         return ""
     specs = embedded("specs", {figure.name: figure.spec for figure in figures})
     themes = embedded("themes", {"light": theme.config(dark=False), "dark": theme.config(dark=True)})
-    bundle = vl_convert.javascript_bundle(SNIPPET, VEGA_LITE).replace("</script", "<\\/script")
-    return f'{specs}{themes}<script type="module">{bundle}</script><script type="module">{read("page.js")}</script>'
+    return f'{specs}{themes}<script type="module">{vega()}</script><script type="module">{read("page.js")}</script>'
+
+
+@cache
+def vega() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script, which takes seconds to put together."""
+    return str(vl_convert.javascript_bundle(SNIPPET, VEGA_LITE)).replace("</script", "<\\/script")

@@ -29,6 +29,7 @@ from resjax.probes.look import Looks, look
 from resjax.records.quantities import BOTH, QUANTITIES, UNITS, WEIGHTS
 
 BATCH = 8
+RARER = ("projection_b", "scaled", "gated mlp", "plain mlp without norm")  # each family has another
 PARTS = {name: 2 + number % 3 for number, name in enumerate(NETWORKS)}  # of 3, two examples are in none
 MODE = Mode(train=True, group=GROUP)
 STEP = 1e-6
@@ -147,7 +148,7 @@ def weight_of(info: LayerInfo, tree: Tree) -> np.ndarray:
     return tree if info.index is None else tree[info.index]
 
 
-@pytest.fixture(scope="module", params=NETWORKS)
+@pytest.fixture(scope="module", params=[pytest.param(n, marks=pytest.mark.slow) if n in RARER else n for n in NETWORKS])
 def case(request: pytest.FixtureRequest, double: None) -> Case:
     return examined(request.param)
 
