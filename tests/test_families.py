@@ -51,7 +51,7 @@ MEMBERS = {
     "densenet_imagenet": ["model.depth=121", "model.growth=4", "data.resize=32"],
     "article": ["model.depth=11", "model.width=8", "optimizer=adam", "schedule.learning_rate=0.003"],
 }
-IN_THE_SUITE = ("vgg", "googlenet", "densenet", "mlp")  # resnet is in every other test
+IN_THE_SUITE = ("preact", "vgg", "googlenet", "densenet", "article", "mlp")  # resnet is in every other test
 TREATED = {
     "scaled": ["model.shortcut_scale=0.5", "model.branch_scale=0.5"],
     "exclusive_gate": ["model.gate_bias=-1"],
