@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.bench import Bench
 from benchmarks.workers import WorkerError
-from resjax import job
+from resjax.facts import code
 
 PATHS = ("--torch-python", "--out")
 
@@ -19,7 +19,7 @@ def facts(bench: Bench) -> dict[str, Any]:
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "command": " ".join(["python -m benchmarks.run", *shareable(sys.argv[1:])]),
-        "resjax": job.code(),
+        "resjax": code(),
         "versions": {"python": platform.python_version()} | versions(bench),
         "machine": {
             "processor": processor(),

@@ -179,6 +179,9 @@ class ParallelConfig:
         64, "most steps of one dispatch; fewer where they take longer than a second", minimum=1, maximum=1024
     )
     seeds_axis: str = setting("auto", "seeds in turn (map) or side by side (vmap); auto: the faster", SEEDS_AXES)
+    threads: int | None = setting(
+        None, "threads of the CPU's arithmetic, of which its last bits depend; null: one a core", minimum=1
+    )
 
 
 @dataclass
@@ -195,7 +198,12 @@ class TrackerConfig:
 class CheckpointConfig:
     """When the state is saved."""
 
-    every: int = setting(0, "steps between two checkpoints; 0: the last step only", minimum=0)
+    every: int = setting(
+        0, "steps between two checkpoints; 0: at the last step, and when a signal asks to stop", minimum=0
+    )
+    every_minutes: float = setting(
+        5.0, "minutes after which one is due, too, so that a kill costs no more; 0: none by the clock", minimum=0
+    )
 
 
 @dataclass
@@ -215,7 +223,11 @@ class Config:
     seeds: int = setting(1, "seeds, from `seed` on, trained in one program", minimum=1)
     sweep: str = setting("default", "folder of the sweep, inside `runs`")
     runs: str = setting("runs", "folder of all sweeps")
-    rerun: str = setting("failed", "which recorded runs to run again", ("failed", "none", "all"))
+    rerun: str = setting(
+        "failed",
+        "recorded runs to make again: failed ones, none of them, or all; what was interrupted always goes on",
+        ("failed", "none", "all"),
+    )
 
 
 def completed(model: ModelConfig) -> ModelConfig:

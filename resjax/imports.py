@@ -14,9 +14,12 @@ import numpy as np
 from resjax import job
 from resjax.config import Config
 from resjax.errors import InputError
+from resjax.facts import describe
 from resjax.identity import readable_name, run_id
 from resjax.progress import Watch
-from resjax.rows import Finished, Layers, Metrics, Outcome, Row, Snapshot
+from resjax.rows import Finished, Layers, Metrics, Outcome, Row, Snapshot, Stopped
+from resjax.starting import count_devices, start_jax
+from resjax.stopping import Poll, StopError, never
 from resjax.tracking import Tracking
 
 
@@ -33,17 +36,21 @@ class Imported:
         return hashlib.sha256(f"{identity} {self.sha256}".encode()).hexdigest()
 
 
-def run(config: Config, file: Path, watch: Watch, tracking: Tracking) -> str:
+def run(config: Config, file: Path, watch: Watch, tracking: Tracking, stop: Poll = never) -> str:
     """Measure and record the net in `file`, unless it is recorded already; the status, as of `job.run`.
 
     InputError where the file cannot be read or does not hold the network that `config` says.
     """
     if config.seeds != 1:
         raise InputError(f"seeds={config.seeds}, but a file holds one net.\nExpected one seed.\nType: seeds=1")
-    imported, devices = read(file), job.count_devices(config)
-    name = f"{readable_name(config)}-imported-{imported.own(run_id(config, devices))[:12]}"
-    folder = Path(config.runs) / config.sweep / name
-    return job.once(config, folder, 0, watch, lambda: measure(config, imported, folder, devices, watch, tracking))
+    imported, devices = read(file), count_devices(config)
+    own_id = imported.own(run_id(config, devices))
+    folder = Path(config.runs) / config.sweep / f"{readable_name(config)}-imported-{own_id[:12]}"
+
+    def make(held: int) -> str:
+        return measure(config, imported, folder, devices, watch, tracking, stop, held)
+
+    return job.once(config, folder, own_id, 0, watch, make)
 
 
 def read(file: Path) -> Imported:
@@ -68,30 +75,46 @@ def read(file: Path) -> Imported:
 
 
 def measure(
-    config: Config, imported: Imported, folder: Path, devices: int | None, watch: Watch, tracking: Tracking
-) -> None:
-    """Load the data, build the network around the file's arrays, look at it once, record."""
+    config: Config,
+    imported: Imported,
+    folder: Path,
+    devices: int | None,
+    watch: Watch,
+    tracking: Tracking,
+    stop: Poll,
+    held: int,
+) -> str:
+    """Load the data, build the network around the file's arrays, look at it once, record; the status."""
     from resjax.data import source  # JAX is imported from here on
     from resjax.models import foreign
     from resjax.training.programs import instruments
 
-    job.start_jax(config)
+    start_jax(config)
     data = source.load(config.data)
-    ready = instruments(config, data)
+    ready = instruments(config, data, stop)
     params, batch_stats = foreign.from_file(ready.model, imported.arrays, imported.file)
-    facts = describe(config, devices, data.provenance, imported)
-    job.keep(config, rows(ready, ready.holding(params, batch_stats)), folder, facts, watch, tracking)
+    facts = described(config, devices, data.provenance, imported)
+    told = rows(ready, ready.holding(params, batch_stats))
+    return job.keep(config, told, folder, facts, watch, tracking, held=held)
 
 
-def describe(config: Config, devices: int | None, provenance: dict[str, object], imported: Imported) -> dict[str, Any]:
+def described(config: Config, devices: int | None, provenance: dict[str, object], imported: Imported) -> dict[str, Any]:
     """What run.json says before the first row: a trained run's facts, with the file in the id and in the group."""
-    facts = job.describe(config, devices, provenance)
+    facts = describe(config, devices, provenance)
     own = {key: imported.own(facts[key]) for key in ("id", "group")}
     origin = {"file": imported.file, "sha256": imported.sha256}
     return facts | own | {"name": f"{facts['name']}-imported", "imported": origin}
 
 
 def rows(ready: Any, states: Any) -> Iterator[Row]:
+    """What `measured` yields, or, where a signal asks to stop, Stopped: the same command then measures anew."""
+    try:
+        yield from measured(ready, states)
+    except StopError:
+        yield Stopped(0)
+
+
+def measured(ready: Any, states: Any) -> Iterator[Row]:
     """What `fit` would yield at its end: the probes, the metrics over the whole training and test sets, the state.
 
     They stand at the last step that the settings name, which is where every reader of records looks for the end.
@@ -100,11 +123,12 @@ def rows(ready: Any, states: Any) -> Iterator[Row]:
 
     step, seed = ready.config.train.steps, ready.config.seed
     yield ready.started
+    ready.check()
     columns = ready.look(states, step, [seed])
     # No optimiser of ours made this net: what its next update would be is not known.
     yield Layers(step, columns | {"update_ratio": np.full_like(columns["update_ratio"], np.nan)})
-    measured = ready.train_all(states) | ready.test_all(states)
-    values = {name: float(value[0]) for name, value in measured.items()}
+    found = ready.train_all(states) | ready.test_all(states)
+    values = {name: float(value[0]) for name, value in found.items()}
     yield Metrics(step, seed, values)
     arrays = to_arrays(ready.model, states)
     yield Snapshot(step, arrays)

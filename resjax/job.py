@@ -1,93 +1,193 @@
 """One run, from a checked config to a finished folder: fit's rows become records, and the tracker mirrors them."""
 
-import hashlib
-import importlib.metadata
-import platform
-import subprocess
-import sys
-from collections.abc import Callable, Iterable
-from dataclasses import asdict
-from functools import cache
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from resjax import records
+from resjax import faults, records
 from resjax.config import Config
 from resjax.errors import InputError
-from resjax.identity import arm, canonical, group_id, readable_name, run_id
-from resjax.progress import Watch
-from resjax.rows import Finished, Layers, Metrics, Outcome, Row, Snapshot, Started, TrainLayers
+from resjax.facts import describe, folder_of, identity, seed_facts
+from resjax.identity import run_id
+from resjax.redaction import redacted
+from resjax.resuming import Resume, place_to_go_on
+from resjax.rows import Finished, Layers, Metrics, Row, Snapshot, Started, Stopped, TrainLayers
+from resjax.starting import count_devices, start_jax
+from resjax.stopping import Poll, never
 from resjax.tracking import Tracking
 
-PACKAGES = ("resjax", "jax", "jaxlib", "flax", "optax", "numpy", "orbax-checkpoint")
+DONE, SKIPPED, FAILED, PREEMPTED, BUSY = "done", "skipped", "failed", "preempted", "busy"
 
 
-def run(config: Config, watch: Watch, tracking: Tracking) -> str:
-    """Train what `config` says, unless it is recorded already; return the run's status, or "skipped".
+class Told(Protocol):
+    """Whoever is told how a run goes: a Watch, or the pipe to the process that has one."""
 
+    def say(self, text: str) -> None:
+        """A line of its own."""
+
+    def start(self, name: str, steps: int, seeds: int) -> None:
+        """A run begins."""
+
+    def advance(self, step: int, loss: float) -> None:
+        """So many steps are done."""
+
+    def skip(self, name: str, why: str) -> None:
+        """A run is not made."""
+
+    def finish(self, how: str) -> None:
+        """A run is over."""
+
+
+def run(config: Config, watch: Told, tracking: Tracking, stop: Poll = never, held: int | None = None) -> str:
+    """Train what `config` says, unless it is recorded already, from where it was cut off.
+
+    Returns the run's status: done, skipped, failed, preempted (`stop` said so) or busy (another process is at it).
     A failure is recorded and told, and ends this run only. InputError where the settings, the data or the devices
-    do not fit together.
+    do not fit together, or the folder holds another run. held: the descriptor of the run's lock, where it is held.
     """
     devices = count_devices(config)
     folder = folder_of(config, devices)
-    return once(config, folder, config.train.steps, watch, lambda: train(config, folder, devices, watch, tracking))
+
+    def make(held: int) -> str:
+        return train(config, folder, devices, watch, tracking, stop, held)
+
+    return once(config, folder, run_id(config, devices), config.train.steps, watch, make, held)
 
 
-def once(config: Config, folder: Path, steps: int, watch: Watch, make: Callable[[], None]) -> str:
-    """`make` a run of so many steps unless its folder holds it already; the status, as `run` returns it."""
-    status = records.state(folder)
-    if status == "done" and config.rerun != "all":
-        watch.skip(folder.name, "done before (rerun=all does it again)")
-        return "skipped"
-    if status in ("failed", "preempted", "cut off") and config.rerun == "none":
-        watch.skip(folder.name, f"{status} before (rerun=failed tries it again)")
-        return "skipped"
-    if status == "running":
-        watch.skip(folder.name, "another process is at it")
-        return "skipped"
-    watch.start(folder.name, steps, config.seeds)
-    if status != "pending":
-        aside = folder.parent / records.ATTEMPTS
-        watch.say(f"  {status} before: it starts anew from step 0; what there was goes to {aside}")
+def once(
+    config: Config,
+    folder: Path,
+    own_id: str,
+    steps: int,
+    watch: Told,
+    make: Callable[[int], str],
+    held: int | None = None,
+) -> str:
+    """`make` the run with this id, given its lock, unless its folder holds it already; the status as of `run`."""
     try:
-        make()
+        with holding(folder, held) as descriptor:
+            if why := reason_to_skip(folder, own_id, config.rerun):
+                watch.skip(folder.name, why)
+                return SKIPPED
+            watch.start(folder.name, steps, config.seeds)
+            return made(folder, watch, lambda: make(descriptor))
+    except records.BusyError:
+        watch.skip(folder.name, "another process is at it")
+        return BUSY
+
+
+def made(folder: Path, watch: Told, make: Callable[[], str]) -> str:
+    """What `make` returns; where it breaks, the failure is told."""
+    try:
+        status = make()
     except InputError:
         raise
-    except Exception as error:  # whatever it is, it is recorded, and the sweep goes on
-        watch.finish(f"FAILED, {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
+    except (Exception, SystemExit) as error:  # whatever it is, it is recorded, and the sweep goes on
+        watch.finish(f"FAILED, {redacted(f'{type(error).__name__}: {error}').splitlines()[0]}")
         watch.say(f"  see {folder / 'error.txt'}")
-        return "failed"
-    return "done"
+        return FAILED
+    if status == PREEMPTED:
+        watch.finish("stopped by a signal; the same command goes on from where it was")
+    return status
 
 
-def train(config: Config, folder: Path, devices: int | None, watch: Watch, tracking: Tracking) -> None:
-    """Load the data, fit, record."""
+@contextmanager
+def holding(folder: Path, held: int | None) -> Iterator[int]:
+    """The run's lock; a folder with nothing else in it goes when it is given up. Raises BusyError."""
+    if held is not None:
+        yield held
+        return
+    descriptor = records.lock(folder)
+    try:
+        yield descriptor
+    finally:
+        forget_if_empty(folder)
+        os.close(descriptor)
+
+
+def forget_if_empty(folder: Path) -> None:
+    """Nothing was recorded: it was no run. The caller holds the lock."""
+    with suppress(OSError):  # it is not there any more, or somebody else came
+        if [path.name for path in folder.iterdir()] == [records.LOCK]:
+            (folder / records.LOCK).unlink()
+            folder.rmdir()
+
+
+def reason_to_skip(folder: Path, own_id: str, rerun: str) -> str:
+    """Why the run is not made, "" if it is. The caller holds its lock, so that one that says "running" was cut off.
+
+    InputError where the folder holds a run with another id: it was renamed, or written by hand.
+    """
+    facts = records.facts_if_readable(folder)
+    if facts.get("id", own_id) != own_id:
+        raise InputError(
+            f"{folder} holds another run, {facts['id'][:12]}, and not {own_id[:12]}.\n"
+            "Expected the run that its settings make: another setting is another run, in a folder of its own.\n"
+            f"Move it away, and type the command again: mv {folder} {folder}.other"
+        )
+    status = facts.get("status")
+    if status == DONE and rerun != "all":
+        return "done before (rerun=all does it again)"
+    if status == FAILED and rerun == "none":
+        return "failed before (rerun=failed tries it again)"
+    return ""
+
+
+def train(
+    config: Config, folder: Path, devices: int | None, watch: Told, tracking: Tracking, stop: Poll, held: int
+) -> str:
+    """Load the data, fit from where it was cut off, record."""
     from resjax.data import source  # JAX is imported from here on
     from resjax.training.loop import fit
 
     start_jax(config)
     data = source.load(config.data)
-    keep(config, fit(config, data), folder, describe(config, devices, data.provenance), watch, tracking)
+    if stop():
+        return PREEMPTED
+    facts = describe(config, devices, data.provenance)
+    resume = place_to_go_on(folder, facts, config.rerun, watch.say)
+    rows = fit(config, data, resume.snapshot if resume else None, stop)
+    return keep(config, rows, folder, facts, watch, tracking, resume, held)
 
 
 def keep(
-    config: Config, rows: Iterable[Row], folder: Path, facts: dict[str, Any], watch: Watch, tracking: Tracking
-) -> None:
-    """Record the rows of one run in its folder, and mirror them. facts: what run.json says before the first."""
-    with records.Recorder(folder, facts) as recorder:
+    config: Config,
+    rows: Iterable[Row],
+    folder: Path,
+    facts: dict[str, Any],
+    watch: Told,
+    tracking: Tracking,
+    resume: Resume | None = None,
+    held: int | None = None,
+) -> str:
+    """Record the rows of one run in its folder, and mirror them; the status. facts: what run.json says first."""
+    mark = resume.mark if resume else None
+    with records.Recorder(folder, facts | (resume.facts if resume else {}), mark, held) as recorder:
         if facts["data"].get("verified") is False:
             watch.say(f"WARNING: data={config.data.name} was made from an unverified archive; the run records it.")
         tracker = tracking.open(config, recorder.run, folder, watch.say)
         try:
-            watch_rows(config, rows, recorder, tracker, watch)
+            watch_rows(config, rows, recorder, tracker, watch, resume)
         finally:
             tracker.close(recorder.run, folder)
+    return str(recorder.run["status"])
 
 
-def watch_rows(config: Config, rows: Iterable[Row], recorder: records.Recorder, tracker: Any, watch: Watch) -> None:
+def watch_rows(
+    config: Config,
+    rows: Iterable[Row],
+    recorder: records.Recorder,
+    tracker: Any,
+    watch: Told,
+    resume: Resume | None,
+) -> None:
     """Let every row become what it is: a record, a mirrored value, a move of the progress bar."""
     tests: list[float] = []
     for row in rows:
+        if isinstance(row, Started) and resume:
+            resume.say_what_differs(row.devices, watch.say)
         record(row, recorder)
         tracker.row(row)
         if isinstance(row, Metrics):
@@ -112,27 +212,24 @@ def record(row: Row, recorder: records.Recorder) -> None:
         case TrainLayers():
             recorder.train_layers(row)
         case Snapshot():
-            from resjax.training import checkpoints
-
-            checkpoints.save(recorder.folder / "checkpoints", row.step, row.arrays)
-            recorder.log(f"saved step {row.step}")
+            save(row, recorder)
+        case Stopped():
+            recorder.log(f"asked to stop at step {row.step}")
+            recorder.finish(PREEMPTED)
         case Finished():
             times = {name: round(seconds, 3) for name, seconds in row.times.items()}
             seeds = [seed_facts(outcome) for outcome in row.outcomes]
-            recorder.finish(
-                "done", seeds=seeds, times=times, images_per_s=round(row.images_per_s, 1), digest=row.digest
-            )
+            recorder.finish(DONE, seeds=seeds, times=times, images_per_s=round(row.images_per_s, 1), digest=row.digest)
 
 
-def seed_facts(outcome: Outcome) -> dict[str, Any]:
-    """A seed's outcome for run.json."""
-    word = "finite" if outcome.diverged_at is None else "diverged"
-    return {
-        "seed": outcome.seed,
-        "outcome": word,
-        "diverged_at": outcome.diverged_at,
-        "first_bad_layer": outcome.first_bad_layer,
-    }
+def save(row: Snapshot, recorder: records.Recorder) -> None:
+    """A checkpoint, bound to the settings and the data, and to the records as they are now."""
+    from resjax.training.checkpoints import Checkpoints
+
+    faults.point("save", recorder.folder.name)
+    checkpoints = Checkpoints(recorder.folder / records.CHECKPOINTS)
+    checkpoints.save(row, identity(recorder.run), recorder.mark(row.step))
+    recorder.log(f"saved step {row.step}")
 
 
 def outcome_line(row: Finished, tests: list[float]) -> str:
@@ -141,83 +238,3 @@ def outcome_line(row: Finished, tests: list[float]) -> str:
     told = [f"test error {100 * sum(tests) / len(tests):.1f} %"] if tests else []
     told += [f"{len(wrong)} of {len(row.outcomes)} seeds diverged"] if wrong else []
     return "done, " + ", ".join(told)
-
-
-def folder_of(config: Config, devices: int | None) -> Path:
-    """runs/<sweep>/<readable name>-<first 12 hex of the id>."""
-    return Path(config.runs) / config.sweep / f"{readable_name(config)}-{run_id(config, devices)[:12]}"
-
-
-def count_devices(config: Config) -> int | None:
-    """The devices this run gets, where their number decides its result (norm_scope=per_device), else None."""
-    if config.model.norm != "batch" or config.model.norm_scope != "per_device":
-        return None
-    from resjax.training.parallel import choose
-
-    start_jax(config)
-    return len(choose(config).devices)
-
-
-def start_devices(wanted: int | None) -> None:
-    """Make virtual CPU devices, before JAX computes anything."""
-    from resjax.training import parallel
-
-    parallel.start_devices(wanted)
-
-
-def start_jax(config: Config) -> None:
-    """Devices, precision, and what was compiled before."""
-    import jax
-
-    from resjax.training import compile_cache
-
-    start_devices(config.parallel.devices)
-    say_once(compile_cache.switch_on())
-    jax.config.update("jax_enable_x64", config.train.precision == "float64")
-
-
-@cache
-def say_once(problem: str) -> None:
-    """Tell the user, once a process: the jobs of a sweep have the same problem."""
-    if problem:
-        print(f"resjax: {problem}", file=sys.stderr)
-
-
-def describe(config: Config, devices: int | None, provenance: dict[str, object]) -> dict[str, Any]:
-    """What run.json says before the first step."""
-    return {
-        "format": 1,
-        "id": run_id(config, devices),
-        "name": readable_name(config),
-        "sweep": config.sweep,
-        # Seeds are pooled where the data are the same too, to the byte.
-        "group": hashlib.sha256(f"{group_id(config, devices)} {provenance['digest']}".encode()).hexdigest(),
-        "arm": arm(config),
-        "config": asdict(config),
-        "canonical": canonical(config, devices),
-        "seeds": [
-            {"seed": seed, "outcome": "pending", "diverged_at": None, "first_bad_layer": None}
-            for seed in range(config.seed, config.seed + config.seeds)
-        ],
-        "data": provenance,
-        "code": code(),
-        "versions": {name: importlib.metadata.version(name) for name in PACKAGES}
-        | {"python": platform.python_version()},
-    }
-
-
-def code() -> dict[str, Any]:
-    """The revision of the code that runs, and whether files differ from it; None where it is no git checkout."""
-
-    def git(*arguments: str) -> str | None:
-        command = ["git", "-C", str(Path(__file__).parent), *arguments]
-        try:
-            return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
-        except (OSError, subprocess.SubprocessError):
-            return None
-
-    # A copy installed inside somebody else's checkout is not that project's revision.
-    if git("ls-files", "--error-unmatch", Path(__file__).name) is None:
-        return {"revision": None, "changed": None}
-    changed = git("status", "--porcelain", "--untracked-files=no", ".")
-    return {"revision": git("rev-parse", "HEAD"), "changed": bool(changed)}

@@ -11,7 +11,7 @@ from resjax import speed, theory
 from resjax.config import Config, ModelConfig, statistics_group
 from resjax.data import source
 from resjax.identity import arm, special
-from resjax.job import start_jax
+from resjax.starting import start_jax
 from resjax.theory.phase import phase
 from resjax.theory.summary import summary
 from resjax.theory.training import trainability

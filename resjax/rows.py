@@ -1,6 +1,6 @@
 """What `training.fit` yields. Plain values on the host: whoever calls fit decides what a row becomes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -39,20 +39,36 @@ class TrainLayers:
 
 
 @dataclass(frozen=True)
-class Snapshot:
-    """The whole training state of every seed after `step` updates, as host arrays by name."""
-
-    step: int
-    arrays: dict[str, np.ndarray]
-
-
-@dataclass(frozen=True)
 class Outcome:
     """How one seed ended: finite, or diverged at a step, with the first layer whose values were not finite."""
 
     seed: int
     diverged_at: int | None = None
     first_bad_layer: str | None = None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything that training needs to go on after `step` updates: `fit` takes it back.
+
+    arrays: every seed's state, on the host, by name. outcomes: of the seeds so far. root_keys: what each seed's random
+    numbers come from. epoch, place: where in the stream of examples the next batch begins. seconds: spent so far.
+    """
+
+    step: int
+    arrays: dict[str, np.ndarray]
+    outcomes: tuple[Outcome, ...] = ()
+    root_keys: dict[int, list[int]] = field(default_factory=dict)
+    epoch: int = 0
+    place: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The last row where the caller asked to stop: all before `step` is told, and a Snapshot of it, if any is new."""
+
+    step: int
 
 
 @dataclass(frozen=True)
@@ -65,4 +81,4 @@ class Finished:
     digest: str
 
 
-Row = Started | Metrics | Layers | TrainLayers | Snapshot | Finished
+Row = Started | Metrics | Layers | TrainLayers | Snapshot | Stopped | Finished

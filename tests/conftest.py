@@ -29,6 +29,11 @@ install_import_hook(["resjax.models", "resjax.probes"], "beartype.beartype")
 compile_cache.switch_on()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The faults, in full: `make test-faults`."""
+    parser.addoption("--full", action="store_true", help="tests/faults in full, which takes long")
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     """The run's programs go with it; a worker leaves them to the process that made their folder."""
     if "PYTEST_XDIST_WORKER" not in os.environ:

@@ -11,7 +11,8 @@ import resjax
 PACKAGE = Path(resjax.__file__).parent
 # From the bottom up. A module belongs to the longest of these names that it begins with.
 LAYERS = (
-    ("resjax.errors", "resjax.durable", "resjax.pages", "resjax.rows", "resjax.shortcuts"),
+    ("resjax.errors", "resjax.faults", "resjax.pages", "resjax.redaction", "resjax.shortcuts", "resjax.stopping"),
+    ("resjax.durable", "resjax.rows"),
     ("resjax.fits", "resjax.statistics", "resjax.speed"),
     ("resjax.orders", "resjax.classes"),
     ("resjax.variants",),
@@ -27,8 +28,10 @@ LAYERS = (
     ("resjax.records",),
     ("resjax.report",),
     ("resjax.progress", "resjax.tracking"),
+    ("resjax.facts", "resjax.starting"),
+    ("resjax.resuming",),
     ("resjax.job",),
-    ("resjax.predictions", "resjax.imports"),
+    ("resjax.predictions", "resjax.imports", "resjax.sweep"),
     ("resjax.cli",),
 )
 # What only some parts may import, whether at the top of a file or inside a function.
@@ -38,10 +41,18 @@ RESERVED = {
     "wandb": {"resjax.tracking"},
     "altair": {"resjax.report"},
     "vl_convert": {"resjax.report"},
-    "jax": {"resjax.data", "resjax.models", "resjax.probes", "resjax.training", "resjax.job", "resjax.predictions"},
+    "jax": {
+        "resjax.data",
+        "resjax.models",
+        "resjax.probes",
+        "resjax.training",
+        "resjax.starting",
+        "resjax.predictions",
+    },
     "flax": {"resjax.models"},
     "orbax": {"resjax.training"},
     "tensorflow_datasets": {"resjax.data"},
+    "submitit": {"resjax.sweep"},
 }
 
 

@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"resjax: {error}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
-        print("resjax: interrupted. The same command skips what is done and starts the rest anew.", file=sys.stderr)
+        print("resjax: interrupted. The same command skips what is done and goes on with the rest.", file=sys.stderr)
         return INTERRUPTED
     except OSError as error:
         print(f"resjax: {error.filename or 'a file'}: {error.strerror}", file=sys.stderr)
@@ -66,7 +66,7 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
-    from resjax.cli import data, sweeps  # they import what `train` must not wait for
+    from resjax.cli import data, status, sweeps  # they import what `train` must not wait for
 
     root = argparse.ArgumentParser(
         prog="resjax",
@@ -79,6 +79,7 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("train", help="train one network, or a sweep of them", add_help=False)
     commands.add_parser("predict", help="a network's parameters, multiply-adds and memory", add_help=False)
     commands.add_parser("import", help="a net trained elsewhere becomes a run", add_help=False)
+    status.add_command(commands)
     sweeps.add_commands(commands)
     data.add_commands(commands)
     return root

@@ -32,12 +32,15 @@ def run(words: Sequence[str]) -> int:
     file, config = planned(words)
     from resjax import imports  # from here on heavier things are imported
     from resjax.progress import Watch
+    from resjax.stopping import listening
     from resjax.tracking import Tracking
 
-    with Watch(1) as watch:
-        status = imports.run(config, file, watch, Tracking())
+    with listening() as listener, Watch(1) as watch:
+        status = imports.run(config, file, watch, Tracking(), listener.asked)
         elsewhere = f" --runs {shlex.quote(config.runs)}" if config.runs != "runs" else ""
         watch.say(f"Type: resjax report {shlex.quote(config.sweep)}{elsewhere}")
+    if listener.number is not None:
+        return listener.exit_code
     return 1 if status == "failed" else 0
 
 

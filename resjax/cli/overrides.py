@@ -10,6 +10,7 @@ from hydra import compose, initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.types import Override
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -21,6 +22,7 @@ from resjax.cli.words import (
     choices,
     conf_folder,
     group_names,
+    launchers,
     parse,
     refuse_sweep,
     split,
@@ -29,23 +31,29 @@ from resjax.cli.words import (
 from resjax.config import Config, keys
 from resjax.errors import InputError
 from resjax.legal import check
+from resjax.sweep.launcher import Launcher, from_settings
 
 SHOWS_ONLY = ("--cfg", "-c", "--info", "-i")
 
 
 @dataclass(frozen=True)
 class Launch:
-    """What Hydra is given: its words; the jobs that come of them; how many (None: a sweeper of its own decides)."""
+    """What comes of the words: the jobs, how many (None: a sweeper of Hydra's decides), and where they are made."""
 
     words: list[str]
     jobs: list[Config]
     count: int | None
     trains: bool
+    launcher: Launcher
+    multirun: bool = False
 
 
 @cache
 def register() -> None:
     """Tell Hydra the schema, and OmegaConf the resolver of the experiments: ${choose:KEY,{a:1,b:2}}."""
+    Plugins.instance()
+    # Hydra's own launcher of this name would be taken for the schema of ours.
+    ConfigStore.instance().repo["hydra"]["launcher"].pop("basic.yaml", None)
     ConfigStore.instance().store(name="schema", node=Config)
     OmegaConf.register_new_resolver("choose", lambda key, table: table[key])
 
@@ -62,19 +70,35 @@ def launch(words: Sequence[str]) -> Launch:
     base = composed([*extra, *(word.input_line or "" for word in parsed if not word.is_sweep_override())], True)
     multirun = multirun or base.hydra.mode == RunMode.MULTIRUN
     trains = not {flag.partition("=")[0] for flag in flags} & set(SHOWS_ONLY)
+    refuse_code(base.hydra)
+    launcher = from_settings(OmegaConf.to_object(base.hydra.launcher))  # type: ignore[arg-type]
     if not base.hydra.sweeper._target_.endswith("BasicSweeper"):
-        return Launch([*flags, *overrides], [to_config(base)], None, trains)
+        return Launch([*flags, *overrides], [to_config(base)], None, trains, launcher, True)
     if not multirun:
         refuse_sweep(parsed)
-        return Launch([*flags, *overrides], [checked([*extra, *overrides])], 1, trains)
+        return Launch([*flags, *overrides], [checked([*extra, *overrides])], 1, trains, launcher)
     merged = merge(base.hydra.sweeper.params or {}, parsed, folders)
     batches = BasicSweeper.split_arguments(parse(merged), max_batch_size=None)
     jobs = [checked([*extra, *job]) for batch in batches for job in batch]
     if not trains:  # Hydra shows one job's settings, not a sweep's
-        return Launch([*flags, *overrides], jobs, len(jobs), trains)
-    # Hydra would sweep over the experiment's values and over the command line's: here the latter replace them.
+        return Launch([*flags, *overrides], jobs, len(jobs), trains, launcher)
     flags = [flag for flag in flags if flag not in ("-m", "--multirun")]
-    return Launch(["--multirun", *flags, *merged, "hydra.sweeper.params=null"], jobs, len(jobs), trains)
+    return Launch(["--multirun", *flags, *merged], jobs, len(jobs), trains, launcher, True)
+
+
+def refuse_code(hydra: DictConfig) -> None:
+    """InputError where a file would have Hydra call functions: what was downloaded must not run anything."""
+    logs = [hydra.job_logging, hydra.hydra_logging]
+    if hydra.callbacks or any("()" in str(OmegaConf.to_container(log)) for log in logs):
+        raise InputError(
+            "hydra.callbacks, or a factory in hydra.job_logging, would run code that a settings file names.\n"
+            "Expected settings alone.\nTake it out of the experiment's file"
+        )
+    if not str(hydra.launcher._target_).startswith("resjax.cli.launching."):
+        raise InputError(
+            f"hydra.launcher._target_={hydra.launcher._target_} is not ours.\nExpected one of: "
+            f"{', '.join(launchers())}\nType: hydra/launcher=basic"
+        )
 
 
 def merge(params: dict[str, Any], parsed: Sequence[Override], folders: Sequence[Path]) -> list[str]:

@@ -1,7 +1,6 @@
-"""resjax status, report and export: everything that is read from a sweep's records."""
+"""resjax report and export: what is read from a sweep's records."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,91 +9,24 @@ from rich.console import Console
 
 from resjax import records
 from resjax.cli.output import show
-from resjax.durable import write_whole
 from resjax.errors import InputError
-from resjax.progress import duration
 
-PLAN = "plan.json"
 OUT_HELP = "metrics; layers go to OUT.layers.parquet, those of probes.train_grad_norm to OUT.train_layers.parquet"
 
 
 def add_commands(commands: Any) -> None:
     """Add them to the parser."""
-    status = commands.add_parser("status", help="what is done, running, failed, diverged and left of a sweep")
     report = commands.add_parser("report", help="a sweep as a page, figures and tables")
     report.add_argument("--no-theory", action="store_true", help="without what mean-field theory expects of step 0")
     report.add_argument("--out", type=Path, metavar="FOLDER", help="default: the first sweep's folder, report/")
     export = commands.add_parser("export", help="every run's metrics and layers as tidy tables")
-    status.set_defaults(command=show_status)
     report.set_defaults(command=write_report)
     export.set_defaults(command=write_tables)
-    for command, many in ((status, None), (report, "+"), (export, None)):
+    for command, many in ((report, "+"), (export, None)):
         command.add_argument("sweep", nargs=many, metavar="SWEEP", help="its name in runs/, or its folder")
         command.add_argument("--runs", default="runs", metavar="FOLDER", help="folder of all sweeps; default: runs")
-    for command in (status, report):
-        command.add_argument("--json", action="store_true", help="one JSON document instead of a table")
+    report.add_argument("--json", action="store_true", help="one JSON document instead of a table")
     export.add_argument("out", type=Path, metavar="OUT.parquet", help=OUT_HELP)
-
-
-def write_plan(sweep: Path, names: list[str]) -> None:
-    """Note the runs that a sweep will make, beside those noted before."""
-    sweep.mkdir(parents=True, exist_ok=True)
-    known = planned(sweep)
-    write_whole(sweep / PLAN, json.dumps(list(dict.fromkeys([*known, *names])), indent=1).encode())
-
-
-def planned(sweep: Path) -> list[str]:
-    """The folder names of the runs that were ever planned."""
-    path = sweep / PLAN
-    return list(json.loads(path.read_text())) if path.exists() else []
-
-
-def show_status(options: argparse.Namespace) -> int:
-    """resjax status."""
-    folder = records.find(options.sweep, options.runs)
-    names = dict.fromkeys([*planned(folder), *(path.name for path in records.run_folders(folder))])
-    rows = [status_row(folder / name) for name in names]
-    show(rows, options.json)
-    if not options.json:
-        Console().print(summary_line(rows), highlight=False)
-        if {"failed", "preempted", "cut off", "pending"} & {row["status"] for row in rows}:
-            Console().print("The sweep's command, typed again, runs what is not done.", highlight=False)
-    return 0
-
-
-def status_row(folder: Path) -> dict[str, Any]:
-    """One run's line: its state, its diverged seeds, its seconds, and its error."""
-    status = records.state(folder)
-    run = json.loads((folder / records.RUN).read_text()) if status != "pending" else {}
-    seeds = run.get("seeds", [])
-    return {
-        "run": folder.name,
-        "status": status,
-        "seeds": len(seeds) or None,
-        "diverged": sum(seed["outcome"] == "diverged" for seed in seeds) if status == "done" else None,
-        "step": progress_of(folder, run),
-        "seconds": run.get("times", {}).get("total"),
-        "error": run.get("error"),
-    }
-
-
-def progress_of(folder: Path, run: dict[str, Any]) -> str | None:
-    """The last step that was logged, of how many."""
-    steps = records.read_metrics(folder)["step"].to_list() if run else []
-    return f"{max(steps)}/{run['config']['train']['steps']}" if steps else None
-
-
-def summary_line(rows: list[dict[str, Any]]) -> str:
-    """How many are what, and the time to go if the rest takes as long as what is done."""
-    counts = {
-        status: sum(row["status"] == status for row in rows) for status in dict.fromkeys(r["status"] for r in rows)
-    }
-    line = ", ".join(f"{count} {status}" for status, count in counts.items())
-    diverged = sum(bool(row["diverged"]) for row in rows)
-    line += f"; {diverged} with diverged seeds" if diverged else ""
-    spent = [row["seconds"] for row in rows if row["status"] == "done" and row["seconds"]]
-    left = sum(row["status"] not in ("done", "failed") for row in rows)
-    return line + (f"; {left} left, about {duration(left * sum(spent) / len(spent))} to go" if left and spent else "")
 
 
 def write_report(options: argparse.Namespace) -> int:

@@ -1,17 +1,17 @@
-"""resjax train: from words to checked jobs, then Hydra's own machinery."""
+"""resjax train: from words to checked jobs, and these to the sweep."""
 
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import MISSING, Field
 from pathlib import Path
 from typing import Any
 
-from resjax.cli.overrides import Launch, launch, to_config
+from resjax.cli import launching
+from resjax.cli.overrides import Launch, launch
 from resjax.cli.words import choices, conf_folder, split
 from resjax.config import Config, keys
-from resjax.errors import InputError
-from resjax.legal import check
+from resjax.sweep.launcher import Launcher
 
 BAD_INPUT = 2
 HELP = """usage: resjax train [-m] [SETTING=VALUE ...]
@@ -28,67 +28,58 @@ Hydra's options work too: --cfg job shows the resulting settings, --config-dir D
 
 
 def run(words: Sequence[str]) -> int:
-    """Check everything, then train; 0 if every run was done, 1 if one failed."""
+    """Check everything, then train; 0 if every run was done, 1 if one failed, 2 bad input, 130 or 143 stopped."""
     if {"-h", "--help"} & set(words):
         words = [word for word in words if word not in ("-h", "--help")]
         print(help_text(split(words)[2]))
         return 0
     planned = launch(words)
+    if not planned.trains:
+        call_hydra(planned.words)
+        return 0
     return start(planned)
 
 
 def start(planned: Launch) -> int:
-    """Hand the sweep to Hydra, which calls back once a job."""
-    from resjax import job  # from here on heavier things are imported
+    """Make the run, or every run of the sweep."""
     from resjax.progress import Watch
-    from resjax.tracking import Tracking
+    from resjax.stopping import listening
+    from resjax.sweep import sweeping  # from here on heavier things are imported
+    from resjax.sweep.conductor import REFUSED, Ended
 
-    if planned.trains:
-        plan(planned.jobs)
-    statuses: list[str] = []
-    refused: list[InputError] = []
-    tracking = Tracking()
-    with Watch(planned.count) as watch:
+    ended: list[Ended] = []
+    with listening() as listener, Watch(planned.count) as watch:
 
-        def run_one(config: Config) -> None:
-            try:
-                statuses.append(job.run(config, watch, tracking))
-            except InputError as error:  # Hydra would print its traceback; the other jobs may do better
-                watch.finish(f"refused: {error}")
-                refused.append(error)
+        def make(configs: Sequence[Config], launcher: Launcher) -> list[Ended]:
+            ended.extend(sweeping.sweep(configs, planned.words, launcher, watch, listener))
+            return ended[-len(configs) :]
 
-        call_hydra(planned.words, run_one)
-    if statuses:
+        if planned.count is None:
+            launching.register(make)
+            call_hydra(planned.words)
+        elif planned.multirun:
+            make(planned.jobs, planned.launcher)
+        else:
+            ended += sweeping.in_process(planned.jobs, watch, listener)
         first = planned.jobs[0]
         elsewhere = f" --runs {shlex.quote(first.runs)}" if first.runs != "runs" else ""
-        watch.say(f"Type: resjax report {shlex.quote(first.sweep)}{elsewhere}")
-    if refused:
-        return BAD_INPUT
-    return 1 if "failed" in statuses else 0
+        statuses = {end.status for end in ended}
+        if statuses - {REFUSED}:
+            watch.say(f"Type: resjax report {shlex.quote(first.sweep)}{elsewhere}")
+    if listener.number is not None:
+        return listener.exit_code
+    return BAD_INPUT if REFUSED in statuses else 1 if "failed" in statuses else 0
 
 
-def plan(jobs: Sequence[Config]) -> None:
-    """Note what will run, for `resjax status`; as many virtual devices as any job asks for."""
-    from resjax import job
-    from resjax.cli.sweeps import write_plan
-
-    most = max((config.parallel.devices or 0 for config in jobs), default=0)
-    if most:
-        job.start_devices(most)
-    for sweep in dict.fromkeys(Path(config.runs) / config.sweep for config in jobs):
-        here = [config for config in jobs if Path(config.runs) / config.sweep == sweep]
-        write_plan(sweep, [job.folder_of(config, job.count_devices(config)).name for config in here])
-
-
-def call_hydra(words: Sequence[str], run_one: Callable[[Config], None]) -> None:
-    """Hydra composes each job's settings by itself, launches it, and `run_one` gets the checked config."""
+def call_hydra(words: Sequence[str]) -> None:
+    """Hydra itself: for its options that show things, and for sweepers that make up jobs as they go."""
     import hydra
 
     sys.argv = ["resjax train", *words]
 
     @hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="train")
     def task(settings: Any) -> None:
-        run_one(check(to_config(settings)))
+        raise AssertionError("jobs are made by the launcher")
 
     task()
 

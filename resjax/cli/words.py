@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import get_args
 
@@ -12,6 +13,7 @@ from hydra.errors import HydraException
 import resjax
 from resjax.config import keys, nearest
 from resjax.errors import InputError
+from resjax.sweep.launcher import Launcher
 
 GROUPS = ("model", "data", "optimizer", "schedule", "parallel", "tracker", "experiment")
 
@@ -41,6 +43,11 @@ def choices(*more: Path) -> dict[str, list[str]]:
         group: sorted({path.stem for folder in (conf_folder(), *more) for path in (folder / group).glob("*.yaml")})
         for group in GROUPS
     }
+
+
+def launchers() -> list[str]:
+    """The files of hydra/launcher."""
+    return sorted(path.stem for path in (conf_folder() / "hydra" / "launcher").glob("*.yaml"))
 
 
 def split(words: Sequence[str]) -> tuple[list[str], list[str], list[Path]]:
@@ -91,6 +98,7 @@ def check_word(override: Override, groups: dict[str, list[str]]) -> None:
     """InputError where the setting or the group's file does not exist."""
     key, known = override.key_or_group, keys()
     if key.split(".")[0].split("/")[0] == "hydra":
+        check_hydra(override)
         return
     if override.is_delete():
         raise InputError(f"~{key}: settings cannot be taken away.\nType a value instead, such as {key}=null")
@@ -112,6 +120,23 @@ def check_word(override: Override, groups: dict[str, list[str]]) -> None:
         raise InputError(f"{override.input_line}: {key} is there already, + would add it.\nType: {key}={value}")
     if known[key].type is bool and NUMBER.search(value) and "${" not in value:  # OmegaConf takes 3 as true
         raise wrong_type(key, value)
+
+
+def check_hydra(override: Override) -> None:
+    """InputError where a setting of the launcher, or the launcher itself, does not exist."""
+    key, value = override.key_or_group, (override.input_line or "").partition("=")[2]
+    if key == "hydra/launcher":
+        for name in group_names(override):
+            if name not in launchers():
+                raise InputError(
+                    f"hydra/launcher={name} is not known.\nExpected one of: {', '.join(launchers())}\n"
+                    f"Type: hydra/launcher={nearest(name, tuple(launchers()))}"
+                )
+    known = tuple(f"hydra.launcher.{item.name}" for item in fields(Launcher))
+    if key.startswith("hydra.launcher.") and key not in known and not key.startswith(f"{known[-1]}."):
+        raise InputError(
+            f"{override.input_line}: there is no setting {key}.\nDid you mean: {nearest(key, known)}={value}"
+        )
 
 
 def wrong_type(key: str, value: str) -> InputError:

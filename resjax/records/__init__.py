@@ -7,26 +7,74 @@ train_layers.parquet  one row a logged step, seed and weight layer, with probes.
 checkpoints/, log.txt, error.txt
 """
 
+from resjax.records.files import append_log, write_frame, write_json
+from resjax.records.launches import Launch, freeze, planned, snapshot, thaw
+from resjax.records.lock import BusyError, is_locked, lock
+from resjax.records.marks import Mark, problem
 from resjax.records.quantities import QUANTITIES
-from resjax.records.reading import Sweep, find, read, read_layers, read_metrics, read_train_layers, run_folders, state
-from resjax.records.schema import ATTEMPTS, LAYERS_SCHEMA, METRICS_SCHEMA, PARTS, RUN
-from resjax.records.writing import Recorder, write_frame
+from resjax.records.reading import (
+    Sweep,
+    facts_of,
+    find,
+    last_row,
+    read,
+    read_layers,
+    read_metrics,
+    read_train_layers,
+    run_folders,
+    state,
+)
+from resjax.records.schema import (
+    ATTEMPTS,
+    CHECKPOINTS,
+    LAUNCHES,
+    LAYERS_SCHEMA,
+    LOCK,
+    METRICS,
+    METRICS_SCHEMA,
+    PARTS,
+    RUN,
+)
+from resjax.records.states import facts_if_readable, fail, plan, set_aside
+from resjax.records.writing import Recorder
 
 __all__ = [
     "ATTEMPTS",
+    "CHECKPOINTS",
+    "LAUNCHES",
     "LAYERS_SCHEMA",
+    "LOCK",
+    "METRICS",
     "METRICS_SCHEMA",
     "PARTS",
     "QUANTITIES",
     "RUN",
+    "BusyError",
+    "Launch",
+    "Mark",
     "Recorder",
     "Sweep",
+    "append_log",
+    "facts_if_readable",
+    "facts_of",
+    "fail",
     "find",
+    "freeze",
+    "is_locked",
+    "last_row",
+    "lock",
+    "plan",
+    "planned",
+    "problem",
     "read",
     "read_layers",
     "read_metrics",
     "read_train_layers",
     "run_folders",
+    "set_aside",
+    "snapshot",
     "state",
+    "thaw",
     "write_frame",
+    "write_json",
 ]

@@ -2,30 +2,65 @@
 
 import fcntl
 import os
+import time
 from pathlib import Path
 
 from resjax.errors import InputError
 from resjax.records.schema import LOCK
 
+# Who asks whether a run is locked holds the lock for microseconds: so a second look, before it is called busy.
+LOOKS, PAUSE_S = 4, 0.02
+
+
+class BusyError(InputError):
+    """Another process has the run."""
+
 
 def lock(folder: Path) -> int:
-    """Hold the run's lock until the descriptor is closed or the process ends. InputError where another holds it."""
-    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    """Hold the run's lock until the descriptor is closed or the process ends. BusyError where another holds it."""
+    for _ in range(LOOKS):
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        if taken(descriptor) and is_still(descriptor, folder / LOCK):
+            return descriptor
+        os.close(descriptor)
+        time.sleep(PAUSE_S)
+    raise BusyError(
+        f"{folder} is being written by another process.\nExpected one process a run.\n"
+        f"Type: resjax status {folder.parent}"
+    )
+
+
+def taken(descriptor: int) -> bool:
+    """Whether the lock could be had."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+    except BlockingIOError:
+        return False
+    except BaseException:
         os.close(descriptor)
-        raise InputError(
-            f"{folder} is being written by another process.\nExpected one process a run.\n"
-            f"Type: resjax status {folder.parent}"
-        ) from error
-    return descriptor
+        raise
+    return True
+
+
+def is_still(descriptor: int, path: Path) -> bool:
+    """Whether the file that is open is the one that is there: whoever held it before may have deleted it."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether a living process writes the run."""
+    """Whether a living process writes the run. Nothing is created."""
     try:
-        os.close(lock(folder))
-    except InputError:
+        descriptor = os.open(folder / LOCK, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
         return True
+    finally:
+        os.close(descriptor)
     return False

@@ -14,15 +14,35 @@ from resjax.records.lock import is_locked
 from resjax.records.schema import LAYERS, METRICS, METRICS_SCHEMA, PARTS, RUN, TABLES, TRAIN_LAYERS, Schema
 
 RUN_COLUMN: Schema = {"run": pl.String}
+LAST_BYTES = 4096  # in which a row of metrics ends
 START = "resjax train -m experiment=quickstart"
 
 
-def state(folder: Path) -> str:
-    """The run's status: that of run.json, "cut off" where it says running but no process does, "pending" without it."""
+def facts_of(folder: Path) -> dict[str, Any]:
+    """run.json; nothing where there is none. InputError where it is no run's."""
     try:
-        status = json.loads((folder / RUN).read_text())["status"]
+        found = json.loads((folder / RUN).read_text())
+        if not isinstance(found, dict) or "status" not in found:
+            raise ValueError("it has no status")
     except FileNotFoundError:
-        return "pending"
+        return {}
+    except ValueError as error:
+        raise InputError(
+            f"{folder / RUN} is damaged: {error}\nExpected what resjax wrote.\n"
+            f"Move the folder away, and type the sweep's command again: mv {folder} {folder}.damaged"
+        ) from error
+    return found
+
+
+def state(folder: Path, facts: dict[str, Any] | None = None) -> str:
+    """The run's status: that of run.json, "cut off" where it says running but no process does, "pending" without it.
+
+    "damaged" where it cannot be read. facts: run.json where it was read already.
+    """
+    try:
+        status: str = (facts_of(folder) if facts is None else facts).get("status", "pending")
+    except InputError:
+        return "damaged"
     return "cut off" if status == "running" and not is_locked(folder) else status
 
 
@@ -57,7 +77,7 @@ def run_folders(sweep: Path) -> list[Path]:
 def read(*sweeps: Path) -> Sweep:
     """Everything that is recorded in the sweeps' folders, but what training saw of its layers at every step."""
     folders = folders_by_run(*sweeps)
-    runs = [json.loads((folder / RUN).read_text()) | {"status": state(folder)} for folder in folders.values()]
+    runs = [facts_of(folder) | {"status": state(folder)} for folder in folders.values()]
     metrics = together(METRICS_SCHEMA, {run: read_metrics(folder) for run, folder in folders.items()})
     layers = together(TABLES[LAYERS], {run: read_layers(folder) for run, folder in folders.items()})
     return Sweep(sweeps, runs, metrics, layers)
@@ -70,11 +90,12 @@ def read_train_layers(*sweeps: Path) -> pl.DataFrame:
 
 
 def folders_by_run(*sweeps: Path) -> dict[str, Path]:
-    """Each run's folder by the run's id; of a run that is in two, the finished one before any other."""
-    folders = sorted((f for sweep in sweeps for f in run_folders(sweep)), key=lambda folder: state(folder) != "done")
+    """Each run's folder by the run's id, but for those that are only planned; of one in two, the finished first."""
+    there = {folder: facts_of(folder) for sweep in sweeps for folder in run_folders(sweep)}
+    begun = {folder: run for folder, run in there.items() if run.get("status") != "pending"}
     found: dict[str, Path] = {}
-    for folder in folders:
-        found.setdefault(json.loads((folder / RUN).read_text())["id"], folder)
+    for folder in sorted(begun, key=lambda folder: begun[folder]["status"] != "done"):
+        found.setdefault(begun[folder]["id"], folder)
     return found
 
 
@@ -89,6 +110,18 @@ def read_metrics(folder: Path) -> pl.DataFrame:
     path = folder / METRICS
     lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
     return pl.DataFrame([json.loads(line) for line in lines], schema=METRICS_SCHEMA)
+
+
+def last_row(folder: Path) -> dict[str, Any] | None:
+    """The last whole row of metrics.jsonl."""
+    try:
+        with (folder / METRICS).open("rb") as stream:
+            stream.seek(max(stream.seek(0, 2) - LAST_BYTES, 0))
+            lines = stream.read().split(b"\n")[:-1]
+        row: dict[str, Any] = json.loads(lines[-1])
+        return row
+    except (FileNotFoundError, IndexError, ValueError):
+        return None
 
 
 def parts(folder: Path, table: str) -> list[Path]:

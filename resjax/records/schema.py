@@ -8,7 +8,8 @@ from resjax.records.quantities import QUANTITIES
 
 RUN, METRICS, LAYERS, PARTS, LOCK = "run.json", "metrics.jsonl", "layers.parquet", "layers.parts", ".lock"
 TRAIN_LAYERS = "train_layers.parquet"
-ATTEMPTS = "attempts"
+LOG, ERROR, RESERVE, CHECKPOINTS = "log.txt", "error.txt", ".reserve", "checkpoints"
+ATTEMPTS, LAUNCHES = "attempts", "launches"
 
 Schema = dict[str, Any]
 METRICS_SCHEMA: Schema = {

@@ -1,65 +1,118 @@
 """Write one run's folder so that a kill at any moment leaves whole rows and a whole run.json."""
 
 import contextlib
+import hashlib
 import json
 import math
 import os
 import shutil
 import time
 import traceback
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import polars as pl
 
-from resjax.durable import sync_rename, write_whole
+from resjax import faults
+from resjax.durable import DiskFullError, no_room_said
 from resjax.errors import InputError
+from resjax.records import marks
+from resjax.records.files import append_log, kind_of, now, one_line, write_error, write_frame, write_json
 from resjax.records.lock import lock
 from resjax.records.reading import parts
-from resjax.records.schema import ATTEMPTS, LAYERS, LOCK, METRICS, PARTS, RUN, TABLES, TRAIN_LAYERS
+from resjax.records.schema import LAYERS, LOCK, METRICS, PARTS, RESERVE, RUN, TABLES, TRAIN_LAYERS
+from resjax.records.states import facts_if_readable, keep_error, set_aside
 from resjax.rows import Layers, Metrics, TrainLayers
+
+RESERVED_BYTES = 64 * 1024  # so that a full disk, too, can be recorded
 
 
 class Recorder:
     """Writes one run's folder. Use as a context: an exception that leaves it is recorded, and goes on.
 
-    Settings that turn out not to fit together (InputError, before the first row) are no run, and leave no folder.
+    With a mark it goes on from there; without one it begins, and what an earlier attempt left goes to <sweep>/attempts.
+    Settings that turn out not to fit together (InputError, before the first row) are no run, and leave none.
 
-    Whatever kills the process, at any moment, leaves whole rows and a whole run.json behind.
+    Whatever kills the process, at any moment, leaves whole rows and a whole run.json behind. held: the descriptor of
+    the run's lock, where the caller has it already.
     """
 
-    def __init__(self, folder: Path, run: dict[str, Any]) -> None:
-        self.folder, self.run = folder, run | {"status": "running", "started": now()}
+    def __init__(
+        self, folder: Path, run: dict[str, Any], mark: marks.Mark | None = None, held: int | None = None
+    ) -> None:
+        self.folder, self.mark_before, self.held = folder, mark, held
+        self.run = run | {"status": "running", "started": now()}
         self.clock = time.perf_counter()
 
     def __enter__(self) -> Self:
-        self.folder.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as opened:
-            opened.callback(os.close, lock(self.folder))
-            set_aside(self.folder)
-            self.metrics_file = os.open(self.folder / METRICS, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            if self.held is None:
+                opened.callback(os.close, lock(self.folder))
+            self.begin()
+            self.metrics_file = os.open(
+                self.folder / METRICS, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644
+            )
             opened.callback(os.close, self.metrics_file)
             self.update()
-            self.log("started")
+            self.log("started" if self.mark_before is None else f"goes on from step {self.mark_before['step']}")
             self.opened = opened.pop_all()
         return self
 
+    def begin(self) -> None:
+        """Make the folder what it was at the mark, or empty."""
+        before = facts_if_readable(self.folder)
+        self.pending = before if before.get("status") == "pending" else None
+        self.run["attempt"] = before.get("attempt", 0) + 1
+        self.digest, self.size, self.parts = hashlib.sha256(), 0, dict[str, str]()
+        if self.mark_before is None:
+            set_aside(self.folder)
+        else:
+            marks.rewind(self.folder, self.mark_before)
+            keep_error(self.folder)
+            content = (self.folder / METRICS).read_bytes()
+            self.digest.update(content)
+            self.size = len(content)
+            for part in marks.parts_before(self.folder, self.mark_before["step"]):
+                self.parts[part.name] = hashlib.sha256(part.read_bytes()).hexdigest()
+        self.reserve()
+
+    def reserve(self) -> None:
+        """Some bytes of ballast, given up when the disk is full."""
+        with contextlib.suppress(OSError):
+            (self.folder / RESERVE).write_bytes(bytes(RESERVED_BYTES))
+
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         with self.opened:
-            if isinstance(error, InputError) and not os.fstat(self.metrics_file).st_size:
-                shutil.rmtree(self.folder)
-            elif error is not None and self.run["status"] == "running":
-                status = "failed" if isinstance(error, Exception) else "preempted"
-                text = "".join(traceback.format_exception(error))
-                write_whole(self.folder / "error.txt", text.encode())
-                self.finish(status, error=f"{kind.__name__ if kind else ''}: {error}".rstrip(": "))
+            if error is None or self.run["status"] != "running":
+                pass
+            elif isinstance(error, InputError) and not os.fstat(self.metrics_file).st_size:
+                self.undo()
+            elif isinstance(error, KeyboardInterrupt | GeneratorExit):
+                self.write_error(error)
+                self.finish("preempted", error=one_line(error))
+            else:
+                self.write_error(error)
+                self.finish("failed", error=one_line(error), failure={"kind": kind_of(error)})
+            (self.folder / RESERVE).unlink(missing_ok=True)
+
+    def undo(self) -> None:
+        """As if it had not been begun; a run that was planned is planned again."""
+        if self.pending is None:
+            shutil.rmtree(self.folder)
+            return
+        marks.empty_folder(self.folder, keep=(LOCK, RUN))
+        write_json(self.folder / RUN, self.pending)
+
+    def write_error(self, error: BaseException) -> None:
+        """The whole trace, in error.txt."""
+        (self.folder / RESERVE).unlink(missing_ok=True)
+        write_error(self.folder, "".join(traceback.format_exception(error)))
 
     def update(self, **facts: Any) -> None:
         """Add facts to run.json."""
         self.run |= facts
-        write_whole(self.folder / RUN, (json.dumps(self.run, indent=1, allow_nan=False) + "\n").encode())
+        write_json(self.folder / RUN, self.run)
 
     def metrics(self, row: Metrics) -> None:
         """Append a row to metrics.jsonl in one write."""
@@ -67,8 +120,22 @@ class Recorder:
         bad = [name for name, value in values.items() if value is None]
         line = {"step": row.step, "seed": row.seed} | values | ({"not_finite": bad} if bad else {})
         content = (json.dumps(line, allow_nan=False) + "\n").encode()
-        while content:  # one write, unless the disk is full or a signal comes
-            content = content[os.write(self.metrics_file, content) :]
+        faults.point("metrics.before", self.folder.name)
+        self.append(content)
+        faults.point("metrics.written", self.folder.name)
+        self.digest.update(content)
+        self.size += len(content)
+
+    def append(self, content: bytes) -> None:
+        """The whole row or nothing of it. Raises DiskFullError."""
+        rest = content
+        try:
+            with no_room_said(self.folder / METRICS, len(content)):
+                while rest:  # one write, unless the disk is full or a signal comes
+                    rest = rest[os.write(self.metrics_file, rest) :]
+        except OSError:
+            os.ftruncate(self.metrics_file, self.size)
+            raise
 
     def layers(self, row: Layers) -> None:
         """Write the layers of one step as a part of layers.parquet."""
@@ -86,51 +153,41 @@ class Recorder:
         frame = frame.with_columns(pl.lit(None).alias(name) for name in schema if name not in frame.columns)
         frame = frame.select(list(schema)).cast(pl.Schema(schema))
         frame = frame.with_columns(pl.col(pl.Float64).fill_nan(None))
-        write_frame(self.folder / PARTS / f"{Path(table).stem}-{step:09d}.parquet", frame)
+        path = self.folder / PARTS / f"{Path(table).stem}-{step:09d}.parquet"
+        write_frame(path, frame, "part")
+        self.parts[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+
+    def mark(self, step: int) -> marks.Mark:
+        """How far the records are now that every row of the steps before `step` is written, and brought to the disk."""
+        os.fsync(self.metrics_file)
+        before = {name: digest for name, digest in self.parts.items() if marks.step_of(name) < step}
+        return {
+            "step": step,
+            "metrics_bytes": self.size,
+            "metrics_sha256": self.digest.hexdigest(),
+            "parts_sha256": marks.digest_of(before),
+        }
 
     def log(self, text: str) -> None:
         """Append a line to log.txt."""
-        with (self.folder / "log.txt").open("a") as stream:
-            stream.write(f"{now()} {text}\n")
+        append_log(self.folder, f"{now()} {text}\n")
 
     def finish(self, status: str, **facts: Any) -> None:
-        """The last state: each table in one file, run.json with the status."""
-        self.compact()
+        """The last state: each table in one file, run.json with the status; then, of a run that is done, no parts."""
+        with contextlib.suppress(DiskFullError) if status == "failed" else contextlib.nullcontext():
+            self.compact()
+        faults.point("finish.compacted", self.folder.name)
         os.fsync(self.metrics_file)
         times = facts.pop("times", {}) | {"total": round(time.perf_counter() - self.clock, 3)}
         self.log(status)
         self.update(status=status, ended=now(), times=times, **facts)
+        faults.point("finish.said", self.folder.name)
+        if status == "done":
+            shutil.rmtree(self.folder / PARTS, ignore_errors=True)
 
     def compact(self) -> None:
         """Make one file of each table's parts."""
         for table in TABLES:
             found = parts(self.folder, table)
             if found:
-                write_frame(self.folder / table, pl.concat([pl.read_parquet(part) for part in found]))
-        shutil.rmtree(self.folder / PARTS, ignore_errors=True)
-
-
-def now() -> str:
-    """The time in UTC, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def write_frame(path: Path, frame: pl.DataFrame) -> None:
-    """`write_whole` of a frame as Parquet."""
-    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
-    frame.write_parquet(beside)
-    with beside.open("rb") as stream:
-        os.fsync(stream.fileno())
-    sync_rename(beside, path)
-
-
-def set_aside(folder: Path) -> None:
-    """Move what an earlier attempt left to <sweep>/attempts/: nothing of it is lost, nothing of it is mixed in."""
-    # run.json first: without it nothing that is left here looks like a run.
-    left = sorted((path for path in folder.iterdir() if path.name != LOCK), key=lambda path: path.name != RUN)
-    if not left:
-        return
-    aside = folder.parent / ATTEMPTS / f"{folder.name}-{time.time_ns()}"
-    aside.mkdir(parents=True)
-    for path in left:
-        path.rename(aside / path.name)
+                write_frame(self.folder / table, pl.concat([pl.read_parquet(part) for part in found]), "table")

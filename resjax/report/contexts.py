@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from resjax.config import LOOKING, ModelConfig, completed
+from resjax.identity import flat
 from resjax.shortcuts import SHORTCUTS
 
 # Sections and settings that decide nothing of the numbers, or that the report compares.
@@ -48,14 +49,6 @@ def _told(keys: list[str], form: dict[str, Any]) -> str:
 def _differs(key: str, forms: list[dict[str, Any]]) -> bool:
     """Whether those differ in a setting that have it: how an imported net was trained is not known."""
     return len({json.dumps(form[key]) for form in forms if key in form}) > 1
-
-
-def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Settings by their dotted names."""
-    found: dict[str, Any] = {}
-    for name, value in config.items():
-        found |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-    return found
 
 
 def _contexts(by_group: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:

@@ -5,8 +5,8 @@ import json
 from collections import Counter
 from typing import Any
 
+from resjax.identity import flat
 from resjax.records import Sweep
-from resjax.report.contexts import flat
 from resjax.report.groups import Pool
 
 UNTOLD = ("runs", "rerun")

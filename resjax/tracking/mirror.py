@@ -31,8 +31,8 @@ class NoTracker:
 class Tracking:
     """What the runs of a sweep share: whether wandb's server was found unreachable, so that only one run waits."""
 
-    def __init__(self) -> None:
-        self.unreachable = False
+    def __init__(self, unreachable: bool = False) -> None:
+        self.unreachable = unreachable
 
     def open(self, config: Config, run: dict[str, Any], folder: Path, say: Say) -> "NoTracker | WandbTracker":
         """The tracker of one run."""

@@ -13,6 +13,11 @@ def saved(config: Config, step: int) -> bool:
     return step > 0 and _falls(step, config.checkpoint.every)
 
 
+def late(config: Config, seconds: float) -> bool:
+    """Whether the last checkpoint, so many seconds ago, is too old."""
+    return 0 < config.checkpoint.every_minutes * 60 <= seconds
+
+
 def tested(config: Config, step: int) -> bool:
     """Whether the test set is looked at before update number `step`."""
     return _falls(step, config.train.evaluate_every)

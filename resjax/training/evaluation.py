@@ -9,19 +9,24 @@ import optax
 from jax import lax
 from jaxtyping import Array, Int
 
+from resjax import faults
 from resjax.data.stream import Arrays, standardize
 from resjax.models import Model
 from resjax.models.types import EVALUATE
+from resjax.stopping import Poll, StopError, never
 from resjax.training.packing import packings
 from resjax.training.parallel import Layout
 from resjax.training.seeds import in_turn
 from resjax.training.state import TrainState
 
 
-def make_evaluate(model: Model, layout: Layout, examples: int, most: int) -> Callable[..., dict[str, Array]]:
+def make_evaluate(
+    model: Model, layout: Layout, examples: int, most: int, stop: Poll = never
+) -> Callable[..., dict[str, Array]]:
     """The function (states, data) -> {test_loss, test_error}, one entry a seed: exact means over `examples`.
 
-    It works through batches of `most`; with `parts`, through the first so many only, which is for warming up.
+    It works through batches of `most`; with `parts`, through the first so many only, which is for warming up. It
+    raises StopError between two batches where `stop` says so.
     """
     devices = len(layout.devices)
     batch = -(-min(examples, most) // devices) * devices
@@ -46,7 +51,12 @@ def make_evaluate(model: Model, layout: Layout, examples: int, most: int) -> Cal
     def evaluate(states: TrainState, data: Arrays, parts: int | None = None) -> dict[str, Any]:
         # Waiting for each part keeps virtual devices from deadlocking on a long queue (jaxlib 0.10).
         starts = range(0, examples, batch)[:parts]
-        found = [jax.block_until_ready(sums(states, data, jnp.asarray(start))) for start in starts]
+        found = []
+        for start in starts:
+            if stop():
+                raise StopError
+            found.append(jax.block_until_ready(sums(states, data, jnp.asarray(start))))
+            faults.point("evaluation")
         loss, error = (sum(part) / examples for part in zip(*found, strict=True))
         return {"test_loss": loss, "test_error": error}
 

@@ -11,13 +11,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from resjax import faults
 from resjax.config import Config
 from resjax.data.source import Source
+from resjax.errors import InputError
 from resjax.probes.table import train_columns
-from resjax.rows import Finished, Layers, Metrics, Outcome, Row, Snapshot, TrainLayers
+from resjax.rows import Finished, Layers, Metrics, Outcome, Row, Snapshot, Stopped, TrainLayers
+from resjax.stopping import Poll, StopError, never
 from resjax.training import agenda
 from resjax.training.programs import Programs, prepare
-from resjax.training.state import digest, to_arrays
+from resjax.training.state import digest, from_arrays, to_arrays
 
 # The next chunk is dispatched before the last one's metrics are read, so that the device never waits for the host.
 # Not more: virtual CPU devices deadlock when many programs are queued (jaxlib 0.10).
@@ -26,22 +29,35 @@ CHUNKS_IN_FLIGHT = 2
 CHUNK_SECONDS = 1.0
 
 
-def fit(config: Config, source: Source) -> Iterator[Row]:
+def fit(config: Config, source: Source, resume: Snapshot | None = None, stop: Poll = never) -> Iterator[Row]:
     """Train every seed of `config` on `source`; yield what happens, in order.
 
     First Started; Metrics a logged step and seed, and TrainLayers where probes.train_grad_norm asks for them, at most
     two chunks late; Layers at each probed step, before its update; Snapshots; last Finished. Step s is the state after
     s updates. A seed whose loss or gradient is not finite keeps its last finite state and yields no more; when no seed
     is left, training ends.
+
+    With `resume` it goes on from a Snapshot of a run with the same settings and data, and yields bit for bit the rows
+    that the run would have yielded from there; InputError where the arrays are of another network, or this JAX draws
+    other random numbers. Where `stop` says so (it is polled between chunks, probes, tests and compilations), the rows
+    end with a Snapshot and Stopped.
     """
-    programs = prepare(config, source)
-    yield programs.started
-    run = Run(config, programs)
-    while run.alive and run.step < config.train.steps:
-        yield from run.look_if_due()
-        if run.alive:
-            yield from run.advance()
-    yield from run.finish()
+    run = None
+    try:
+        programs = prepare(config, source, stop)
+        yield programs.started
+        run = Run(config, programs)
+        if resume:
+            run.restore(resume)
+        while run.alive and run.step < config.train.steps:
+            yield from run.look_if_due()
+            if run.alive:
+                yield from run.advance()
+        yield from run.finish()
+    except StopError:
+        if run is not None:
+            yield from run.leave()
+        yield Stopped(run.step if run else resume.step if resume else 0)
 
 
 @dataclass(frozen=True)
@@ -65,6 +81,32 @@ class Run:
         self.pending: deque[Flight] = deque()
         self.outcomes = {seed: Outcome(seed) for seed in programs.seeds}
         self.landed, self.pace = 0.0, CHUNK_SECONDS  # when the last chunk was done; seconds a step
+        self.saved: int | None = None  # the step of the last Snapshot
+        self.saved_at = time.perf_counter()
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go on from `snapshot`."""
+        keys = self.programs.root_keys()
+        if snapshot.root_keys and snapshot.root_keys != keys:
+            raise InputError(
+                f"the random numbers come from {keys} here, from {snapshot.root_keys} in the checkpoint.\n"
+                "Expected JAX's generator to be the same.\nType: rerun=all to begin anew"
+            )
+        states = from_arrays(self.programs.model, self.states, snapshot.arrays)
+        self.states = jax.device_put(states, self.programs.layout.replicated())
+        self.step = self.saved = snapshot.step
+        self.outcomes |= {outcome.seed: outcome for outcome in snapshot.outcomes}
+        for what, seconds in snapshot.seconds.items():
+            self.programs.clock.seconds[what] += seconds
+
+    def snapshot(self) -> Snapshot:
+        """Everything as it is now. Every row before belongs to earlier steps."""
+        examples, batch = len(self.programs.train.labels), self.config.train.batch_size
+        epoch, place = divmod(self.step * batch, examples)
+        arrays, self.saved, self.saved_at = to_arrays(self.programs.model, self.states), self.step, time.perf_counter()
+        seconds = dict(self.programs.clock.seconds)
+        outcomes = tuple(self.outcomes.values())
+        return Snapshot(self.step, arrays, outcomes, self.programs.root_keys(), epoch, place, seconds)
 
     @property
     def alive(self) -> list[int]:
@@ -72,13 +114,16 @@ class Run:
         return [seed for seed, outcome in self.outcomes.items() if outcome.diverged_at is None]
 
     def look_if_due(self) -> Iterator[Row]:
-        """The probes, and the checkpoint, of the state before the next update; what came before it is told first."""
-        if agenda.is_due(self.config, self.step):
+        """The checkpoint and the probes of the state before the next update; what came before it is told first."""
+        late = agenda.late(self.config, time.perf_counter() - self.saved_at)
+        if late or agenda.is_due(self.config, self.step):
             yield from self.drain()
+        self.programs.check()
+        # The checkpoint first: what is looked at from there on is looked at again by whoever goes on from it.
+        if self.alive and (late or agenda.saved(self.config, self.step)) and self.step not in (0, self.saved):
+            yield self.snapshot()
         if self.alive and agenda.probed(self.config, self.step):
             yield from self.look(self.step)
-        if self.alive and agenda.saved(self.config, self.step):
-            yield Snapshot(self.step, to_arrays(self.programs.model, self.states))
 
     def advance(self) -> Iterator[Row]:
         """Updates until something is due, or for about a second; and the metrics of the chunk before."""
@@ -95,16 +140,25 @@ class Run:
             yield from self.rows(self.pending.popleft())
 
     def finish(self) -> Iterator[Row]:
-        """What is left on the device, the last probe, the test, the last checkpoint, and the outcomes."""
+        """What is left on the device, the last checkpoint, the last probe, the test, and the outcomes."""
         yield from self.drain()
+        known = self.saved == self.step
+        last = self.snapshot()
+        if not known:
+            yield last
         if self.alive:
+            self.programs.check()
             yield from self.look(self.step)
             yield from self.last_test()
-        arrays = to_arrays(self.programs.model, self.states)
-        yield Snapshot(self.step, arrays)
         times = dict(self.programs.clock.seconds)
         images = self.step * self.config.train.batch_size * len(self.programs.seeds)
-        yield Finished(tuple(self.outcomes.values()), times, images / max(times["train"], 1e-9), digest(arrays))
+        yield Finished(tuple(self.outcomes.values()), times, images / max(times["train"], 1e-9), digest(last.arrays))
+
+    def leave(self) -> Iterator[Row]:
+        """What is left on the device, and the state, unless the last Snapshot holds it."""
+        yield from self.drain()
+        if self.saved != self.step and self.step > 0:
+            yield self.snapshot()
 
     def last_test(self) -> Iterator[Row]:
         """The test at the end. A seed whose loss there is not finite has diverged, whatever its weights."""
@@ -148,6 +202,7 @@ class Run:
         So what the caller does with the rows meanwhile counts where the device waits for it, as it does for a user.
         """
         values = jax.device_get(flight.metrics)
+        faults.point("chunk")
         self.landed = max(flight.began, self.landed)
         self.pace = self.count_until(time.perf_counter()) / flight.count
         return values
@@ -186,3 +241,5 @@ class Run:
         """The probes' rows of the seeds that are alive."""
         if self.alive:
             yield Layers(step, self.programs.look(self.states, step, self.alive))
+            faults.point("probe")
+            self.programs.check()

@@ -72,8 +72,13 @@ class Layout:
         return NamedSharding(self.mesh, PartitionSpec(AXIS))
 
 
-def start_devices(wanted: int | None) -> None:
-    """Make virtual CPU devices, one a core and at least `wanted`. Has an effect before JAX's first use only."""
+def start_devices(wanted: int | None, threads: int | None = None) -> None:
+    """Make virtual CPU devices, one a core and at least `wanted`. Has an effect before JAX's first use only.
+
+    threads: how many the CPU's arithmetic uses, whatever the number of cores: its last bits depend on it.
+    """
+    if threads is not None:
+        os.environ["PJRT_NPROC"] = str(threads)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     count = max(wanted or 1, min(cores, MOST_VIRTUAL_DEVICES))
     try:

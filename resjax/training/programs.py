@@ -16,6 +16,7 @@ import optax
 from jax.stages import Wrapped
 from jaxtyping import Array
 
+from resjax import faults
 from resjax.config import Config
 from resjax.data.source import Source
 from resjax.data.stream import Arrays, Orders, epoch_orders, no_orders, standardize, to_arrays
@@ -26,6 +27,7 @@ from resjax.models.counts import multiply_adds, parameters
 from resjax.probes.look import Looks, look
 from resjax.probes.table import columns, first_bad_layer
 from resjax.rows import Started
+from resjax.stopping import Poll, StopError, never
 from resjax.training.chunk import first_orders, make_chunk
 from resjax.training.evaluation import make_evaluate
 from resjax.training.packing import packings
@@ -71,6 +73,16 @@ class Instruments:
     probe_batch: tuple[Array, Array]
     evaluate: Callable[..., dict[str, Array]]
     probe: Wrapped
+    stop: Poll
+
+    def check(self) -> None:
+        """Raises StopError where the caller asks to stop."""
+        if self.stop():
+            raise StopError
+
+    def root_keys(self) -> dict[int, list[int]]:
+        """What each seed's random numbers come from."""
+        return {seed: jax.random.key_data(jax.random.key(seed)).tolist() for seed in self.seeds}
 
     def holding(self, params: Any, batch_stats: Any) -> TrainState:
         """The initial states with these values instead, the same for every seed."""
@@ -113,7 +125,7 @@ class Instruments:
 
     def train_all(self, states: TrainState) -> dict[str, Any]:
         """Loss and error on the whole training set, as it is and with running statistics, one entry a seed."""
-        evaluate = make_evaluate(self.model, self.layout, len(self.train.labels), largest_batch(self.config))
+        evaluate = make_evaluate(self.model, self.layout, len(self.train.labels), largest_batch(self.config), self.stop)
         with self.clock("evaluation"):
             found = jax.device_get(evaluate(jax.device_put(states, self.layout.replicated()), self.train))
         return {"train_loss": found["test_loss"], "train_error": found["test_error"]}
@@ -131,9 +143,13 @@ class Programs(Instruments):
     orders: Orders
 
 
-def prepare(config: Config, source: Source) -> Programs:
-    """Build, place and compile. InputError where the data set or the devices are too small for the settings."""
-    ready = instruments(config, source)
+def prepare(config: Config, source: Source, stop: Poll = never) -> Programs:
+    """Build, place and compile. InputError where the data set or the devices are too small for the settings.
+
+    StopError, between two compilations, where `stop` says so.
+    """
+    ready = instruments(config, source, stop)
+    ready.check()
     with ready.clock("compile"):
         step = make_step(config, ready.model, optimizer(config.optimizer), ready.layout)
         orders = jax.device_put(first_orders(config, len(ready.train.labels)), ready.layout.replicated())
@@ -144,11 +160,13 @@ def prepare(config: Config, source: Source) -> Programs:
             # Compiled and not run; JAX keeps it for the calls to come (a test counts compilations).
             ready.probe.lower(*at_home, jnp.asarray(0), *ready.probe_batch).compile()
             compiled = advance.result()
+        faults.point("compiled")
+        ready.check()
         ready.evaluate(ready.states, ready.test, parts=1)
     return Programs(**vars(ready), advance=compiled, orders=orders)
 
 
-def instruments(config: Config, source: Source) -> Instruments:
+def instruments(config: Config, source: Source, stop: Poll = never) -> Instruments:
     """Build and place; what measures compiles at its first use. InputError as in `prepare`."""
     clock, layout, dtype = Clock(), choose(config), DTYPES[config.train.precision]
     require_examples(config, source, group_size(config, layout))
@@ -161,10 +179,10 @@ def instruments(config: Config, source: Source) -> Instruments:
         test = train._replace(images=place(source.test.images), labels=place(source.test.labels))
         probe_batch = jax.device_put(fixed_batch(train, config.probes.batch_size), layout.devices[0])
         probe = make_probe(config, model, tx, layout)
-        evaluate = make_evaluate(model, layout, len(test.labels), largest_batch(config))
+        evaluate = make_evaluate(model, layout, len(test.labels), largest_batch(config), stop)
     started = Started(describe(model), {"kind": layout.devices[0].device_kind, "count": len(layout.devices)})
     return Instruments(
-        config, model, layout, clock, started, seeds, states, keys, train, test, probe_batch, evaluate, probe
+        config, model, layout, clock, started, seeds, states, keys, train, test, probe_batch, evaluate, probe, stop
     )
 
 

@@ -12,6 +12,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from resjax.config import OptimizerConfig
 from resjax.data import digests
+from resjax.errors import InputError
 from resjax.models import Model
 from resjax.training.packing import packings
 
@@ -82,16 +83,59 @@ def create(model: Model, tx: optax.GradientTransformation, seeds: range) -> tupl
 
 def to_arrays(model: Model, states: TrainState) -> dict[str, np.ndarray]:
     """Every layer's array of every seed's state by its path, on the host."""
+    leaves, _ = jax.tree.flatten_with_path(_by_layer(model, jax.device_get(states)))
+    return {_name(path): np.asarray(leaf) for path, leaf in leaves}
+
+
+def from_arrays(model: Model, like: TrainState, arrays: dict[str, np.ndarray]) -> TrainState:
+    """The states that `to_arrays` made `arrays` of, on the host; `like` are states of the same network and optimiser.
+
+    Raises InputError where a name, a shape or a type is another.
+    """
     params_packing, stats_packing = packings(model)
-    states = jax.device_get(states)
+    expected, structure = jax.tree.flatten_with_path(jax.eval_shape(partial(_by_layer, model), like))
+    wanted = {_name(path): leaf for path, leaf in expected}
+    found = {name: (array.shape, array.dtype) for name, array in arrays.items()}
+    wrong = {
+        name for name, leaf in wanted.items() if found.get(name) != (leaf.shape, leaf.dtype)
+    } | arrays.keys() - wanted
+    if wrong:
+        name = min(wrong)
+        raise InputError(f"{name} is {found.get(name)}.\nExpected {wanted.get(name)}.\nType: rerun=all to begin anew")
+    tree = jax.tree.unflatten(structure, [arrays[name] for name in wanted])
+    of_params, leading = jax.tree.structure(tree.params), like.params.shape[:-1]
+
+    def is_params(tree: Any) -> bool:
+        return bool(jax.tree.structure(tree) == of_params)  # type: ignore[operator]
+
+    def vector(tree: Any, dtype: Any) -> np.ndarray:
+        leaves = [leaf.reshape(*leading, -1) for leaf in jax.tree.leaves(tree)]
+        return np.concatenate([np.zeros((*leading, 0), dtype), *leaves], axis=-1)
+
+    return tree._replace(
+        params=vector(tree.params, params_packing.dtype),
+        batch_stats=vector(tree.batch_stats, stats_packing.dtype),
+        opt_state=jax.tree.map(
+            lambda part: vector(part, params_packing.dtype) if is_params(part) else part,
+            tree.opt_state,
+            is_leaf=is_params,
+        ),
+    )
+
+
+def _by_layer(model: Model, states: TrainState) -> TrainState:
+    """The states with every packed vector as the layers' arrays."""
+    params_packing, stats_packing = packings(model)
     vector = states.params.shape
-    tree = states._replace(
+    return states._replace(
         params=params_packing.unpack(states.params),
         batch_stats=stats_packing.unpack(states.batch_stats),
         opt_state=jax.tree.map(lambda x: params_packing.unpack(x) if x.shape == vector else x, states.opt_state),
     )
-    leaves, _ = jax.tree.flatten_with_path(tree)
-    return {jax.tree_util.keystr(path, simple=True, separator="/"): np.asarray(leaf) for path, leaf in leaves}
+
+
+def _name(path: Any) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
 def digest(arrays: dict[str, np.ndarray]) -> str:

@@ -88,7 +88,7 @@ def test_a_job_that_fails_does_not_take_the_others_along(
             yield row
 
     monkeypatch.setattr(loop, "fit", breaks_at_depth_3)
-    words = ["train", "-m", *TINY, "model.depth=3,4", "tracker=none", "sweep=half"]
+    words = ["train", "-m", *TINY, "model.depth=3,4", "tracker=none", "sweep=half", "hydra/launcher=in_process"]
     assert main(words) == 1
     assert "RuntimeError: out of order" in capsys.readouterr().err
     assert main(["status", "half", "--json"]) == 0

@@ -22,7 +22,7 @@ from resjax.models.foreign import to_file
 from resjax.models.types import EVALUATE
 from resjax.report.groups import pool
 from resjax.report.tables import summary
-from resjax.training import checkpoints
+from resjax.training.checkpoints import Checkpoints
 
 NET = ["model=mlp", "model.width=8", "model.depth=4", "probes.batch_size=64"]
 RUN = [*NET, "tracker=none", "sweep=imported"]
@@ -105,8 +105,9 @@ def test_every_layer_is_looked_at_once(imported: Path) -> None:
 
 
 def test_the_checkpoint_holds_its_values(imported: Path) -> None:
-    step, arrays = checkpoints.restore(folder_of(imported, "residual") / "checkpoints")
-    assert step == 300
+    snapshot = Checkpoints(folder_of(imported, "residual") / "checkpoints").load().snapshot
+    assert snapshot.step == 300
+    arrays = snapshot.arrays
     _, params, batch_stats = net("identity")
     for kind, tree in (("params", params), ("batch_stats", batch_stats)):
         for path, leaf in jax.tree.leaves_with_path(tree):

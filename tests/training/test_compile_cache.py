@@ -10,8 +10,8 @@ from pathlib import Path
 import jax
 import pytest
 
-from resjax import job
 from resjax.config import Config
+from resjax.starting import start_jax
 from resjax.training import compile_cache
 
 PROGRAM = """
@@ -118,7 +118,7 @@ def test_the_user_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("RESJAX_CACHE", str(tmp_path / "file" / "below"))
     for _ in range(2):
-        job.start_jax(Config())
+        start_jax(Config())
     said = capsys.readouterr().err
     assert said.startswith(f"resjax: {tmp_path / 'file' / 'below'}: Not a directory: programs are not kept.\nType: ")
     assert said.count("resjax:") == 1

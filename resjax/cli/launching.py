@@ -1,0 +1,64 @@
+"""How a sweep of jobs is begun, from the command line or by a sweeper of Hydra's that makes up jobs as it goes."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher as HydraLauncher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+from resjax.cli.overrides import checked
+from resjax.sweep.launcher import from_settings
+
+TARGET = "resjax.cli.launching.Launching"
+
+
+class Launching(HydraLauncher):  # type: ignore[misc]
+    """Our launcher as Hydra's sweepers know one: every batch of jobs is frozen, then made."""
+
+    conductor: Any = None  # set by `register`: (configs, settings) -> the ended jobs
+
+    def __init__(self, **settings: Any) -> None:
+        self.settings = settings
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Nothing is needed of Hydra but the words."""
+        self.config = config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Make these jobs; each returns its mean test error at the end, which a sweeper may minimise."""
+        configs = [checked(list(words)) for words in job_overrides]
+        settings = {
+            key: OmegaConf.to_object(value) if OmegaConf.is_config(value) else value
+            for key, value in self.settings.items()
+        }
+        ended = type(self).conductor(configs, from_settings(settings))
+        values = {end.job.index: test_error(end.job.folder) for end in ended}
+        return [result(words, values.get(index)) for index, words in enumerate(job_overrides)]
+
+
+def register(conductor: Any) -> None:
+    """Let Hydra know the launcher, and the launcher what makes jobs."""
+    Launching.conductor = staticmethod(conductor)
+    Plugins.instance().register(Launching)
+
+
+def result(words: Sequence[str], value: float | None) -> JobReturn:
+    """What Hydra is told of a job."""
+    status = JobStatus.FAILED if value is None else JobStatus.COMPLETED
+    returned: Any = RuntimeError("the run did not end with a test error") if value is None else value
+    return JobReturn(overrides=list(words), status=status, _return_value=returned)
+
+
+def test_error(folder: Path) -> float | None:
+    """The mean over seeds of the test error at the last step; None where there is none."""
+    path = folder / "metrics.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    last = max((row["step"] for row in rows), default=0)
+    errors = [row.get("test_error") for row in rows if row["step"] == last]
+    found = [error for error in errors if error is not None]
+    return sum(found) / len(found) if found else None

@@ -1,0 +1,89 @@
+"""What a sweep's command froze when it was typed: every job's settings, and the code. Nobody's editing reaches a job.
+
+launches/<time>-<random>.json   the words, and every job's settings
+launches/code-<digest>/         the package as it was then: jobs run from it, whatever becomes of the original
+"""
+
+import json
+import secrets
+import shutil
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from resjax.config import Config
+from resjax.errors import InputError
+from resjax.records.files import write_json
+from resjax.records.schema import LAUNCHES
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A frozen sweep. code: of `facts.code`, as it was then."""
+
+    path: Path
+    code: dict[str, Any]
+    jobs: list[Config]
+
+
+def freeze(sweep: Path, words: list[str], jobs: list[Config], runs: list[str], code: dict[str, Any]) -> Launch:
+    """Write the jobs of a sweep, and the names of their runs; of many begun in one second each gets its own file."""
+    folder = sweep / LAUNCHES
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(6)}.json"
+    frozen = {"format": FORMAT, "words": words, "code": code, "runs": runs, "jobs": [asdict(job) for job in jobs]}
+    write_json(path, frozen)
+    return Launch(path, code, jobs)
+
+
+def thaw(path: Path) -> Launch:
+    """Read them back. InputError where it is no such file."""
+    try:
+        found = json.loads(path.read_text())
+        return Launch(path, found["code"], [from_plain(job) for job in found["jobs"]])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is not what a sweep froze: {error}\nType the sweep's command again") from error
+
+
+def planned(sweep: Path) -> list[str]:
+    """The names of the runs that were ever asked for, in the order of the launches."""
+    found: list[str] = []
+    for path in sorted((sweep / LAUNCHES).glob("*.json")):
+        with suppress(OSError, ValueError, KeyError):
+            found += json.loads(path.read_text())["runs"]
+    return list(dict.fromkeys(found))
+
+
+def snapshot(sweep: Path, package: Path, files: list[Path], code: dict[str, Any]) -> Path:
+    """A copy of the package's files below `sweep`, made once for each state of the code; the folder that holds it."""
+    place = sweep / LAUNCHES / f"code-{code['sha256'][:12]}"
+    if place.exists():
+        return place
+    beside = place.with_name(f"{place.name}.{secrets.token_hex(6)}.new")
+    for path in files:
+        target = beside / package.name / path.relative_to(package)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, target)
+    changed = "changed" if code["changed"] else "unchanged"
+    (beside / "revision.txt").write_text(f"{code['revision']} {changed}\n" if code["revision"] else "")
+    with suppress(OSError):  # another sweep made it in the meantime
+        beside.rename(place)
+    shutil.rmtree(beside, ignore_errors=True)
+    return place
+
+
+def from_plain(values: dict[str, Any], section: Any = Config) -> Any:
+    """The typed config of `asdict`'s values. InputError where a name is none of its settings."""
+    known = {item.name: item.type for item in fields(section)}
+    if strange := sorted(values.keys() - known.keys()):
+        raise InputError(f"there is no setting {strange[0]}.\nExpected one of: {', '.join(known)}")
+    return section(
+        **{
+            name: from_plain(value, known[name]) if hasattr(known[name], "__dataclass_fields__") else value
+            for name, value in values.items()
+        }
+    )

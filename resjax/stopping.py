@@ -1,0 +1,101 @@
+"""Signals ask a run to stop: a flag that every loop polls. What was computed is saved before the process ends.
+
+TERM, INT, USR1 and USR2 (a scheduler's before it takes the machine) set the flag; a second INT ends at once.
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
+INTERRUPTED, TERMINATED = 130, 143
+Poll = Callable[[], bool]
+
+
+class StopError(Exception):
+    """Raised by a loop that was asked to stop, where there is nothing left to save."""
+
+
+def never() -> bool:
+    """Nobody asks."""
+    return False
+
+
+class Listener:
+    """The signals that came. `asked` is the poll; `number` the first one's, or None."""
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self.interrupts = 0
+        self.woken = threading.Event()
+        self.at_once: list[Callable[[], None]] = []  # done before a second INT ends the process
+        self.others: list[Poll] = []  # further reasons to stop, such as a parent that died
+
+    def asked(self) -> bool:
+        """Whether to stop."""
+        return self.number is not None or any(other() for other in self.others)
+
+    def check(self) -> None:
+        """Raises StopError if so."""
+        if self.asked():
+            raise StopError
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, but not through a signal."""
+        self.woken.wait(seconds)
+
+    @property
+    def exit_code(self) -> int:
+        """130 after INT, else 143."""
+        return INTERRUPTED if self.number == signal.SIGINT else TERMINATED
+
+    def hear(self, number: int) -> None:
+        """Note a signal. Called in a thread of its own, so that a long call into C++ delays nothing."""
+        if number not in SIGNALS:
+            return
+        self.number = self.number or number
+        self.woken.set()
+        self.interrupts += number == signal.SIGINT
+        if self.interrupts > 1:
+            for action in self.at_once:
+                with suppress(Exception):
+                    action()
+            os._exit(INTERRUPTED)
+
+
+@contextmanager
+def listening() -> Iterator[Listener]:
+    """Listen to the signals while the block runs; only the main thread can, elsewhere nothing is heard."""
+    listener = Listener()
+    if threading.current_thread() is not threading.main_thread():
+        yield listener
+        return
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+
+    def listen() -> None:
+        while numbers := os.read(reader, 16):
+            for number in numbers:
+                listener.hear(number)
+
+    thread = threading.Thread(target=listen, name="signals", daemon=True)
+    thread.start()
+    # Python writes a signal's number to the descriptor as soon as it comes, whatever the main thread is doing.
+    former = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    handlers = {number: signal.signal(number, _heard) for number in SIGNALS}
+    try:
+        yield listener
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(former)
+        os.close(writer)
+        thread.join()
+        os.close(reader)
+
+
+def _heard(number: int, frame: FrameType | None) -> None:
+    """Nothing: the thread has it. But a handler has to be there, or the signal ends the process."""

@@ -1,0 +1,71 @@
+"""Where a sweep's runs are made: the settings of hydra/launcher, typed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, get_args
+
+from resjax.config import nearest
+from resjax.errors import InputError
+
+PLACES = ("processes", "in_process", "local", "slurm")
+
+
+@dataclass(frozen=True)
+class Launcher:
+    """hydra.launcher.*; docs/cluster.md has examples. What a place does not use, its file in conf/ does not name."""
+
+    where: str = "processes"
+    jobs: int = 1
+    gpus: tuple[int, ...] | None = None
+    memory_fraction: float | None = None
+    timeout_min: float | None = None
+    grace_s: float = 30.0
+    # Of submitit, by its own names.
+    nodes: int = 1
+    tasks_per_node: int = 1
+    gpus_per_node: int | None = None
+    cpus_per_task: int | None = None
+    mem_gb: float | None = None
+    array_parallelism: int = 256
+    max_num_timeout: int = 100
+    signal_delay_s: int = 120
+    partition: str | None = None
+    qos: str | None = None
+    account: str | None = None
+    constraint: str | None = None
+    setup: tuple[str, ...] | None = None
+    additional_parameters: Mapping[str, Any] | None = None
+
+    @property
+    def slots(self) -> int:
+        """Runs at once."""
+        return len(self.gpus) if self.gpus else self.jobs
+
+
+def from_settings(settings: Mapping[str, Any]) -> Launcher:
+    """The settings, checked. InputError with what is wrong and what to type."""
+    known = {item.name: item for item in fields(Launcher)}
+    given = {str(name): value for name, value in settings.items() if name != "_target_"}
+    for name, value in given.items():
+        if name not in known:
+            raise InputError(f"there is no setting hydra.launcher.{name}.\nDid you mean: {nearest(name, tuple(known))}")
+        check(name, value, known[name].type)
+    if given.get("where") not in PLACES:
+        raise InputError(
+            "this launcher is none of ours.\nType: hydra/launcher=basic, or submitit_local, submitit_slurm"
+        )
+    sequences = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
+    return Launcher(**{**given, **sequences})
+
+
+def check(name: str, value: Any, kind: Any) -> None:
+    """InputError where a value is of the wrong type, or not above 0."""
+    numeric = int in (kind, *get_args(kind)) or float in (kind, *get_args(kind))
+    if value is None or name in ("gpus", "setup", "additional_parameters"):
+        return
+    if numeric and (isinstance(value, bool) or not isinstance(value, int | float) or not value > 0):
+        raise InputError(f"hydra.launcher.{name}={value} is no number above 0.\nType: hydra.launcher.{name}=1")
+    if name == "memory_fraction" and not value <= 1:
+        raise InputError(
+            f"hydra.launcher.memory_fraction={value} is more than all.\nType: hydra.launcher.memory_fraction=0.9"
+        )

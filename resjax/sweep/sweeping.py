@@ -1,0 +1,112 @@
+"""A sweep from its checked configs to its end: freeze, plan, make, tell."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from resjax import facts, job, records
+from resjax.config import Config
+from resjax.errors import InputError
+from resjax.identity import run_id
+from resjax.progress import Watch
+from resjax.starting import count_devices, decided_by_devices, start_devices
+from resjax.stopping import Listener
+from resjax.sweep.child import WORKER, Job
+from resjax.sweep.conductor import REFUSED, Conductor, Ended
+from resjax.sweep.launcher import Launcher
+from resjax.tracking import Tracking
+
+
+def sweep(
+    configs: Sequence[Config], words: Sequence[str], launcher: Launcher, watch: Watch, listener: Listener
+) -> list[Ended]:
+    """Make every run where the launcher says, and tell at the end what failed; how each ended."""
+    if launcher.where == "in_process":
+        ended = in_process(configs, watch, listener)
+    else:
+        place = Path(configs[0].runs) / configs[0].sweep
+        package, code = Path(facts.__file__).parent, facts.code()
+        snapshot = records.snapshot(place, package, facts.sources(package), code)
+        jobs = plan(configs)
+        launch = records.freeze(place, list(words), list(configs), [entry.name for entry in jobs], code)
+        if launcher.where == "processes":
+            ended = Conductor(jobs, launch, snapshot, launcher, watch, listener).run()
+        else:
+            from resjax.sweep import submitted  # needs submitit
+
+            ended = submitted.make(jobs, launch, snapshot, launcher, watch, listener)
+    tell_failures(ended, watch)
+    return ended
+
+
+def plan(configs: Sequence[Config]) -> list[Job]:
+    """Note every run that is not there as pending, for `resjax status`; the same run twice is one job."""
+    jobs: dict[Path, Job] = {}
+    for index, config in enumerate(configs):
+        devices = count_elsewhere(config) if decided_by_devices(config) else None
+        folder = facts.folder_of(config, devices)
+        if folder not in jobs:
+            jobs[folder] = Job(index, config, folder, run_id(config, devices), planned(folder, config, devices))
+    return list(jobs.values())
+
+
+def planned(folder: Path, config: Config, devices: int | None) -> int:
+    """Note the run; its attempts so far, or -1 where another process is at it, whose result then counts."""
+    try:
+        with job.holding(folder, None):
+            records.plan(folder, facts.planned(config, devices))
+            return int(records.facts_if_readable(folder).get("attempt", 0))
+    except records.BusyError:
+        return -1
+
+
+def count_elsewhere(config: Config) -> int:
+    """The devices that the run would get, asked of another process: JAX would take the GPU's memory in this one."""
+    done = subprocess.run(
+        [sys.executable, "-m", WORKER, "--count-devices"],
+        input=json.dumps(asdict(config)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise InputError(f"the devices cannot be counted: {(done.stderr.splitlines() or ['?'])[-1]}")
+    return int(done.stdout.split()[-1])
+
+
+def in_process(configs: Sequence[Config], watch: Watch, listener: Listener) -> list[Ended]:
+    """One after the other, here: an exception is survived, an end of this process is not."""
+    tracking, ended = Tracking(), list[Ended]()
+    most = [max((count or 0 for count in counts), default=0) or None for counts in wanted(configs)]
+    if any(most):
+        start_devices(*most)
+    for index, config in enumerate(configs):
+        if listener.asked():
+            break
+        entry = Job(index, config, Path(config.runs) / config.sweep, "", 0)
+        try:
+            entry = dataclasses.replace(entry, folder=facts.folder_of(config, count_devices(config)))
+            ended.append(Ended(entry, job.run(config, watch, tracking, listener.asked)))
+        except InputError as error:  # the other jobs may do better
+            watch.finish(f"refused: {error}")
+            ended.append(Ended(entry, REFUSED, f"refused: {error}"))
+    return ended
+
+
+def wanted(configs: Sequence[Config]) -> tuple[list[int | None], list[int | None]]:
+    """The devices and the threads that the jobs ask for."""
+    return [config.parallel.devices for config in configs], [config.parallel.threads for config in configs]
+
+
+def tell_failures(ended: Sequence[Ended], watch: Watch) -> None:
+    """What failed, once more, last."""
+    wrong = [end for end in ended if end.status in (job.FAILED, REFUSED)]
+    if wrong and len(ended) > 1:
+        watch.say(f"{len(wrong)} of {len(ended)} runs did not end well:")
+    for end in wrong if len(ended) > 1 else ():
+        watch.say(f"  {end.job.name}: {(end.why or end.status).splitlines()[0]}")
+        watch.say(f"    {end.job.folder / 'error.txt'}")
