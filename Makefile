@@ -1,7 +1,8 @@
 # make demo   set up, run the quickstart sweep on bundled real data, write its report
 # make test   set up, check style and types, run the tests
 # make lint   style and types alone         make format  bring the style in order
-# make slow   the tests that take minutes   make lock    choose the newest versions of everything
+# make slow   the tests that take minutes   make test-faults   the fault kit in full: hours; writes docs/reliability.md
+# make lock    choose the newest versions of everything
 # make bench  measure speed, memory and waiting beside PyTorch and Flax (40 minutes)   make bench-gpu  the same on a GPU
 # make browser   open a report in headless Chromium: its figures, errors and times (skipped where there is none)
 # make diagrams   draw docs/units and fill the tables of docs/architectures.md, from the code
@@ -18,7 +19,7 @@ TORCH_PYTHON ?= .venv-bench/bin/python
 TORCH_INSTALLED := $(if $(filter .venv-bench/%,$(TORCH_PYTHON)),.venv-bench/installed)
 BENCH := $(BIN)/python -m benchmarks.run --torch-python $(TORCH_PYTHON)
 
-.PHONY: demo test slow browser lint format lock bench bench-gpu diagrams clean
+.PHONY: demo test test-faults slow browser lint format lock bench bench-gpu diagrams clean
 
 demo: $(INSTALLED)
 	$(BIN)/resjax train -m experiment=quickstart
@@ -26,6 +27,9 @@ demo: $(INSTALLED)
 
 test: lint
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+test-faults: $(INSTALLED)
+	$(BIN)/pytest --full -n 2 --dist loadfile tests/faults
 
 slow: $(INSTALLED)
 	$(BIN)/pytest -m slow

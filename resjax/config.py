@@ -175,13 +175,12 @@ class ParallelConfig:
 
     strategy: str = setting("pmap", "pmap, or jit with a sharded batch", ("pmap", "jit"))
     devices: int | None = setting(None, "devices; null: the most there are that divide the batch", minimum=1)
+    processes: int = setting(1, "processes that make one run together (jax.distributed); jit alone", minimum=1)
     chunk: int = setting(
         64, "most steps of one dispatch; fewer where they take longer than a second", minimum=1, maximum=1024
     )
     seeds_axis: str = setting("auto", "seeds in turn (map) or side by side (vmap); auto: the faster", SEEDS_AXES)
-    threads: int | None = setting(
-        None, "threads of the CPU's arithmetic, of which its last bits depend; null: one a core", minimum=1
-    )
+    threads: int | None = setting(None, "threads of the CPU's arithmetic; its last bits depend on it", minimum=1)
 
 
 @dataclass

@@ -37,9 +37,9 @@ def replacing(path: Path, size: int, what: str = "") -> Iterator[Path]:
     try:
         with no_room_said(path, size):
             yield beside
-            faults.point(f"{what}.beside", path.parent.name)
+            faults.point(f"{what}.beside")
             sync_rename(beside, path)
-        faults.point(f"{what}.renamed", path.parent.name)
+        faults.point(f"{what}.renamed")
     except BaseException:
         with suppress(OSError):
             beside.unlink()

@@ -11,15 +11,21 @@ from typing import Any
 
 from resjax.config import Config
 from resjax.identity import arm, canonical, group_id, readable_name, run_id
+from resjax.legal import slug
 from resjax.rows import Outcome
 
 PACKAGES = ("resjax", "jax", "jaxlib", "flax", "optax", "numpy", "orbax-checkpoint")
 FORMAT = 1
 
 
+def sweep_folder(config: Config) -> Path:
+    """runs/<sweep>, with a name that is safe."""
+    return Path(config.runs) / slug(config.sweep)
+
+
 def folder_of(config: Config, devices: int | None) -> Path:
     """runs/<sweep>/<readable name>-<first 12 hex of the id>."""
-    return Path(config.runs) / config.sweep / f"{readable_name(config)}-{run_id(config, devices)[:12]}"
+    return sweep_folder(config) / f"{readable_name(config)}-{run_id(config, devices)[:12]}"
 
 
 def planned(config: Config, devices: int | None) -> dict[str, Any]:

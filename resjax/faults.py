@@ -12,9 +12,16 @@ from typing import NoReturn
 
 VARIABLE = "RESJAX_FAULT"
 passes: Counter[str] = Counter()
+run = ""  # the name of the run that this process makes
 
 
-def point(name: str, run: str = "") -> None:
+def begin(name: str) -> None:
+    """From here on the process makes the run of this name."""
+    global run
+    run = name
+
+
+def point(name: str) -> None:
     """Break here if the tests ask for it."""
     asked = os.environ.get(VARIABLE)
     if not asked:

@@ -14,7 +14,7 @@ import numpy as np
 from resjax import job
 from resjax.config import Config
 from resjax.errors import InputError
-from resjax.facts import describe
+from resjax.facts import describe, sweep_folder
 from resjax.identity import readable_name, run_id
 from resjax.progress import Watch
 from resjax.rows import Finished, Layers, Metrics, Outcome, Row, Snapshot, Stopped
@@ -45,7 +45,7 @@ def run(config: Config, file: Path, watch: Watch, tracking: Tracking, stop: Poll
         raise InputError(f"seeds={config.seeds}, but a file holds one net.\nExpected one seed.\nType: seeds=1")
     imported, devices = read(file), count_devices(config)
     own_id = imported.own(run_id(config, devices))
-    folder = Path(config.runs) / config.sweep / f"{readable_name(config)}-imported-{own_id[:12]}"
+    folder = sweep_folder(config) / f"{readable_name(config)}-imported-{own_id[:12]}"
 
     def make(held: int) -> str:
         return measure(config, imported, folder, devices, watch, tracking, stop, held)

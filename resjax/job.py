@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from resjax import faults, records
+from resjax import faults, records, together
 from resjax.config import Config
 from resjax.errors import InputError
 from resjax.facts import describe, folder_of, identity, seed_facts
@@ -49,11 +49,14 @@ def run(config: Config, watch: Told, tracking: Tracking, stop: Poll = never, hel
     """
     devices = count_devices(config)
     folder = folder_of(config, devices)
+    if config.parallel.processes > 1 and not together.is_first(config):
+        return together.follow(config, folder, stop)
 
     def make(held: int) -> str:
-        return train(config, folder, devices, watch, tracking, stop, held)
+        return train(config, folder, devices, watch, tracking, stop, held, lead)
 
-    return once(config, folder, run_id(config, devices), config.train.steps, watch, make, held)
+    with together.leading(config) as lead:
+        return once(config, folder, run_id(config, devices), config.train.steps, watch, make, held)
 
 
 def once(
@@ -71,6 +74,7 @@ def once(
             if why := reason_to_skip(folder, own_id, config.rerun):
                 watch.skip(folder.name, why)
                 return SKIPPED
+            faults.begin(folder.name)
             watch.start(folder.name, steps, config.seeds)
             return made(folder, watch, lambda: make(descriptor))
     except records.BusyError:
@@ -136,7 +140,14 @@ def reason_to_skip(folder: Path, own_id: str, rerun: str) -> str:
 
 
 def train(
-    config: Config, folder: Path, devices: int | None, watch: Told, tracking: Tracking, stop: Poll, held: int
+    config: Config,
+    folder: Path,
+    devices: int | None,
+    watch: Told,
+    tracking: Tracking,
+    stop: Poll,
+    held: int,
+    lead: together.Lead,
 ) -> str:
     """Load the data, fit from where it was cut off, record."""
     from resjax.data import source  # JAX is imported from here on
@@ -144,10 +155,12 @@ def train(
 
     start_jax(config)
     data = source.load(config.data)
+    faults.point("data")
     if stop():
         return PREEMPTED
     facts = describe(config, devices, data.provenance)
     resume = place_to_go_on(folder, facts, config.rerun, watch.say)
+    lead(resume.snapshot.step if resume else 0)
     rows = fit(config, data, resume.snapshot if resume else None, stop)
     return keep(config, rows, folder, facts, watch, tracking, resume, held)
 
@@ -226,7 +239,7 @@ def save(row: Snapshot, recorder: records.Recorder) -> None:
     """A checkpoint, bound to the settings and the data, and to the records as they are now."""
     from resjax.training.checkpoints import Checkpoints
 
-    faults.point("save", recorder.folder.name)
+    faults.point("save")
     checkpoints = Checkpoints(recorder.folder / records.CHECKPOINTS)
     checkpoints.save(row, identity(recorder.run), recorder.mark(row.step))
     recorder.log(f"saved step {row.step}")

@@ -1,18 +1,26 @@
 """Which settings are legal. Imports neither JAX nor Hydra, so that an illegal one is refused within a second."""
 
+import hashlib
 import math
+import unicodedata
 from dataclasses import fields
+from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
 from resjax import combinations
 from resjax.config import Config, nearest, statistics_group
 from resjax.errors import InputError
+from resjax.redaction import secret_in
 
 MOST_SEEDS = 2**32  # a key is made of 32 bits
+TEXTS = ("runs", "sweep", "data.root", "tracker.project", "tracker.entity")
+MOST_BYTES, DIGEST = 100, 8  # of a folder's name, and letters that tell apart those that were cut
 
 
 def check(config: Config) -> Config:
     """Return `config` if every value is legal, else raise InputError with the value and what is."""
+    _check_secrets(config)
     _check_fields(config, "")
     combinations.check(config.model)
     _check_places(config)
@@ -20,21 +28,85 @@ def check(config: Config) -> Config:
     _check_steps(config)
     _check_parts(config)
     _check_groups(config)
+    _check_processes(config)
     return config
 
 
+def _check_processes(config: Config) -> None:
+    """Several processes run one program over one mesh."""
+    parallel = config.parallel
+    if parallel.processes > 1 and parallel.strategy != "jit":
+        raise InputError(
+            f"parallel.processes={parallel.processes} with parallel.strategy={parallel.strategy}.\n"
+            "Expected jit, which cuts one program up over all processes' devices.\nType: parallel=jit"
+        )
+
+
+def _check_secrets(config: Config) -> None:
+    """What is free text goes into records and to wandb's server: no secret may come with it, by accident or a trick.
+
+    The refusal does not repeat it. What is so by default is no secret.
+    """
+    for key in TEXTS:
+        value = attrgetter(key)(config)
+        if value and value != attrgetter(key)(Config()) and (what := secret_in(value)):
+            raise InputError(
+                f"{key} holds {what}, which would be recorded.\nExpected what everybody may read.\n"
+                f"Type: {key}={'/some/folder' if key in ('runs', 'data.root') else 'name'}"
+            )
+
+
 def _check_places(config: Config) -> None:
-    """A sweep's name is a folder's, and seeds are numbers that keys can tell apart."""
+    """A sweep's name is a folder's, paths can be written, and seeds are numbers that keys can tell apart."""
     if not config.sweep or config.sweep.startswith(".") or "/" in config.sweep:
         raise InputError(
             f"sweep={config.sweep!r} is not the name of a folder.\nExpected a name without a slash, not beginning "
             f"with a dot; the folder of all sweeps is another setting.\nType: sweep=my_sweep runs=/some/folder"
         )
+    if not slug(config.sweep) or "\\" in config.sweep or has_control(config.sweep):
+        raise InputError(
+            f"sweep={config.sweep!r} is not the name of a folder.\nExpected a name with a letter or a digit, without "
+            f"backslash and control characters.\nType: sweep={slug(config.sweep) or 'my_sweep'}"
+        )
+    for key, path in (("runs", config.runs), ("data.root", config.data.root)):
+        if path is not None and (not path or has_control(path)):
+            raise InputError(
+                f"{key}={path!r} is not a folder.\nExpected a path without control characters.\n"
+                f"Type: {key}=/some/folder"
+            )
+        if path is not None and path.startswith("~"):
+            raise InputError(
+                f"{key}={path} begins with ~, which the shell did not read.\nExpected a path.\n"
+                f"Type: {key}={Path(path).expanduser() if path[:2] in ('~', '~/') else '/some/folder'}"
+            )
     if config.seed + config.seeds > MOST_SEEDS:
         raise InputError(
             f"seed={config.seed} with seeds={config.seeds} goes beyond {MOST_SEEDS - 1}, where seeds repeat.\n"
             f"Expected seed + seeds of {MOST_SEEDS} at most.\nType: seed=0"
         )
+
+
+def slug(name: str) -> str:
+    """The folder of the sweep of this name: letters, digits and -_. stay, whatever else is between them becomes -.
+
+    "" where nothing stays. What is longer than MOST_BYTES of UTF-8 is cut, and then told apart by its digest.
+    """
+    kept = (letter if stays(letter) else " " for letter in unicodedata.normalize("NFKC", name))
+    found = "-".join("".join(kept).split()).strip("-.")
+    if len(found.encode()) <= MOST_BYTES:
+        return found
+    begin = found.encode()[: MOST_BYTES - DIGEST - 1].decode(errors="ignore").rstrip("-.")
+    return f"{begin}-{hashlib.sha256(found.encode()).hexdigest()[:DIGEST]}"
+
+
+def stays(letter: str) -> bool:
+    """Whether it may stand in a folder's name: a letter, its marks, a digit, or one of -_."""
+    return letter in "-_." or unicodedata.category(letter)[0] in "LMN"
+
+
+def has_control(text: str) -> bool:
+    """Whether there is a NUL, a line's end or the like in it, or a byte that is no text."""
+    return any(unicodedata.category(letter) in ("Cc", "Cs") for letter in text)
 
 
 def _check_data(config: Config) -> None:
@@ -126,5 +198,5 @@ def _check_fields(section: Any, prefix: str) -> None:
             )
         if maximum is not None and not value <= maximum:
             raise InputError(f"{key}={value} is too large.\nExpected {maximum:g} or less.\nType: {key}={maximum:g}")
-        if isinstance(value, float) and value in (float("inf"), float("-inf")):
+        if isinstance(value, float) and not math.isfinite(value):
             raise InputError(f"{key}={value} is not finite.\nExpected a finite number.")

@@ -33,9 +33,11 @@ def start_jax(config: Config) -> None:
     """Devices, precision, and what was compiled before."""
     import jax
 
-    from resjax.training import compile_cache
+    from resjax.training import compile_cache, hosts
 
-    start_devices(config.parallel.devices, config.parallel.threads)
+    several = config.parallel.processes > 1  # then each makes its own devices, one a core
+    start_devices(None if several else config.parallel.devices, config.parallel.threads)
+    hosts.start(config.parallel.processes)
     say_once(compile_cache.switch_on())
     jax.config.update("jax_enable_x64", config.train.precision == "float64")
 

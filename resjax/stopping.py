@@ -52,12 +52,16 @@ class Listener:
         """130 after INT, else 143."""
         return INTERRUPTED if self.number == signal.SIGINT else TERMINATED
 
+    def note(self, number: int, frame: FrameType | None = None) -> None:
+        """Python's handler, run by the main thread as soon as it can: the flag alone."""
+        self.number = self.number or number
+        self.woken.set()
+
     def hear(self, number: int) -> None:
         """Note a signal. Called in a thread of its own, so that a long call into C++ delays nothing."""
         if number not in SIGNALS:
             return
-        self.number = self.number or number
-        self.woken.set()
+        self.note(number)
         self.interrupts += number == signal.SIGINT
         if self.interrupts > 1:
             for action in self.at_once:
@@ -85,7 +89,7 @@ def listening() -> Iterator[Listener]:
     thread.start()
     # Python writes a signal's number to the descriptor as soon as it comes, whatever the main thread is doing.
     former = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    handlers = {number: signal.signal(number, _heard) for number in SIGNALS}
+    handlers = {number: signal.signal(number, listener.note) for number in SIGNALS}
     try:
         yield listener
     finally:
@@ -95,7 +99,3 @@ def listening() -> Iterator[Listener]:
         os.close(writer)
         thread.join()
         os.close(reader)
-
-
-def _heard(number: int, frame: FrameType | None) -> None:
-    """Nothing: the thread has it. But a handler has to be there, or the signal ends the process."""

@@ -24,6 +24,7 @@ SMALL = [
     "probes.batch_size=32",
     "probes.at=[0,1,70,200]",
     "probes.train_grad_norm=true",
+    "probes.parts=0",
     "parallel.devices=1",
     "parallel.threads=1",
     "parallel.chunk=16",

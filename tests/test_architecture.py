@@ -29,7 +29,7 @@ LAYERS = (
     ("resjax.report",),
     ("resjax.progress", "resjax.tracking"),
     ("resjax.facts", "resjax.starting"),
-    ("resjax.resuming",),
+    ("resjax.resuming", "resjax.together"),
     ("resjax.job",),
     ("resjax.predictions", "resjax.imports", "resjax.sweep"),
     ("resjax.cli",),

@@ -1,6 +1,7 @@
 """The words of `resjax train` become checked configs, one a job, before JAX is imported or anything is written."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,7 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError  # type: ignore[import-untyped]
 
 from resjax.cli.words import (
     GROUPS,
@@ -30,10 +32,17 @@ from resjax.cli.words import (
 )
 from resjax.config import Config, keys
 from resjax.errors import InputError
-from resjax.legal import check
+from resjax.legal import check, slug
 from resjax.sweep.launcher import Launcher, from_settings
 
 SHOWS_ONLY = ("--cfg", "-c", "--info", "-i")
+LAUNCHING = "resjax.cli.launching.Launching"
+SWEEPERS = ("hydra._internal.core_plugins.", "hydra_plugins.")
+SAMPLERS = ("optuna.samplers.",)  # what a sweeper's settings may name
+HANDLERS = ("logging.StreamHandler", "logging.NullHandler")
+STREAMS = ("ext://sys.stdout", "ext://sys.stderr")
+RUN_BY_SHELL = ("setup", "additional_parameters")
+UNREADABLE = (YAMLError, UnicodeDecodeError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -50,12 +59,13 @@ class Launch:
 
 @cache
 def register() -> None:
-    """Tell Hydra the schema, and OmegaConf the resolver of the experiments: ${choose:KEY,{a:1,b:2}}."""
+    """Tell Hydra the schema, and OmegaConf the resolvers: ${choose:KEY,{a:1,b:2}} of the experiments, ${slug:NAME}."""
     Plugins.instance()
     # Hydra's own launcher of this name would be taken for the schema of ours.
     ConfigStore.instance().repo["hydra"]["launcher"].pop("basic.yaml", None)
     ConfigStore.instance().store(name="schema", node=Config)
     OmegaConf.register_new_resolver("choose", lambda key, table: table[key])
+    OmegaConf.register_new_resolver("slug", slug)
 
 
 def launch(words: Sequence[str]) -> Launch:
@@ -71,6 +81,7 @@ def launch(words: Sequence[str]) -> Launch:
     multirun = multirun or base.hydra.mode == RunMode.MULTIRUN
     trains = not {flag.partition("=")[0] for flag in flags} & set(SHOWS_ONLY)
     refuse_code(base.hydra)
+    refuse_shell(base.hydra, [*extra, *(word.input_line or "" for word in parsed if is_about_hydra(word))])
     launcher = from_settings(OmegaConf.to_object(base.hydra.launcher))  # type: ignore[arg-type]
     if not base.hydra.sweeper._target_.endswith("BasicSweeper"):
         return Launch([*flags, *overrides], [to_config(base)], None, trains, launcher, True)
@@ -88,17 +99,63 @@ def launch(words: Sequence[str]) -> Launch:
 
 def refuse_code(hydra: DictConfig) -> None:
     """InputError where a file would have Hydra call functions: what was downloaded must not run anything."""
-    logs = [hydra.job_logging, hydra.hydra_logging]
-    if hydra.callbacks or any("()" in str(OmegaConf.to_container(log)) for log in logs):
+    logs = OmegaConf.to_container(hydra.job_logging), OmegaConf.to_container(hydra.hydra_logging)
+    if hydra.callbacks or any(calls(log) for log in logs):
         raise InputError(
-            "hydra.callbacks, or a factory in hydra.job_logging, would run code that a settings file names.\n"
+            "hydra.callbacks, or a class or factory in hydra.job_logging, would run code that a settings file names.\n"
             "Expected settings alone.\nTake it out of the experiment's file"
         )
-    if not str(hydra.launcher._target_).startswith("resjax.cli.launching."):
+    launcher, sweeper = (OmegaConf.to_container(part) for part in (hydra.launcher, hydra.sweeper))
+    assert isinstance(launcher, dict)
+    assert isinstance(sweeper, dict)
+    target, named = sweeper.pop("_target_", None), list(targets(sweeper))
+    if (called := list(targets(launcher))) != [LAUNCHING]:
         raise InputError(
-            f"hydra.launcher._target_={hydra.launcher._target_} is not ours.\nExpected one of: "
+            f"hydra.launcher._target_={', '.join(called) or None} is not ours.\nExpected one of: "
             f"{', '.join(launchers())}\nType: hydra/launcher=basic"
         )
+    if not str(target).startswith(SWEEPERS) or any(not name.startswith(SAMPLERS) for name in named):
+        raise InputError(
+            f"hydra.sweeper would run code that a settings file names: {', '.join([str(target), *named])}.\n"
+            "Expected a sweeper of Hydra's.\nType: hydra/sweeper=basic"
+        )
+
+
+def targets(settings: Any) -> Iterator[str]:
+    """Every function that settings name for somebody to call, however deep."""
+    if isinstance(settings, dict):
+        for name, value in settings.items():
+            if name in ("_target_", "custom_search_space", "()", "class") and value is not None:
+                yield str(value)
+        settings = list(settings.values())
+    if isinstance(settings, list):
+        for value in settings:
+            yield from targets(value)
+
+
+def calls(settings: Any) -> bool:
+    """Whether Python's logging would call or import something else than its own handlers to set itself up so."""
+    named = [name for name in targets(settings) if name not in HANDLERS]
+    return bool(named) or any(place not in STREAMS for place in re.findall(r"ext://[^'\" ]*", str(settings)))
+
+
+def is_about_hydra(word: Override) -> bool:
+    """Whether it sets something of Hydra's."""
+    return word.key_or_group.startswith("hydra") and not word.is_sweep_override()
+
+
+def refuse_shell(hydra: DictConfig, typed: Sequence[str]) -> None:
+    """InputError where lines of shell for the cluster come from another file than the launcher's own."""
+    lines = {name: hydra.launcher.get(name) for name in RUN_BY_SHELL}
+    if not any(lines.values()):
+        return
+    own = composed(typed, True).hydra.launcher
+    for name, value in lines.items():
+        if value and own.get(name) != value:
+            raise InputError(
+                f"hydra.launcher.{name} would run what a settings file says.\nExpected it typed, or in the launcher's "
+                f"file.\nTake it out of the experiment's file, and type it: 'hydra.launcher.{name}=...'"
+            )
 
 
 def merge(params: dict[str, Any], parsed: Sequence[Override], folders: Sequence[Path]) -> list[str]:
@@ -117,8 +174,16 @@ def set_by(override: Override, folders: Sequence[Path]) -> set[str]:
     for name in group_names(override):
         for path in (folder / group / f"{name}.yaml" for folder in (conf_folder(), *folders)):
             if path.exists() and group != "experiment":
-                found |= {f"{group}.{key!s}" for key in OmegaConf.load(path)}
+                found |= {f"{group}.{key!s}" for key in load(path)}
     return found
+
+
+def load(path: Path) -> Any:
+    """A group's file."""
+    try:
+        return OmegaConf.load(path)
+    except UNREADABLE as error:
+        raise unreadable(error) from error
 
 
 def checked(overrides: Sequence[str]) -> Config:
@@ -133,6 +198,16 @@ def composed(overrides: Sequence[str], with_hydra: bool) -> DictConfig:
             return compose("train", overrides=list(overrides), return_hydra_config=with_hydra)
     except (HydraException, OmegaConfBaseException) as error:
         raise explained(error, overrides) from error
+    except UNREADABLE as error:
+        raise unreadable(error) from error
+
+
+def unreadable(error: Exception) -> InputError:
+    """A file that is no YAML, or one with a tag that would make objects."""
+    said = " ".join(str(error).split())
+    return InputError(
+        f"a settings file cannot be read: {said}\nExpected YAML of names and values, without tags like !!x"
+    )
 
 
 def explained(error: Exception, overrides: Sequence[str]) -> InputError:

@@ -11,6 +11,7 @@ from resjax.cli import launching
 from resjax.cli.overrides import Launch, launch
 from resjax.cli.words import choices, conf_folder, split
 from resjax.config import Config, keys
+from resjax.legal import slug
 from resjax.sweep.launcher import Launcher
 
 BAD_INPUT = 2
@@ -62,10 +63,10 @@ def start(planned: Launch) -> int:
         else:
             ended += sweeping.in_process(planned.jobs, watch, listener)
         first = planned.jobs[0]
-        elsewhere = f" --runs {shlex.quote(first.runs)}" if first.runs != "runs" else ""
+        elsewhere = f" --runs={shlex.quote(first.runs)}" if first.runs != "runs" else ""
         statuses = {end.status for end in ended}
         if statuses - {REFUSED}:
-            watch.say(f"Type: resjax report {shlex.quote(first.sweep)}{elsewhere}")
+            watch.say(f"Type: resjax report {shlex.quote(slug(first.sweep))}{elsewhere}")
     if listener.number is not None:
         return listener.exit_code
     return BAD_INPUT if REFUSED in statuses else 1 if "failed" in statuses else 0

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import MISSING, fields
+from functools import cache
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
+from hydra.conf import HydraConf
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
@@ -16,6 +18,12 @@ from resjax.errors import InputError
 from resjax.sweep.launcher import Launcher
 
 GROUPS = ("model", "data", "optimizer", "schedule", "parallel", "tracker", "experiment")
+LAUNCHER_GROUP = "hydra/launcher"
+LAUNCHER_KEYS = tuple(f"hydra.launcher.{item.name}" for item in fields(Launcher))
+OPEN_KEY = "hydra.launcher.additional_parameters."  # sbatch's own names follow
+# What else of Hydra's may be set; Hydra checks it.
+HYDRA_KEYS = tuple(f"hydra.{item.name}" for item in fields(HydraConf) if item.name != "launcher")
+HYDRA_GROUPS = ("hydra/sweeper", "hydra/job_logging", "hydra/hydra_logging", "hydra/help", "hydra/hydra_help")
 
 # What is expected of a setting of this type, and an example.
 EXPECTED = {
@@ -88,55 +96,67 @@ def parse_word(parser: OverridesParser, word: str) -> Override:
     try:
         return parser.parse_override(word)
     except HydraException as error:
+        key, _, value = word.lstrip("+~").partition("=")
+        if "=" in word and key not in every_key() and not is_hydras(key):
+            raise no_setting(word, key, value) from error
+        quoted = f"; a value with other signs stands in quotes, '{key}=\"...\"'" if "=" in word else ""
         raise InputError(
             f"{word} is not SETTING=VALUE.\n"
-            "Type for example: model.depth=56, probes.at=[0,1,10], or for a list: resjax train --help"
+            f"Type for example: model.depth=56, probes.at=[0,1,10]{quoted}, or for a list: resjax train --help"
         ) from error
 
 
 def check_word(override: Override, groups: dict[str, list[str]]) -> None:
     """InputError where the setting or the group's file does not exist."""
-    key, known = override.key_or_group, keys()
+    key, line = override.key_or_group, override.input_line or ""
+    value = line.partition("=")[2]
     if key.split(".")[0].split("/")[0] == "hydra":
         check_hydra(override)
         return
+    if key not in groups and key not in settings():
+        raise no_setting(line, key, value)
     if override.is_delete():
-        raise InputError(f"~{key}: settings cannot be taken away.\nType a value instead, such as {key}=null")
+        shown = groups[key][0] if key in groups else default(key)
+        raise InputError(f"~{key}: settings cannot be taken away.\nType a value instead, such as {key}={shown}")
     if key in groups:
-        for name in group_names(override):
-            if name not in groups[key]:
-                raise InputError(
-                    f"{key}={name} is not known.\nExpected one of: {', '.join(groups[key])}\n"
-                    f"Type: {key}={nearest(name, tuple(groups[key]))}"
-                )
+        check_choice(override, groups[key])
         return
-    value = (override.input_line or "").partition("=")[2]
-    if key not in known:
-        raise InputError(
-            f"{override.input_line}: there is no setting {key}.\n"
-            f"Did you mean: {likely(key, (*known, *groups))}={value}\nType for a list: resjax train --help"
-        )
     if override.is_add() and not override.is_force_add():
-        raise InputError(f"{override.input_line}: {key} is there already, + would add it.\nType: {key}={value}")
-    if known[key].type is bool and NUMBER.search(value) and "${" not in value:  # OmegaConf takes 3 as true
+        raise InputError(f"{line}: {key} is there already, + would add it.\nType: {key}={value}")
+    if settings()[key].type is bool and NUMBER.search(value) and "${" not in value:  # OmegaConf takes 3 as true
         raise wrong_type(key, value)
+
+
+def check_choice(override: Override, names: list[str]) -> None:
+    """InputError where a group has no such file."""
+    for name in group_names(override):
+        if name not in names:
+            raise InputError(
+                f"{override.key_or_group}={name} is not known.\nExpected one of: {', '.join(names)}\n"
+                f"Type: {override.key_or_group}={nearest(name, tuple(names))}"
+            )
 
 
 def check_hydra(override: Override) -> None:
     """InputError where a setting of the launcher, or the launcher itself, does not exist."""
-    key, value = override.key_or_group, (override.input_line or "").partition("=")[2]
-    if key == "hydra/launcher":
-        for name in group_names(override):
-            if name not in launchers():
-                raise InputError(
-                    f"hydra/launcher={name} is not known.\nExpected one of: {', '.join(launchers())}\n"
-                    f"Type: hydra/launcher={nearest(name, tuple(launchers()))}"
-                )
-    known = tuple(f"hydra.launcher.{item.name}" for item in fields(Launcher))
-    if key.startswith("hydra.launcher.") and key not in known and not key.startswith(f"{known[-1]}."):
-        raise InputError(
-            f"{override.input_line}: there is no setting {key}.\nDid you mean: {nearest(key, known)}={value}"
-        )
+    key, line = override.key_or_group, override.input_line or ""
+    if key == LAUNCHER_GROUP:
+        check_choice(override, launchers())
+    elif not is_hydras(key):
+        raise no_setting(line, key, line.partition("=")[2])
+
+
+def is_hydras(key: str) -> bool:
+    """Whether it is a setting of the launcher, or something else of Hydra's."""
+    below = key.startswith((OPEN_KEY, *(f"{name}." for name in HYDRA_KEYS))) and not key.endswith(".")
+    return below or key in (*LAUNCHER_KEYS, *HYDRA_KEYS, *HYDRA_GROUPS)
+
+
+def no_setting(word: str, key: str, value: str) -> InputError:
+    """A name that nothing has; with the one that was meant."""
+    return InputError(
+        f"{word}: there is no setting {key}.\nDid you mean: {likely(key)}={value}\nType for a list: resjax train --help"
+    )
 
 
 def wrong_type(key: str, value: str) -> InputError:
@@ -156,10 +176,47 @@ def wrong_type(key: str, value: str) -> InputError:
     return InputError(f"{key}={value} has the wrong type.\nExpected {expected}{null}.\nType: {key}={example}")
 
 
-def likely(key: str, known: tuple[str, ...]) -> str:
-    """The setting of the same last name in another section, else the one spelled most alike."""
-    same = [name for name in known if name.rpartition(".")[2] == key.rpartition(".")[2]]
-    return nearest(key, tuple(same) or known)
+def default(key: str) -> str:
+    """A setting's value where nobody says another, as it is typed."""
+    item = settings()[key]
+    value = item.default_factory() if item.default is MISSING else item.default
+    return "null" if value is None else str(value).replace(" ", "").replace("True", "true").replace("False", "false")
+
+
+@cache
+def settings() -> dict[str, Any]:
+    """`keys`, once."""
+    return keys()
+
+
+@cache
+def every_key() -> tuple[str, ...]:
+    """Whatever may stand before a =."""
+    return (*settings(), *GROUPS, LAUNCHER_GROUP, *LAUNCHER_KEYS)
+
+
+def likely(key: str) -> str:
+    """What is one slip away, else the setting of the same last name in another section, else what is most alike."""
+    if slipped := tuple(name for name in every_key() if is_one_slip(key, name)):
+        return nearest(key, slipped)
+    known = (LAUNCHER_GROUP, *LAUNCHER_KEYS) if key.startswith("hydra") else (*settings(), *GROUPS)
+    return nearest(key, tuple(name for name in known if name.rpartition(".")[2] == key.rpartition(".")[2]) or known)
+
+
+def is_one_slip(typed: str, meant: str) -> bool:
+    """Whether a letter is missing, wrong or too many, or two have changed places."""
+    if abs(len(typed) - len(meant)) > 1:
+        return False
+    start = agreement(typed, meant)
+    end = agreement(typed[start:][::-1], meant[start:][::-1])
+    one, other = typed[start : len(typed) - end], meant[start : len(meant) - end]
+    return max(len(one), len(other)) <= 1 or (len(one) == 2 and one == other[::-1])
+
+
+def agreement(one: str, other: str) -> int:
+    """How many letters they have in common at the beginning."""
+    letters = enumerate(zip(one, other, strict=False))
+    return next((index for index, (a, b) in letters if a != b), min(len(one), len(other)))
 
 
 def group_names(override: Override) -> list[str]:

@@ -69,7 +69,7 @@ def read_record(name: str, root: Path) -> dict[str, Any]:
 
 def record_sha256(record: dict[str, Any]) -> str:
     """SHA-256 of one spelling of the record."""
-    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(record, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 def differences(place: Path, record: dict[str, Any]) -> list[str]:

@@ -133,3 +133,15 @@ def _work(params: Any, places: dict[tuple[Any, ...], int], layers: Iterable[Laye
         shape = kernel.shape if info.index is None else kernel.shape[1:]
         total += math.prod(shape) * places.get(info.path, 1)
     return total
+
+
+def describe(model: Model) -> dict[str, Any]:
+    """What run.json says of the network."""
+    return {
+        "parameters": parameters(model),
+        "multiply_adds": multiply_adds(model),
+        "weight_layers": len(model.weight_layers),
+        "units": len(model.units),
+        "image": list(model.shape),
+        "classes": model.classes,
+    }

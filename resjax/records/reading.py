@@ -10,6 +10,7 @@ import polars as pl
 
 from resjax.config import nearest
 from resjax.errors import InputError
+from resjax.legal import slug
 from resjax.records.lock import is_locked
 from resjax.records.schema import LAYERS, METRICS, METRICS_SCHEMA, PARTS, RUN, TABLES, TRAIN_LAYERS, Schema
 
@@ -57,13 +58,19 @@ class Sweep:
 
 
 def find(sweep: str, runs: str = "runs") -> Path:
-    """The folder of a sweep, given by its path or by its name in `runs`. InputError with those that there are."""
-    for folder in (Path(sweep), Path(runs) / sweep):
-        if run_folders(folder):
-            return folder
+    """The folder of a sweep, given by its path or by its name in `runs`, safe or as it was typed.
+
+    InputError with those that there are.
+    """
+    safe = "" if "/" in sweep else slug(sweep)
+    for folder in (Path(sweep), Path(runs) / sweep, Path(runs) / (safe or sweep)):
+        with contextlib.suppress(OSError, ValueError):  # the name is too long for a folder's, or has a NUL
+            if sweep and run_folders(folder):
+                return folder
     there_are = sorted(path.name for path in Path(runs).glob("*") if run_folders(path))
+    shown = sweep if sweep and sweep.isprintable() else repr(sweep)
     raise InputError(
-        f"{sweep} is no sweep with runs, neither here nor in {runs}/.\n"
+        f"{shown} is no sweep with runs, neither here nor in {runs}/.\n"
         f"Expected {'one of: ' + ', '.join(there_are) if there_are else 'a folder that resjax train wrote'}\n"
         f"{'Did you mean: ' + nearest(sweep, tuple(there_are)) if there_are else 'Type: ' + START}"
     )
@@ -134,7 +141,7 @@ def read_layers(folder: Path, table: str = LAYERS) -> pl.DataFrame:
     frames = []
     for path in (*parts(folder, table), folder / table):
         with contextlib.suppress(FileNotFoundError):  # parts are gone once they are in the one file, which comes last
-            frames.append(pl.read_parquet(path))
+            frames.append(pl.read_parquet(path.resolve(), glob=False))
     # Runs from before a column was there are read, too.
     together = pl.concat([pl.DataFrame(schema=TABLES[table]), *frames], how="diagonal").select(list(TABLES[table]))
     return together.unique(["step", "seed", "kind", "layer"], maintain_order=True)

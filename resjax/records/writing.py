@@ -120,9 +120,9 @@ class Recorder:
         bad = [name for name, value in values.items() if value is None]
         line = {"step": row.step, "seed": row.seed} | values | ({"not_finite": bad} if bad else {})
         content = (json.dumps(line, allow_nan=False) + "\n").encode()
-        faults.point("metrics.before", self.folder.name)
+        faults.point("metrics.before")
         self.append(content)
-        faults.point("metrics.written", self.folder.name)
+        faults.point("metrics.written")
         self.digest.update(content)
         self.size += len(content)
 
@@ -176,12 +176,12 @@ class Recorder:
         """The last state: each table in one file, run.json with the status; then, of a run that is done, no parts."""
         with contextlib.suppress(DiskFullError) if status == "failed" else contextlib.nullcontext():
             self.compact()
-        faults.point("finish.compacted", self.folder.name)
+        faults.point("finish.compacted")
         os.fsync(self.metrics_file)
         times = facts.pop("times", {}) | {"total": round(time.perf_counter() - self.clock, 3)}
         self.log(status)
         self.update(status=status, ended=now(), times=times, **facts)
-        faults.point("finish.said", self.folder.name)
+        faults.point("finish.said")
         if status == "done":
             shutil.rmtree(self.folder / PARTS, ignore_errors=True)
 

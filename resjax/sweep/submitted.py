@@ -1,145 +1,221 @@
-"""A sweep's runs made by submitit: on this machine, or on a SLURM cluster, where a run that is preempted is requeued.
-
-submitit pickles what it runs, into its own folder, and reads that back on the node: what it pickles here is a path and
-a number. The settings are read from the launch's file, the code is the launch's copy.
-"""
+"""A sweep's runs made by submitit: on this machine, or on a SLURM cluster, where a run that is preempted goes on."""
 
 import os
+import shlex
 import signal
-import subprocess
 import sys
-from collections import Counter, deque
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from resjax import job as jobs
 from resjax import records
 from resjax.errors import InputError
 from resjax.progress import Watch
 from resjax.records import Launch
-from resjax.stopping import Listener, listening
+from resjax.stopping import Listener
+from resjax.sweep import slurm
 from resjax.sweep.child import Job
+from resjax.sweep.child import environment as inherited
 from resjax.sweep.conductor import REFUSED, Ended
+from resjax.sweep.frozen import FrozenRun
 from resjax.sweep.launcher import Launcher
-from resjax.tracking import Tracking
 
-LOOK_EVERY_S, LOOKS = 1.0, 3
+LOOK_EVERY_S = 1.0
 TAIL = 20_000  # characters of a failed job's output
 SHARED = ("timeout_min", "nodes", "tasks_per_node", "gpus_per_node", "cpus_per_task", "mem_gb")
 SLURM = ("partition", "qos", "account", "constraint", "array_parallelism", "signal_delay_s", "setup")
 
-
-@dataclass(frozen=True)
-class FrozenRun:
-    """One run of a launch, as submitit calls it on the node."""
-
-    launch: str
-    index: int
-
-    def __call__(self) -> str:
-        """Make the run; asked to stop, it saves itself, and then has the cluster start the job again."""
-        requeue = signal.getsignal(signal.SIGUSR2)  # submitit's
-        config = records.thaw(Path(self.launch)).jobs[self.index]
-        with listening() as listener:
-            status = jobs.run(config, Watch(1), Tracking(), listener.asked)
-        if status == jobs.PREEMPTED and listener.number is not None and "SLURM_JOB_ID" in os.environ:
-            again(requeue)
-        return status
-
-    def checkpoint(self) -> Any:
-        """What submitit runs when the job is started again: the same, which goes on from its checkpoint."""
-        from submitit.helpers import DelayedSubmission
-
-        return DelayedSubmission(self)
-
-
-def again(requeue: Any) -> NoReturn:
-    """Requeue this job, unless the cluster is ending it already: then it requeues it itself, or it was cancelled."""
-    import submitit
-
-    # A job that ends by itself within its time of grace would not be started again (SLURM 22.05).
-    if (states() or {}).get(submitit.JobEnvironment().job_id) != "COMPLETING" and callable(requeue):
-        with suppress(subprocess.SubprocessError):  # requeued in the meantime
-            requeue(signal.SIGUSR2, None)  # checkpoint(), scontrol requeue, exit
-    sys.exit(-1)
-
-
-def states() -> dict[str, str] | None:
-    """The state of each of the user's jobs in SLURM's queue; None where it cannot be asked."""
-    command = ["squeue", "--me", "--noheader", "--array", "--format=%i %T"]
-    try:
-        asked = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return dict(line.split(maxsplit=1) for line in asked.stdout.splitlines() if " " in line)
+# SLURM does not requeue a job that a TERM ends in its time of grace, as it would Python while that starts.
+PATIENT = 'trap "" TERM; exec "$0" "$@"'
 
 
 def make(
     wanted: Sequence[Job], launch: Launch, code: Path, launcher: Launcher, watch: Watch, listener: Listener
 ) -> list[Ended]:
     """Submit what is not done, and wait for it; asked to stop, leave a cluster's jobs in its queue."""
-    ended, waiting = list[Ended](), deque[Job]()
-    for job in wanted:
-        (ended if (end := not_needed(job, watch)) else waiting).append(end or job)  # type: ignore[arg-type]
-    submit = submitter(launch, code, launcher)
-    flying: dict[str, tuple[Job, Any]] = {}
-    most = launcher.jobs if launcher.where == "local" else len(waiting)
-    gone = Gone(launcher.where)
-    while (waiting or flying) and not listener.asked():
-        batch = [waiting.popleft() for _ in range(min(len(waiting), most - len(flying)))]
-        for job, submitted in zip(batch, submit(batch), strict=True):
-            watch.start(job.name, job.config.train.steps, job.config.seeds)
-            flying[job.name] = (job, submitted)
-        gone.look()
-        for name, (job, submitted) in list(flying.items()):
-            if (end := seen(job, submitted, gone, watch)) is not None:
-                del flying[name]
-                ended.append(end)
-        listener.wait(LOOK_EVERY_S if flying else 0)
-    return ended + left(flying, launcher, watch)
+    return Submitted(launch, code, launcher, watch, listener).run(wanted)
 
 
-def not_needed(job: Job, watch: Watch) -> Ended | None:
-    """Why it is not submitted, if it is not."""
-    try:
-        why = jobs.reason_to_skip(job.folder, job.own_id, job.config.rerun)
-    except InputError as error:
-        watch.finish(f"refused: {error}", made=False, name=job.name)
-        return Ended(job, REFUSED, f"refused: {error}")
-    if why:
-        watch.skip(job.name, why)
-    return Ended(job, jobs.SKIPPED) if why else None
+class Submitted:
+    """The runs that are with submitit, each with its job there, and those that wait to be."""
+
+    def __init__(self, launch: Launch, code: Path, launcher: Launcher, watch: Watch, listener: Listener) -> None:
+        self.launch, self.code, self.launcher, self.watch, self.listener = launch, code, launcher, watch, listener
+        self.local = launcher.where == "local"
+        self.folder = (launch.path.parent / "submitit").resolve()
+        self.executor = executor(self.folder, launcher)
+        self.queue = slurm.Queue()
+        self.waiting = deque[Job]()
+        self.flying = dict[str, tuple[Job, Any]]()
+        self.ended = list[Ended]()
+
+    def run(self, wanted: Sequence[Job]) -> list[Ended]:
+        """Until every run is made, or a signal asks to stop."""
+        self.waiting.extend(job for job in wanted if self.is_needed(job))
+        while (self.waiting or self.flying) and not self.listener.asked():
+            self.fill()
+            self.look()
+            self.listener.wait(LOOK_EVERY_S if self.flying else 0)
+        if self.flying:
+            leave = self.stop if self.local else self.leave
+            leave()
+        return self.ended
+
+    def is_needed(self, job: Job) -> bool:
+        """Whether there is anything to do; told."""
+        try:
+            why = jobs.reason_to_skip(job.folder, job.own_id, job.config.rerun)
+        except InputError as error:
+            self.end(job, REFUSED, f"refused: {error}")
+            return False
+        if why:
+            self.watch.skip(job.name, why)
+            self.ended.append(Ended(job, jobs.SKIPPED))
+        return not why
+
+    def fill(self) -> None:
+        """Submit: all at once to a cluster, here as many as may run."""
+        room = self.launcher.jobs - len(self.flying) if self.local else len(self.waiting)
+        batch = [self.waiting.popleft() for _ in range(min(len(self.waiting), room))]
+        if not self.local:
+            self.queue.look()
+            batch = [job for job in batch if not self.adopt(job)]
+        if not batch:
+            return
+        runs = [FrozenRun(str(self.launch.path.resolve()), job.index, str(job.folder.resolve())) for job in batch]
+        submitted = self.submit(runs)
+        for job, its in zip(batch, submitted, strict=True):
+            self.fly(job, its)
+        if not self.local:
+            for job, its in zip(batch, submitted, strict=True):
+                (self.folder / f"{job.name}.job").write_text(its.job_id)
+            number = submitted[0].job_id.partition("_")[0]
+            self.watch.say(
+                f"SLURM's job {number}, {len(batch)} runs. Ctrl-C leaves it there; scancel {number} stops it"
+            )
+
+    def adopt(self, job: Job) -> bool:
+        """Wait for the job that an earlier command left in SLURM's queue for this run, if there is one."""
+        from submitit import SlurmJob
+
+        noted = self.folder / f"{job.name}.job"
+        job_id = noted.read_text() if noted.exists() else ""
+        if not self.queue.is_there(job_id):
+            return False
+        self.fly(job, SlurmJob(self.folder, job_id))
+        self.watch.say(f"  {job.name} is in SLURM's queue already, as job {job_id}; it is waited for")
+        return True
+
+    def fly(self, job: Job, submitted: Any) -> None:
+        """A run is with submitit."""
+        self.flying[job.name] = (job, submitted)
+        self.watch.start(job.name, job.config.train.steps, job.config.seeds)
+
+    def submit(self, runs: Sequence[FrozenRun]) -> list[Any]:
+        """submitit's jobs, on a cluster an array of them. InputError where it does not take them."""
+        try:
+            with environment(self.code, self.launcher), undisturbed(), self.executor.batch():
+                return [self.executor.submit(run) for run in runs]
+        except RuntimeError as error:  # with what sbatch said
+            raise InputError(f"SLURM does not take the jobs: {error}\nSee docs/cluster.md") from error
+
+    def look(self) -> None:
+        """How far every run is, and which are over."""
+        if not self.local:
+            self.queue.look()
+        for name, (job, submitted) in list(self.flying.items()):
+            if state := self.over(job, submitted):
+                self.settle(job, submitted, state)
+            elif (row := records.last_row(job.folder)) is not None and row["step"] < job.config.train.steps:
+                self.watch.advance(row["step"] + 1, row.get("train_loss") or float("nan"), name)
+
+    def over(self, job: Job, submitted: Any) -> str:
+        """The state in which its job ended, "" as long as neither did the job nor its run."""
+        if self.local:
+            return submitted.state if submitted.done() else ""
+        facts = records.facts_if_readable(job.folder)
+        made = facts.get("attempt", 0) != job.before and facts.get("status") in (jobs.DONE, jobs.FAILED)
+        return "COMPLETED" if made else self.queue.over(submitted.job_id)
+
+    def settle(self, job: Job, submitted: Any, state: str) -> None:
+        """What became of a run, recorded here where its process could not. Who else makes it is waited for."""
+        with suppress(records.BusyError), jobs.holding(job.folder, None):
+            facts = records.facts_if_readable(job.folder)
+            status = facts.get("status")
+            if state in slurm.ANEW and status not in (jobs.DONE, jobs.FAILED):
+                self.watch.say(f"  {job.name}: SLURM ended its job ({state}) and did not requeue it; submitted anew")
+                self.waiting.append(job)
+            else:
+                if status not in (jobs.DONE, jobs.FAILED):
+                    facts = self.bury(job, submitted, state)
+                self.tell(job, facts)
+            del self.flying[job.name]
+
+    def bury(self, job: Job, submitted: Any, state: str) -> dict[str, Any]:
+        """Record a failure that the process could not record; the facts then. Its lock is held."""
+        kind, what = slurm.OVER.get(state, slurm.OVER["FAILED"])
+        error = f"its job {submitted.job_id} {what}"
+        printed = "\n".join(filter(None, (tail(submitted.stdout), tail(submitted.stderr))))
+        records.fail(job.folder, kind, error, f"{error}\n\nThe end of what it printed:\n{printed}\n")
+        return records.facts_if_readable(job.folder)
+
+    def tell(self, job: Job, facts: dict[str, Any]) -> None:
+        """How a run ended, by its records."""
+        if facts["status"] == jobs.DONE:
+            self.end(job, jobs.DONE, "done")
+        elif facts.get("failure", {}).get("kind") == REFUSED:
+            self.end(job, REFUSED, f"refused: {facts['error']}")
+        else:
+            self.end(job, jobs.FAILED, f"FAILED, {facts.get('error', '')}")
+
+    def end(self, job: Job, status: str, how: str) -> None:
+        """Tell, and remember for the list at the end."""
+        self.watch.finish(how, made=status in (jobs.DONE, jobs.FAILED), name=job.name)
+        self.ended.append(Ended(job, status, how))
+
+    def leave(self) -> None:
+        """A cluster's jobs stay where they are."""
+        numbers = " ".join(submitted.job_id for _, submitted in self.flying.values())
+        self.watch.say(
+            f"in SLURM's queue, where they stay: {', '.join(self.flying)}\n"
+            f"The same command waits for them again. To stop them, saved: scancel {numbers}"
+        )
+        self.ended += [Ended(job, jobs.PREEMPTED) for job, _ in self.flying.values()]
+
+    def stop(self) -> None:
+        """What runs here saves itself, which is waited for."""
+        self.watch.say("stopping: what runs is being saved (Ctrl-C once more ends it at once)")
+        for _, submitted in self.flying.values():
+            with suppress(ProcessLookupError):
+                os.kill(int(submitted.job_id), signal.SIGTERM)  # submitit's controller, which passes it on
+        for job, submitted in self.flying.values():
+            while not submitted.done():
+                time.sleep(0.1)
+            status = records.state(job.folder)
+            if status in (jobs.DONE, jobs.FAILED):
+                self.end(job, status, status)
+            else:
+                self.end(job, jobs.PREEMPTED, "stopped by a signal; the same command goes on from where it was")
 
 
-def submitter(launch: Launch, code: Path, launcher: Launcher) -> Callable[[Sequence[Job]], list[Any]]:
-    """The function that submits several jobs, as an array where the cluster has them."""
+def executor(folder: Path, launcher: Launcher) -> Any:
+    """submitit's, with our settings. InputError where there is none, or it refuses them."""
     try:
         import submitit
     except ImportError as error:
         raise InputError("submitit is not installed.\nType: pip install 'resjax[slurm]'") from error
-    folder = launch.path.parent / "submitit"
+    python = f"sh -c {shlex.quote(PATIENT)} {shlex.quote(sys.executable)}"
+    ours = {"slurm_max_num_timeout": launcher.max_num_timeout, "slurm_python": python}
     try:
-        executor = submitit.AutoExecutor(folder=folder.resolve(), cluster=launcher.where, **limits(launcher))
-        executor.update_parameters(name="resjax", **parameters(launcher))
-    except (RuntimeError, ValueError, TypeError) as error:
+        found = submitit.AutoExecutor(folder=folder, cluster=launcher.where, **ours)
+        found.update_parameters(name="resjax", **parameters(launcher))
+    except (AssertionError, NameError, RuntimeError, TypeError, ValueError) as error:
         raise InputError(f"submitit refuses: {error}\nSee docs/cluster.md") from error
-
-    def submit(batch: Sequence[Job]) -> list[Any]:
-        if not batch:
-            return []
-        runs = [FrozenRun(str(launch.path.resolve()), job.index) for job in batch]
-        with environment(code, launcher), executor.batch():
-            return [executor.submit(run) for run in runs]
-
-    return submit
-
-
-def limits(launcher: Launcher) -> dict[str, Any]:
-    """How often a job may be requeued, for those that requeue."""
-    return {"slurm_max_num_timeout": launcher.max_num_timeout} if launcher.where == "slurm" else {}
+    return found
 
 
 def parameters(launcher: Launcher) -> dict[str, Any]:
@@ -154,66 +230,27 @@ def parameters(launcher: Launcher) -> dict[str, Any]:
 
 @contextmanager
 def environment(code: Path, launcher: Launcher) -> Iterator[None]:
-    """What the jobs inherit: the frozen code first, and a GPU's share of memory."""
-    wanted = {"PYTHONPATH": os.pathsep.join(filter(None, (str(code.resolve()), os.environ.get("PYTHONPATH"))))}
-    if launcher.memory_fraction is not None:
-        wanted["XLA_PYTHON_CLIENT_MEM_FRACTION"] = str(launcher.memory_fraction)
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
+    """What the jobs inherit: the frozen code before any other, also that of the folder they run in."""
+    before = dict(os.environ)
+    os.environ.update(inherited(code, launcher, None), PYTHONSAFEPATH="1")
     try:
         yield
     finally:
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
+        os.environ.clear()
+        os.environ.update(before)
 
 
-class Gone:
-    """Which jobs are over. A cluster without accounting does not tell submitit, so its queue is asked."""
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """What is started here does not end at a terminal's Ctrl-C, which would end submitit's controller and all it runs.
 
-    def __init__(self, where: str) -> None:
-        self.where, self.queue, self.missed = where, dict[str, str](), Counter[str]()
-
-    def look(self) -> None:
-        """Ask the queue."""
-        if self.where == "slurm" and (found := states()) is not None:
-            self.queue = found
-
-    def __call__(self, job: Job, submitted: Any) -> bool:
-        """Whether a job is over: its run is recorded, or it was not in the queue three times in a row."""
-        if self.where != "slurm":
-            return bool(submitted.done())
-        self.missed[submitted.job_id] = 0 if submitted.job_id in self.queue else self.missed[submitted.job_id] + 1
-        recorded = records.state(job.folder) in (jobs.DONE, jobs.FAILED)
-        return self.missed[submitted.job_id] > LOOKS or (recorded and submitted.job_id not in self.queue)
-
-
-def seen(job: Job, submitted: Any, gone: Gone, watch: Watch) -> Ended | None:
-    """Show how far a job is; how it ended, once it has."""
-    if not gone(job, submitted):
-        if (row := records.last_row(job.folder)) is not None and row["step"] < job.config.train.steps:
-            watch.advance(row["step"] + 1, row.get("train_loss") or float("nan"), job.name)
-        return None
+    A run listens to it all the same.
+    """
+    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with jobs.holding(job.folder, None):
-            return settled(job, submitted, watch)
-    except records.BusyError:  # another sweep makes it: that is waited for
-        return None
-
-
-def settled(job: Job, submitted: Any, watch: Watch) -> Ended:
-    """What became of a job, recorded here where it could not do it itself. The caller holds its lock."""
-    facts = records.facts_if_readable(job.folder)
-    status = facts.get("status")
-    if status not in (jobs.DONE, jobs.FAILED):
-        output = "\n".join(filter(None, (tail(submitted.stdout), tail(submitted.stderr))))
-        error = f"its job {submitted.job_id} ended ({submitted.state}) and left it {status}"
-        records.fail(job.folder, "killed", error, f"{error}\n\nThe end of what it printed:\n{output}\n")
-        facts, status = records.facts_if_readable(job.folder), jobs.FAILED
-    how = "done" if status == jobs.DONE else f"FAILED, {facts.get('error', '')}"
-    watch.finish(how, name=job.name)
-    return Ended(job, str(status), how)
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)
 
 
 def tail(read: Callable[[], str | None]) -> str:
@@ -221,15 +258,3 @@ def tail(read: Callable[[], str | None]) -> str:
     with suppress(Exception):  # of many kinds, where the file is not there
         return (read() or "")[-TAIL:]
     return ""
-
-
-def left(flying: dict[str, tuple[Job, Any]], launcher: Launcher, watch: Watch) -> list[Ended]:
-    """What is not waited for: here it is told to stop, on a cluster it stays in the queue."""
-    for name, (_, submitted) in flying.items():
-        if launcher.where == "local":
-            with suppress(ProcessLookupError):
-                os.kill(int(submitted.job_id), signal.SIGTERM)  # submitit's controller, which passes it on
-            watch.finish("asked to stop", name=name)
-        else:
-            watch.finish(f"stays in the queue as job {submitted.job_id}: scancel {submitted.job_id}", name=name)
-    return [Ended(job, jobs.PREEMPTED) for job, _ in flying.values()]

@@ -28,7 +28,7 @@ def sweep(
     if launcher.where == "in_process":
         ended = in_process(configs, watch, listener)
     else:
-        place = Path(configs[0].runs) / configs[0].sweep
+        place = facts.sweep_folder(configs[0])
         package, code = Path(facts.__file__).parent, facts.code()
         snapshot = records.snapshot(place, package, facts.sources(package), code)
         jobs = plan(configs)
@@ -87,7 +87,7 @@ def in_process(configs: Sequence[Config], watch: Watch, listener: Listener) -> l
     for index, config in enumerate(configs):
         if listener.asked():
             break
-        entry = Job(index, config, Path(config.runs) / config.sweep, "", 0)
+        entry = Job(index, config, facts.sweep_folder(config), "", 0)
         try:
             entry = dataclasses.replace(entry, folder=facts.folder_of(config, count_devices(config)))
             ended.append(Ended(entry, job.run(config, watch, tracking, listener.asked)))
@@ -108,5 +108,6 @@ def tell_failures(ended: Sequence[Ended], watch: Watch) -> None:
     if wrong and len(ended) > 1:
         watch.say(f"{len(wrong)} of {len(ended)} runs did not end well:")
     for end in wrong if len(ended) > 1 else ():
-        watch.say(f"  {end.job.name}: {(end.why or end.status).splitlines()[0]}")
+        why = end.why or records.facts_if_readable(end.job.folder).get("error") or end.status
+        watch.say(f"  {end.job.name}: {why.splitlines()[0]}")
         watch.say(f"    {end.job.folder / 'error.txt'}")

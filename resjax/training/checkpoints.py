@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
@@ -59,9 +60,9 @@ class Checkpoints:
         place = self.place(snapshot.step)
         self.remove(snapshot.step)
         self.write_arrays(place, snapshot.arrays)
-        faults.point("checkpoint.arrays", self.folder.parent.name)
+        faults.point("checkpoint.arrays")
         sync_tree(place)
-        faults.point("checkpoint.synced", self.folder.parent.name)
+        faults.point("checkpoint.synced")
         arrays = {name: facts(array) for name, array in snapshot.arrays.items()}
         if (wrong := difference(arrays, {name: facts(array) for name, array in read(place).items()})) is not None:
             raise OSError(f"{place}: {wrong} is not read back as it was written: is the disk sound?")
@@ -85,7 +86,7 @@ class Checkpoints:
         if shutil.disk_usage(self.folder).free < size:
             raise no_room(place, size)
         try:
-            with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
+            with alone() as checkpointer:
                 checkpointer.save(place.resolve(), args=ocp.args.StandardSave(arrays))
         except Exception as error:
             shutil.rmtree(place, ignore_errors=True)
@@ -99,7 +100,7 @@ class Checkpoints:
         finite = [step for step in steps if self.says_finite(step)]
         for step in set(steps[:-KEEP]) - set(finite[-1:]):
             self.remove(step)
-            faults.point("checkpoint.rotated", self.folder.parent.name)
+            faults.point("checkpoint.rotated")
 
     def says_finite(self, step: int) -> bool:
         """Whether the arrays were finite when they were saved, as far as can be read."""
@@ -194,10 +195,18 @@ class Checkpoints:
         return self.folder / f"{step:09d}.json"
 
 
+def alone() -> ocp.Checkpointer:
+    """An orbax checkpointer of this process, which waits for no other."""
+    rank = jax.process_index()
+    options = ocp.options.MultiprocessingOptions(rank, {rank}, barrier_sync_key_prefix=f"process{rank}")
+    handler = ocp.StandardCheckpointHandler(multiprocessing_options=options)
+    return ocp.Checkpointer(handler, multiprocessing_options=options)
+
+
 def read(place: Path) -> Arrays:
     """What orbax makes of the files. ValueError where it cannot read them."""
     try:
-        with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
+        with alone() as checkpointer:
             arrays = checkpointer.restore(place.resolve())
         return {name: np.asarray(array) for name, array in arrays.items()}
     except Exception as error:  # of many kinds, by what the damage hit

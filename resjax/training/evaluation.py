@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import lax
 from jaxtyping import Array, Int
@@ -14,6 +15,7 @@ from resjax.data.stream import Arrays, standardize
 from resjax.models import Model
 from resjax.models.types import EVALUATE
 from resjax.stopping import Poll, StopError, never
+from resjax.training import hosts
 from resjax.training.packing import packings
 from resjax.training.parallel import Layout
 from resjax.training.seeds import in_turn
@@ -53,9 +55,9 @@ def make_evaluate(
         starts = range(0, examples, batch)[:parts]
         found = []
         for start in starts:
-            if stop():
+            if hosts.any_of(stop()):
                 raise StopError
-            found.append(jax.block_until_ready(sums(states, data, jnp.asarray(start))))
+            found.append(jax.block_until_ready(sums(states, data, np.asarray(start))))
             faults.point("evaluation")
         loss, error = (sum(part) / examples for part in zip(*found, strict=True))
         return {"test_loss": loss, "test_error": error}

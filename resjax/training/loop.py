@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
@@ -18,7 +17,7 @@ from resjax.errors import InputError
 from resjax.probes.table import train_columns
 from resjax.rows import Finished, Layers, Metrics, Outcome, Row, Snapshot, Stopped, TrainLayers
 from resjax.stopping import Poll, StopError, never
-from resjax.training import agenda
+from resjax.training import agenda, hosts
 from resjax.training.programs import Programs, prepare
 from resjax.training.state import digest, from_arrays, to_arrays
 
@@ -93,7 +92,7 @@ class Run:
                 "Expected JAX's generator to be the same.\nType: rerun=all to begin anew"
             )
         states = from_arrays(self.programs.model, self.states, snapshot.arrays)
-        self.states = jax.device_put(states, self.programs.layout.replicated())
+        self.states = hosts.place(states, self.programs.layout.replicated())
         self.step = self.saved = snapshot.step
         self.outcomes |= {outcome.seed: outcome for outcome in snapshot.outcomes}
         for what, seconds in snapshot.seconds.items():
@@ -115,7 +114,7 @@ class Run:
 
     def look_if_due(self) -> Iterator[Row]:
         """The checkpoint and the probes of the state before the next update; what came before it is told first."""
-        late = agenda.late(self.config, time.perf_counter() - self.saved_at)
+        late = hosts.any_of(agenda.late(self.config, time.perf_counter() - self.saved_at))
         if late or agenda.is_due(self.config, self.step):
             yield from self.drain()
         self.programs.check()
@@ -128,11 +127,13 @@ class Run:
     def advance(self) -> Iterator[Row]:
         """Updates until something is due, or for about a second; and the metrics of the chunk before."""
         tested = self.programs.test_all(self.states) if agenda.tested(self.config, self.step) else {}
-        start, most = self.step, min(self.config.parallel.chunk, max(int(CHUNK_SECONDS / self.pace), 1))
+        start, most = self.step, self.config.parallel.chunk
+        if not hosts.several():  # whose clocks differ
+            most = min(most, max(int(CHUNK_SECONDS / self.pace), 1))
         count = min(agenda.steps_until_due(self.config, start), most)
         began = time.perf_counter()
         self.states, self.orders, metrics = self.programs.advance(
-            self.states, self.programs.keys, self.orders, jnp.asarray(start), jnp.asarray(count), self.programs.train
+            self.states, self.programs.keys, self.orders, np.asarray(start), np.asarray(count), self.programs.train
         )
         self.step = start + count
         self.pending.append(Flight(start, count, began, metrics, tested))

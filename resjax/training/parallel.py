@@ -67,6 +67,11 @@ class Layout:
         """The same array on every device."""
         return NamedSharding(self.mesh, PartitionSpec())
 
+    @property
+    def home(self) -> Any:
+        """The first device of this process."""
+        return next(device for device in self.devices if device.process_index == jax.process_index())
+
     def sharded(self) -> NamedSharding:
         """The leading axis cut into a part a device."""
         return NamedSharding(self.mesh, PartitionSpec(AXIS))
@@ -90,7 +95,13 @@ def start_devices(wanted: int | None, threads: int | None = None) -> None:
 def choose(config: Config) -> Layout:
     """The layout that `parallel` asks for, or InputError with the device counts that would do."""
     available = len(jax.devices())
-    legal = [count for count in range(1, available + 1) if divides(count, config)]
+    counts = range(1, available + 1) if jax.process_count() == 1 else [available]  # each process has its part
+    legal = [count for count in counts if divides(count, config)]
+    if not legal:
+        raise InputError(
+            f"train.batch_size={config.train.batch_size} cannot be shared by {available} devices of "
+            f"{jax.process_count()} processes.\nType: train.batch_size={available * 64}"
+        )
     wanted = config.parallel.devices
     if wanted is None:
         wanted = legal[-1]

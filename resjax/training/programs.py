@@ -22,12 +22,12 @@ from resjax.data.source import Source
 from resjax.data.stream import Arrays, Orders, epoch_orders, no_orders, standardize, to_arrays
 from resjax.errors import InputError
 from resjax.legal import check_probe_batch
-from resjax.models import Mode, Model, build
-from resjax.models.counts import multiply_adds, parameters
+from resjax.models import Mode, Model, build, counts
 from resjax.probes.look import Looks, look
 from resjax.probes.table import columns, first_bad_layer
 from resjax.rows import Started
 from resjax.stopping import Poll, StopError, never
+from resjax.training import hosts
 from resjax.training.chunk import first_orders, make_chunk
 from resjax.training.evaluation import make_evaluate
 from resjax.training.packing import packings
@@ -77,7 +77,7 @@ class Instruments:
 
     def check(self) -> None:
         """Raises StopError where the caller asks to stop."""
-        if self.stop():
+        if hosts.any_of(self.stop()):
             raise StopError
 
     def root_keys(self) -> dict[int, list[int]]:
@@ -121,18 +121,18 @@ class Instruments:
     def test_all(self, states: TrainState) -> dict[str, Any]:
         """Loss and error on the test set, one entry a seed."""
         with self.clock("evaluation"):
-            return jax.device_get(self.evaluate(jax.device_put(states, self.layout.replicated()), self.test))
+            return jax.device_get(self.evaluate(hosts.place(states, self.layout.replicated()), self.test))
 
     def train_all(self, states: TrainState) -> dict[str, Any]:
         """Loss and error on the whole training set, as it is and with running statistics, one entry a seed."""
         evaluate = make_evaluate(self.model, self.layout, len(self.train.labels), largest_batch(self.config), self.stop)
         with self.clock("evaluation"):
-            found = jax.device_get(evaluate(jax.device_put(states, self.layout.replicated()), self.train))
+            found = jax.device_get(evaluate(hosts.place(states, self.layout.replicated()), self.train))
         return {"train_loss": found["test_loss"], "train_error": found["test_error"]}
 
     def at_home(self, tree: Any) -> Any:
-        """`tree` on the first device, where the probes run."""
-        return jax.device_put(tree, self.layout.devices[0])
+        """`tree` on this process's first device, where the probes run."""
+        return hosts.at_home(tree, self.layout.home)
 
 
 @dataclass(frozen=True)
@@ -150,10 +150,11 @@ def prepare(config: Config, source: Source, stop: Poll = never) -> Programs:
     """
     ready = instruments(config, source, stop)
     ready.check()
+    faults.point("compiling")
     with ready.clock("compile"):
         step = make_step(config, ready.model, optimizer(config.optimizer), ready.layout)
-        orders = jax.device_put(first_orders(config, len(ready.train.labels)), ready.layout.replicated())
-        chunk, numbers = make_chunk(config, step), (jnp.asarray(0), jnp.asarray(1))
+        orders = hosts.place(first_orders(config, len(ready.train.labels)), ready.layout.replicated())
+        chunk, numbers = make_chunk(config, step), (np.asarray(0), np.asarray(1))
         with ThreadPoolExecutor(1) as pool:  # while one program compiles, the next one is traced
             advance = pool.submit(ready.layout.compile, chunk, ready.states, ready.keys, orders, *numbers, ready.train)
             at_home = ready.at_home((ready.states, ready.keys))
@@ -173,14 +174,14 @@ def instruments(config: Config, source: Source, stop: Poll = never) -> Instrumen
     with clock("compile"):
         model = build(config.model, source.train.images.shape[1:], source.classes, dtype)
         tx, seeds = optimizer(config.optimizer), range(config.seed, config.seed + config.seeds)
-        place = partial(jax.device_put, device=layout.replicated())
+        place = partial(hosts.place, sharding=layout.replicated())
         states, keys = (place(tree) for tree in create(model, tx, seeds))
         train = place(to_arrays(source.train, source.train, dtype, config.data.mean, config.data.std))
         test = train._replace(images=place(source.test.images), labels=place(source.test.labels))
-        probe_batch = jax.device_put(fixed_batch(train, config.probes.batch_size), layout.devices[0])
+        probe_batch = hosts.at_home(fixed_batch(train, config.probes.batch_size), layout.home)
         probe = make_probe(config, model, tx, layout)
         evaluate = make_evaluate(model, layout, len(test.labels), largest_batch(config), stop)
-    started = Started(describe(model), {"kind": layout.devices[0].device_kind, "count": len(layout.devices)})
+    started = Started(counts.describe(model), {"kind": layout.devices[0].device_kind, "count": len(layout.devices)})
     return Instruments(
         config, model, layout, clock, started, seeds, states, keys, train, test, probe_batch, evaluate, probe, stop
     )
@@ -246,15 +247,3 @@ def fixed_batch(train: Arrays, size: int) -> tuple[Array, Array]:
     """The probe batch: the same `size` training examples for every seed and arm, drawn once from a fixed key."""
     places = jax.random.permutation(jax.random.key(0), len(train.labels))[:size]
     return standardize(train, train.images[places]), train.labels[places]
-
-
-def describe(model: Model) -> dict[str, Any]:
-    """What run.json says of the network."""
-    return {
-        "parameters": parameters(model),
-        "multiply_adds": multiply_adds(model),
-        "weight_layers": len(model.weight_layers),
-        "units": len(model.units),
-        "image": list(model.shape),
-        "classes": model.classes,
-    }

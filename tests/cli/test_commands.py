@@ -81,8 +81,8 @@ def test_a_job_that_fails_does_not_take_the_others_along(
 
     fit = loop.fit
 
-    def breaks_at_depth_3(config, source):
-        for row in fit(config, source):
+    def breaks_at_depth_3(config, source, *more):
+        for row in fit(config, source, *more):
             if config.model.depth == 3 and type(row).__name__ == "Metrics":
                 raise RuntimeError("out of order")
             yield row

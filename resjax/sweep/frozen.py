@@ -1,0 +1,74 @@
+"""One run of a sweep as submitit calls it, on the machine that it found for it."""
+
+import faulthandler
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from resjax import job as jobs
+from resjax import records
+from resjax.errors import InputError
+from resjax.progress import Watch
+from resjax.stopping import Poll, listening
+from resjax.sweep import slurm
+from resjax.tracking import Tracking
+
+
+@dataclass(frozen=True)
+class FrozenRun:
+    """A run of a launch. submitit pickles it into its own folder: two paths and a number, no settings and no code."""
+
+    launch: str
+    index: int
+    folder: str
+
+    def __call__(self) -> str:
+        """Make the run. Told that its time is over, it saves itself, and has submitit start the job again."""
+        faulthandler.enable()
+        requeue = signal.getsignal(signal.SIGUSR2)  # submitit's
+        with listening() as listener:
+            status = self.make(listener.asked)
+        if status == jobs.PREEMPTED and (on_slurm() or listener.number == signal.SIGUSR2):
+            again(requeue)
+        return status
+
+    def make(self, stop: Poll) -> str:
+        """The run's status; "refused" where its settings, its data and the machine do not fit together."""
+        config = records.thaw(Path(self.launch)).jobs[self.index]
+        try:
+            return jobs.run(config, Watch(1), Tracking(), stop)
+        except InputError as error:
+            print(error, file=sys.stderr)
+            with jobs.holding(Path(self.folder), None):
+                records.fail(Path(self.folder), "refused", str(error), f"{error}\n")
+            return "refused"
+
+    def checkpoint(self) -> Any:
+        """What submitit starts the job again with: the same, which goes on from its last save."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self)
+
+
+def on_slurm() -> bool:
+    """Whether it was SLURM, and not this machine alone, that began the job."""
+    import submitit
+
+    return bool(submitit.JobEnvironment().cluster == "slurm")
+
+
+def again(requeue: Any) -> NoReturn:
+    """Have the job started again, unless SLURM is ending it: then it sees to that itself, or the job was cancelled.
+
+    A job that ends by itself in its time of grace is not started again by SLURM (seen with 22.05).
+    """
+    import submitit
+
+    if not (on_slurm() and slurm.is_ending(submitit.JobEnvironment().job_id)) and callable(requeue):
+        with suppress(subprocess.SubprocessError):  # SLURM was quicker
+            requeue(signal.SIGUSR2, None)  # calls checkpoint(), then `scontrol requeue`, and exits
+    sys.exit(-1)

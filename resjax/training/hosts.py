@@ -1,0 +1,89 @@
+"""Several processes, on one machine or on many, that make one run together (jax.distributed).
+
+All of them compute the same program on their parts of the batch; the first one alone records. Whatever depends on a
+clock or on a signal is agreed upon, or one of them would wait for the others for ever.
+"""
+
+import os
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental import multihost_utils
+
+from resjax.errors import InputError
+
+ADDRESS, RANK = "JAX_COORDINATOR_ADDRESS", "JAX_PROCESS_ID"
+
+
+def start(processes: int) -> None:
+    """Meet the others; nothing where this process is alone, or has met them.
+
+    SLURM's and TPU pods' processes find each other. Raises InputError where they cannot.
+    """
+    if processes == 1 or jax.distributed.is_initialized():
+        return
+    address, rank = os.environ.get(ADDRESS), os.environ.get(RANK)
+    try:
+        if address and rank:
+            jax.distributed.initialize(address, processes, int(rank))
+        else:
+            jax.distributed.initialize()
+    except (ValueError, RuntimeError) as error:
+        raise InputError(
+            f"parallel.processes={processes}, but they do not meet: {str(error).splitlines()[0]}\n"
+            f"Expected a SLURM job or a TPU pod, or {ADDRESS}=HOST:PORT and {RANK}=0 to {processes - 1}.\n"
+            "Type: parallel.processes=1, or see docs/cluster.md"
+        ) from error
+    if jax.process_count() != processes:
+        raise InputError(
+            f"parallel.processes={processes}, but there are {jax.process_count()}.\n"
+            f"Type: parallel.processes={jax.process_count()}"
+        )
+
+
+def several() -> bool:
+    """Whether this process is not alone."""
+    return jax.process_count() > 1
+
+
+def is_first() -> bool:
+    """Whether this process records."""
+    return jax.process_index() == 0
+
+
+def decided(number: int) -> int:
+    """The first process's number, for all of them."""
+    return int(multihost_utils.broadcast_one_to_all(np.asarray(number))) if several() else number
+
+
+def any_of(asked: bool) -> bool:
+    """Whether any process is asked; all of them call this at the same point."""
+    return bool(multihost_utils.process_allgather(np.asarray(asked)).any()) if several() else asked
+
+
+def place(tree: Any, sharding: Any) -> Any:
+    """`jax.device_put`, also where some of the devices are another process's: each process has the whole tree."""
+    if sharding.is_fully_addressable:
+        return jax.device_put(tree, sharding)
+
+    def one(leaf: Any) -> Any:
+        if isinstance(leaf, jax.Array) and leaf.sharding == sharding:
+            return leaf
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return jax.random.wrap_key_data(one(jax.random.key_data(leaf)), impl=jax.random.key_impl(leaf))
+        value = np.asarray(leaf)
+        return jax.make_array_from_callback(value.shape, sharding, lambda part: value[part])
+
+    return jax.tree.map(one, tree)
+
+
+def at_home(tree: Any, device: Any) -> Any:
+    """Arrays that every device has whole, on one of this process's."""
+
+    def one(leaf: Any) -> Any:
+        foreign = isinstance(leaf, jax.Array) and not leaf.is_fully_addressable
+        return leaf.addressable_data(0) if foreign else leaf
+
+    return jax.device_put(jax.tree.map(one, tree), device)
