@@ -55,5 +55,7 @@ def follow(config: Config, folder: Path, stop: Poll) -> str:
     if step == NOT_MADE:
         return "skipped"
     snapshot = Checkpoints(folder / records.CHECKPOINTS).load(step).snapshot if step else None
-    rows = list(fit(config, data, snapshot, stop))
-    return "preempted" if isinstance(rows[-1], Stopped) else "done"
+    stopped = False
+    for row in fit(config, data, snapshot, stop):
+        stopped = isinstance(row, Stopped)
+    return "preempted" if stopped else "done"

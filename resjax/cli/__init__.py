@@ -8,6 +8,7 @@ from types import FrameType
 
 from resjax import pages
 from resjax.errors import InputError
+from resjax.redaction import print_trace, redacted
 
 BAD_INPUT, INTERRUPTED, TERMINATED = 2, 130, 143
 FIRST_STEPS = """first steps:
@@ -25,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code: 0 done, 1 a job failed, 2 bad input, 130 or 143 stopped by a signal."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     signal.signal(signal.SIGTERM, _terminate)
+    if arguments is None:
+        sys.excepthook = print_trace
     try:
         # Hydra reads the words of `train` itself.
         if words[:1] == ["train"]:
@@ -44,13 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = parser().parse_args(words)
         return int(options.command(options))
     except InputError as error:
-        print(f"resjax: {error}", file=sys.stderr)
+        print(redacted(f"resjax: {error}"), file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         print("resjax: interrupted. The same command skips what is done and goes on with the rest.", file=sys.stderr)
         return INTERRUPTED
     except OSError as error:
-        print(f"resjax: {error.filename or 'a file'}: {error.strerror}", file=sys.stderr)
+        print(redacted(f"resjax: {error.filename or 'a file'}: {error.strerror}"), file=sys.stderr)
         print(
             "Expected a folder that can be written. Type another one: runs=FOLDER (train), --out, --runs",
             file=sys.stderr,

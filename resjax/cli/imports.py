@@ -8,6 +8,7 @@ from resjax.cli.overrides import launch
 from resjax.cli.words import parse, split
 from resjax.config import Config
 from resjax.errors import InputError
+from resjax.legal import slug
 
 FLAGS = ("--config-dir", "-cd")
 ONE_NET = "one network, which a file holds, so settings with one value"
@@ -37,8 +38,8 @@ def run(words: Sequence[str]) -> int:
 
     with listening() as listener, Watch(1) as watch:
         status = imports.run(config, file, watch, Tracking(), listener.asked)
-        elsewhere = f" --runs {shlex.quote(config.runs)}" if config.runs != "runs" else ""
-        watch.say(f"Type: resjax report {shlex.quote(config.sweep)}{elsewhere}")
+        elsewhere = f" --runs={shlex.quote(config.runs)}" if config.runs != "runs" else ""
+        watch.say(f"Type: resjax report {shlex.quote(slug(config.sweep))}{elsewhere}")
     if listener.number is not None:
         return listener.exit_code
     return 1 if status == "failed" else 0

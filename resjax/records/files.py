@@ -55,7 +55,7 @@ def write_frame(path: Path, frame: pl.DataFrame, what: str = "") -> None:
     """`write_whole` of a frame as Parquet."""
     with replacing(path, int(frame.estimated_size()), what) as beside:
         with frame_errors():
-            frame.write_parquet(beside)
+            frame.write_parquet(beside.resolve())  # polars reads a ~ at the beginning as the home folder
         with beside.open("rb") as stream:
             os.fsync(stream.fileno())
 

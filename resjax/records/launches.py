@@ -45,7 +45,7 @@ def thaw(path: Path) -> Launch:
     try:
         found = json.loads(path.read_text())
         return Launch(path, found["code"], [from_plain(job) for job in found["jobs"]])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is not what a sweep froze: {error}\nType the sweep's command again") from error
 
 
@@ -53,8 +53,9 @@ def planned(sweep: Path) -> list[str]:
     """The names of the runs that were ever asked for, in the order of the launches."""
     found: list[str] = []
     for path in sorted((sweep / LAUNCHES).glob("*.json")):
-        with suppress(OSError, ValueError, KeyError):
-            found += json.loads(path.read_text())["runs"]
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            names = json.loads(path.read_text())["runs"]
+            found += [name for name in names if isinstance(names, list) and Path(name).name == name != ".."]
     return list(dict.fromkeys(found))
 
 

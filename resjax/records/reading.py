@@ -22,7 +22,7 @@ START = "resjax train -m experiment=quickstart"
 def facts_of(folder: Path) -> dict[str, Any]:
     """run.json; nothing where there is none. InputError where it is no run's."""
     try:
-        found = json.loads((folder / RUN).read_text())
+        found = json.loads((folder / RUN).read_text(), parse_constant=refuse_constant)
         if not isinstance(found, dict) or "status" not in found:
             raise ValueError("it has no status")
     except FileNotFoundError:
@@ -33,6 +33,11 @@ def facts_of(folder: Path) -> dict[str, Any]:
             f"Move the folder away, and type the sweep's command again: mv {folder} {folder}.damaged"
         ) from error
     return found
+
+
+def refuse_constant(name: str) -> None:
+    """Strict JSON has neither NaN nor Infinity."""
+    raise ValueError(f"{name} is no JSON")
 
 
 def state(folder: Path, facts: dict[str, Any] | None = None) -> str:

@@ -188,6 +188,7 @@ class Recorder:
     def compact(self) -> None:
         """Make one file of each table's parts."""
         for table in TABLES:
-            found = parts(self.folder, table)
+            # Without glob=False a [ in the path would be a pattern of polars'.
+            found = [pl.read_parquet(part.resolve(), glob=False) for part in parts(self.folder, table)]
             if found:
-                write_frame(self.folder / table, pl.concat([pl.read_parquet(part) for part in found]), "table")
+                write_frame(self.folder / table, pl.concat(found), "table")

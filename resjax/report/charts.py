@@ -41,7 +41,7 @@ def finish(chart: Any, name: str, title: str, caption: str, data: pl.DataFrame) 
 
 def only(column: str, value: str) -> str:
     """A filter's expression."""
-    return f"datum.{column} === {json.dumps(value)}"
+    return f"datum.{column} === {json.dumps(value, allow_nan=False)}"
 
 
 def width_of(columns: int, most: int, each: int = 14) -> int:

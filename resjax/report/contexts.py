@@ -38,7 +38,7 @@ def labelled(done: list[dict[str, Any]]) -> Iterable[tuple[list[dict[str, Any]],
         if "imported" in runs[0]:  # its file is told in any case
             others = [key for key in short if key != "imported"]
             setting = _told([*others, "imported"], form | {"imported": runs[0]["imported"]["file"]})
-        yield runs, (setting, place, json.dumps(form, sort_keys=True))
+        yield runs, (setting, place, json.dumps(form, sort_keys=True, allow_nan=False))
 
 
 def _told(keys: list[str], form: dict[str, Any]) -> str:
@@ -48,7 +48,7 @@ def _told(keys: list[str], form: dict[str, Any]) -> str:
 
 def _differs(key: str, forms: list[dict[str, Any]]) -> bool:
     """Whether those differ in a setting that have it: how an imported net was trained is not known."""
-    return len({json.dumps(form[key]) for form in forms if key in form}) > 1
+    return len({json.dumps(form[key], allow_nan=False) for form in forms if key in form}) > 1
 
 
 def _contexts(by_group: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:
@@ -56,7 +56,7 @@ def _contexts(by_group: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, 
     firsts = {group: runs[0] for group, runs in by_group.items()}
     forms = {group: _context(run) for group, run in firsts.items()}
     networks = {group: (run["arm"], run["config"]["model"], forms[group]) for group, run in firsts.items()}
-    names = {group: json.dumps(network, sort_keys=True) for group, network in networks.items()}
+    names = {group: json.dumps(network, sort_keys=True, allow_nan=False) for group, network in networks.items()}
     for group, name in names.items():
         if forms[group]["imported"] and Counter(names.values())[name] > 1:
             forms[group]["imported"] = "{file} {sha256:.6}".format(**firsts[group]["imported"])

@@ -35,18 +35,20 @@ def chart(name: str) -> dict[str, Any]:
 
 def fields(name: str) -> list[str]:
     """The columns that a chart asks for."""
-    return sorted(set(re.findall(r"\$\{field:(\w+)\}", json.dumps(chart(name)))))
+    return sorted(set(re.findall(r"\$\{field:(\w+)\}", json.dumps(chart(name), allow_nan=False))))
 
 
 def preset(name: str) -> str:
     """What the chart's preset is called in wandb: it ends in a digest, so that another chart has another name."""
-    digest = hashlib.sha256(json.dumps(chart(name), sort_keys=True).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps(chart(name), sort_keys=True, allow_nan=False).encode()).hexdigest()
     return f"resjax-{name.replace('_', '-')}-{digest[:6]}"
 
 
 def filled(name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """The chart as wandb would draw it, with rows that have the run's `name` and `color`."""
-    text = re.sub(r"\$\{field:(\w+)\}", r"\1", json.dumps(chart(name))).replace("${string:title}", TITLES[name])
+    text = re.sub(r"\$\{field:(\w+)\}", r"\1", json.dumps(chart(name), allow_nan=False)).replace(
+        "${string:title}", TITLES[name]
+    )
     size = {"width": WIDTH, "height": HEIGHT, "autosize": {"type": "fit", "contains": "padding"}}
     return json.loads(text) | size | {"data": {"name": "wandb"}, "datasets": {"wandb": rows}}
 

@@ -49,7 +49,7 @@ def settings(sweep: Sweep) -> tuple[list[tuple[str, str]], list[tuple[str, str]]
 
 def unique(values: Any) -> list[str]:
     """Each value once, in order, spelled as JSON (a string without its quotes)."""
-    spelled = [value if isinstance(value, str) else json.dumps(value) for value in values]
+    spelled = [value if isinstance(value, str) else json.dumps(value, allow_nan=False) for value in values]
     return list(dict.fromkeys(spelled))
 
 

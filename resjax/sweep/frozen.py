@@ -7,7 +7,7 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from resjax import job as jobs
 from resjax import records
@@ -43,6 +43,8 @@ class FrozenRun:
             return jobs.run(config, Watch(1), Tracking(), stop)
         except InputError as error:
             print(error, file=sys.stderr)
+            if not is_first():
+                return "refused"
             with jobs.holding(Path(self.folder), None):
                 records.fail(Path(self.folder), "refused", str(error), f"{error}\n")
             return "refused"
@@ -61,13 +63,22 @@ def on_slurm() -> bool:
     return bool(submitit.JobEnvironment().cluster == "slurm")
 
 
-def again(requeue: Any) -> NoReturn:
+def is_first() -> bool:
+    """Whether this is the first of the processes that make a run together: it speaks for all."""
+    import submitit
+
+    return bool(submitit.JobEnvironment().global_rank == 0)
+
+
+def again(requeue: Any) -> None:
     """Have the job started again, unless SLURM is ending it: then it sees to that itself, or the job was cancelled.
 
     A job that ends by itself in its time of grace is not started again by SLURM (seen with 22.05).
     """
     import submitit
 
+    if not is_first():
+        return
     if not (on_slurm() and slurm.is_ending(submitit.JobEnvironment().job_id)) and callable(requeue):
         with suppress(subprocess.SubprocessError):  # SLURM was quicker
             requeue(signal.SIGUSR2, None)  # calls checkpoint(), then `scontrol requeue`, and exits

@@ -1,13 +1,11 @@
 """A sweep's runs made by submitit: on this machine, or on a SLURM cluster, where a run that is preempted goes on."""
 
 import os
-import shlex
 import signal
-import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +17,13 @@ from resjax.records import Launch
 from resjax.stopping import Listener
 from resjax.sweep import slurm
 from resjax.sweep.child import Job
-from resjax.sweep.child import environment as inherited
 from resjax.sweep.conductor import REFUSED, Ended
+from resjax.sweep.executor import environment, executor, refuse_processes, undisturbed
 from resjax.sweep.frozen import FrozenRun
 from resjax.sweep.launcher import Launcher
 
 LOOK_EVERY_S = 1.0
 TAIL = 20_000  # characters of a failed job's output
-SHARED = ("timeout_min", "nodes", "tasks_per_node", "gpus_per_node", "cpus_per_task", "mem_gb")
-SLURM = ("partition", "qos", "account", "constraint", "array_parallelism", "signal_delay_s", "setup")
-
-# SLURM does not requeue a job that a TERM ends in its time of grace, as it would Python while that starts.
-PATIENT = 'trap "" TERM; exec "$0" "$@"'
 
 
 def make(
@@ -68,6 +61,7 @@ class Submitted:
     def is_needed(self, job: Job) -> bool:
         """Whether there is anything to do; told."""
         try:
+            refuse_processes(job.config, self.launcher)
             why = jobs.reason_to_skip(job.folder, job.own_id, job.config.rerun)
         except InputError as error:
             self.end(job, REFUSED, f"refused: {error}")
@@ -94,9 +88,8 @@ class Submitted:
             for job, its in zip(batch, submitted, strict=True):
                 (self.folder / f"{job.name}.job").write_text(its.job_id)
             number = submitted[0].job_id.partition("_")[0]
-            self.watch.say(
-                f"SLURM's job {number}, {len(batch)} runs. Ctrl-C leaves it there; scancel {number} stops it"
-            )
+            runs_of = f"{len(batch)} run{'s' * (len(batch) > 1)}"
+            self.watch.say(f"SLURM's job {number}: {runs_of}. Ctrl-C leaves it there; scancel {number} stops it")
 
     def adopt(self, job: Job) -> bool:
         """Wait for the job that an earlier command left in SLURM's queue for this run, if there is one."""
@@ -200,57 +193,6 @@ class Submitted:
                 self.end(job, status, status)
             else:
                 self.end(job, jobs.PREEMPTED, "stopped by a signal; the same command goes on from where it was")
-
-
-def executor(folder: Path, launcher: Launcher) -> Any:
-    """submitit's, with our settings. InputError where there is none, or it refuses them."""
-    try:
-        import submitit
-    except ImportError as error:
-        raise InputError("submitit is not installed.\nType: pip install 'resjax[slurm]'") from error
-    python = f"sh -c {shlex.quote(PATIENT)} {shlex.quote(sys.executable)}"
-    ours = {"slurm_max_num_timeout": launcher.max_num_timeout, "slurm_python": python}
-    try:
-        found = submitit.AutoExecutor(folder=folder, cluster=launcher.where, **ours)
-        found.update_parameters(name="resjax", **parameters(launcher))
-    except (AssertionError, NameError, RuntimeError, TypeError, ValueError) as error:
-        raise InputError(f"submitit refuses: {error}\nSee docs/cluster.md") from error
-    return found
-
-
-def parameters(launcher: Launcher) -> dict[str, Any]:
-    """submitit's names for our settings."""
-    given = {name: getattr(launcher, name) for name in SHARED}
-    if launcher.where == "slurm":
-        given |= {f"slurm_{name}": getattr(launcher, name) for name in SLURM}
-        given["slurm_additional_parameters"] = dict(launcher.additional_parameters or {}) or None
-    found = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
-    return {name: value for name, value in found.items() if value is not None}
-
-
-@contextmanager
-def environment(code: Path, launcher: Launcher) -> Iterator[None]:
-    """What the jobs inherit: the frozen code before any other, also that of the folder they run in."""
-    before = dict(os.environ)
-    os.environ.update(inherited(code, launcher, None), PYTHONSAFEPATH="1")
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """What is started here does not end at a terminal's Ctrl-C, which would end submitit's controller and all it runs.
-
-    A run listens to it all the same.
-    """
-    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, former)
 
 
 def tail(read: Callable[[], str | None]) -> str:

@@ -68,7 +68,7 @@ def count_elsewhere(config: Config) -> int:
     """The devices that the run would get, asked of another process: JAX would take the GPU's memory in this one."""
     done = subprocess.run(
         [sys.executable, "-m", WORKER, "--count-devices"],
-        input=json.dumps(asdict(config)),
+        input=json.dumps(asdict(config), allow_nan=False),
         capture_output=True,
         text=True,
         check=False,

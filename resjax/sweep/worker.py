@@ -36,7 +36,7 @@ class Relay:
     def send(self, **message: Any) -> None:
         """A message; if nobody is there to read it, the run is about to be stopped anyway."""
         with suppress(OSError):
-            os.write(self.descriptor, (json.dumps(message) + "\n").encode())
+            os.write(self.descriptor, (json.dumps(message, allow_nan=False) + "\n").encode())
 
     def say(self, text: str) -> None:
         """A line of its own."""

@@ -10,10 +10,12 @@ import polars as pl
 
 from resjax import records
 from resjax.config import Config
+from resjax.legal import slug
 from resjax.rows import Layers, Metrics, Row, TrainLayers
 from resjax.tracking.series import UNITS, WEIGHTS, layer_series, means, thinned
 
 CONNECT_SECONDS = 10
+MOST_OF_A_TAG = 64  # letters
 HEAT_MAP = "gradient_map"
 Say = Callable[[str], None]
 
@@ -70,6 +72,7 @@ class WandbTracker:
         self.say, self.sweep, self.step, self.broken = say, sweep, -1, False
         self.waiting: dict[str, float] = {}
         self.wandb = wandb
+        wandb.setup(settings)  # or it tells which server it has credentials for, with the user and the password
         tracker = config.tracker
         self.facts = {"depth": config.model.depth, "arm": run["arm"], "norm": config.model.norm}
         self.mirror = wandb.init(
@@ -79,7 +82,7 @@ class WandbTracker:
             name=run["name"],
             group=run["group"][:12],
             job_type=run["arm"],
-            tags=[config.sweep, run["arm"], config.model.norm, f"depth-{config.model.depth}"],
+            tags=[slug(config.sweep)[:MOST_OF_A_TAG], run["arm"], config.model.norm, f"depth-{config.model.depth}"],
             config=run["config"] | {"id": run["id"], "arm": run["arm"], "data_provenance": run["data"]},
             dir=str(folder),
             reinit="create_new",

@@ -25,6 +25,7 @@ def start(processes: int) -> None:
     if processes == 1 or jax.distributed.is_initialized():
         return
     address, rank = os.environ.get(ADDRESS), os.environ.get(RANK)
+    jax.config.update("jax_enable_preemption_service", False)  # it would take SIGTERM for itself
     try:
         if address and rank:
             jax.distributed.initialize(address, processes, int(rank))

@@ -10,6 +10,10 @@ import pytest
 from broken import SMALL, finished, last_step, no_row_twice, only_run, result, wait_for, went_on_from
 
 from resjax import records
+from resjax.config import Config
+from resjax.errors import InputError
+from resjax.sweep.executor import refuse_processes
+from resjax.sweep.launcher import Launcher
 
 TINY = [*SMALL, "train.steps=40", "probes.at=[0]", "probes.train_grad_norm=false", "seeds=1"]
 SAID = "said.txt"
@@ -23,7 +27,7 @@ def submitted(folder: Path, words: list[str]) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(command, cwd=folder, stdout=said, stderr=said, start_new_session=True)
 
 
-def said(process: "subprocess.Popen[bytes]", folder: Path, code: int, seconds: float = 120) -> str:
+def said(process: "subprocess.Popen[bytes]", folder: Path, code: int, seconds: float = 300) -> str:
     """It ends, with this exit code; what it said."""
     found = process.wait(seconds)
     text = (folder / SAID).read_text()
@@ -47,6 +51,13 @@ def test_one_is_done_and_one_dies(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert result(done).same(result(finished(tmp_path / "whole", TINY)))
 
 
+def test_a_run_of_two_processes_needs_two_tasks() -> None:
+    config = Config()
+    refuse_processes(config, Launcher(where="slurm"))
+    with pytest.raises(InputError, match=r"parallel.processes=1.*\n.*\nType: parallel=jit parallel.processes=2"):
+        refuse_processes(config, Launcher(where="slurm", nodes=2))
+
+
 def test_ctrl_c_saves(full: bool, tmp_path: Path, tally) -> None:
     if not full:
         pytest.skip("--full")
@@ -63,9 +74,10 @@ def test_ctrl_c_saves(full: bool, tmp_path: Path, tally) -> None:
     tally("Ctrl-C of a submitit_local sweep", f"saved, went on from step {went_on_from(run)}")
 
 
-def test_the_quickstart(full: bool, tmp_path: Path, tally) -> None:
+def test_the_quickstart(full: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tally) -> None:
     if not full:
         pytest.skip("--full")
+    monkeypatch.delenv("XLA_FLAGS")  # the tests' quick compilation makes slow programs
     said(submitted(tmp_path, ["experiment=quickstart", "tracker=none"]), tmp_path, 0, 1800)
     statuses = [records.facts_of(run)["status"] for run in records.run_folders(tmp_path / "runs" / "quickstart")]
     assert statuses == ["done"] * 8
