@@ -16,7 +16,11 @@ Poll = Callable[[], bool]
 
 
 class StopError(Exception):
-    """Raised by a loop that was asked to stop, where there is nothing left to save."""
+    """Raised by a loop that was asked to stop. code: the exit code of a process that ends with it."""
+
+    def __init__(self, code: int = TERMINATED) -> None:
+        super().__init__("asked to stop by a signal")
+        self.code = code
 
 
 def never() -> bool:
@@ -41,7 +45,7 @@ class Listener:
     def check(self) -> None:
         """Raises StopError if so."""
         if self.asked():
-            raise StopError
+            raise StopError(self.exit_code)
 
     def wait(self, seconds: float) -> None:
         """Sleep, but not through a signal."""

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from types import FrameType
 
 from resjax import pages
+from resjax.durable import DiskFullError
 from resjax.errors import InputError
 from resjax.redaction import print_trace, redacted
+from resjax.stopping import INTERRUPTED, TERMINATED, StopError
 
-BAD_INPUT, INTERRUPTED, TERMINATED = 2, 130, 143
+BAD_INPUT = 2
 FIRST_STEPS = """first steps:
   resjax train -m experiment=quickstart     plain against residual, with and without norm; minutes on a laptop
   resjax report quickstart                  what happened, as a page with figures and a table
@@ -19,13 +21,14 @@ FIRST_STEPS = """first steps:
 
 
 class Terminated(BaseException):
-    """SIGTERM: the run is recorded as preempted, and the process ends."""
+    """A signal that ends a command which has nothing to save."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code: 0 done, 1 a job failed, 2 bad input, 130 or 143 stopped by a signal."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, _terminate)
     if arguments is None:
         sys.excepthook = print_trace
     try:
@@ -52,6 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("resjax: interrupted. The same command skips what is done and goes on with the rest.", file=sys.stderr)
         return INTERRUPTED
+    except DiskFullError as error:
+        print(redacted(f"resjax: {error}"), file=sys.stderr)
+        return BAD_INPUT
     except OSError as error:
         print(redacted(f"resjax: {error.filename or 'a file'}: {error.strerror}"), file=sys.stderr)
         print(
@@ -59,6 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return BAD_INPUT
+    except StopError as stopped:
+        return stopped.code
     except Terminated:
         return TERMINATED
 

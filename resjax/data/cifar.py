@@ -5,7 +5,7 @@
 Import this module only where data are prepared: tensorflow-datasets takes more than a second.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,9 +27,18 @@ class Cifar10(tfds.core.GeneratorBasedBuilder):
     VERSION = tfds.core.Version(archives.VERSION)
     DATASET: ClassVar[str] = "cifar10"
 
-    def __init__(self, *, examples: dict[str, dict[str, np.ndarray]] | None = None, **settings: Any) -> None:
-        """`examples` as archives.read gives them; `settings` are tensorflow-datasets' own, such as data_dir."""
-        self.examples = examples
+    def __init__(
+        self,
+        *,
+        examples: dict[str, dict[str, np.ndarray]] | None = None,
+        check: Callable[[], None] = lambda: None,
+        **settings: Any,
+    ) -> None:
+        """`examples` as archives.read gives them; `settings` are tensorflow-datasets' own, such as data_dir.
+
+        check: called at every example, to stop by raising.
+        """
+        self.examples, self.check = examples, check
         super().__init__(**({"file_format": "array_record"} | settings))
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -53,6 +62,7 @@ class Cifar10(tfds.core.GeneratorBasedBuilder):
 
     def _generate_examples(self, arrays: dict[str, np.ndarray]) -> Iterator[tuple[int, dict[str, Any]]]:
         for index in range(len(arrays["image"])):
+            self.check()
             yield index, {name: array[index] for name, array in arrays.items()}
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from resjax.data import archives, download, prepared, source
 from resjax.errors import InputError
+from resjax.stopping import Listener, listening
 
 Say = Callable[[str], None]
 
@@ -102,7 +103,8 @@ def build(name: str, root: Path, splits: prepared.Splits, facts: dict[str, Any])
     """Write the arrays with our builder into a folder beside, complete with the record, then rename it into place."""
     place = prepared.folder(name, root)
     with tempfile.TemporaryDirectory(prefix=f"incomplete-{name}-", dir=root) as beside:
-        quietly_build(name, Path(beside), splits)
+        with listening() as listener:
+            quietly_build(name, Path(beside), splits, listener)
         written = prepared.folder(name, Path(beside))
         prepared.write_record(written, {"dataset": name, **facts, "content_sha256": prepared.content_sha256(splits)})
         place.parent.mkdir(exist_ok=True)
@@ -110,10 +112,17 @@ def build(name: str, root: Path, splits: prepared.Splits, facts: dict[str, Any])
     return place
 
 
-def quietly_build(name: str, data_dir: Path, splits: prepared.Splits) -> None:
-    """Run our builder; what it prints on standard output and its progress bars are dropped."""
+def quietly_build(name: str, data_dir: Path, splits: prepared.Splits, listener: Listener) -> None:
+    """Run our builder; what it prints on standard output and its progress bars are dropped.
+
+    Raises StopError where a signal asks to stop: it is seen at the next example.
+    """
     from resjax.data import cifar  # imports tensorflow_datasets
 
     with contextlib.redirect_stdout(io.StringIO()):
         prepared.tensorflow_datasets().disable_progress_bar()
-        cifar.BUILDERS[name](examples=splits, data_dir=data_dir).download_and_prepare()
+        builder = cifar.BUILDERS[name](examples=splits, check=listener.check, data_dir=data_dir)
+        try:
+            builder.download_and_prepare()
+        finally:
+            listener.check()  # tensorflow-datasets may have made another exception of it

@@ -48,12 +48,18 @@ def plan(folder: Path, run: dict[str, Any]) -> None:
         write_json(folder / RUN, run | {"status": "pending", "attempt": 0})
 
 
-def fail(folder: Path, kind: str, error: str, trace: str, **facts: Any) -> None:
-    """Record the failure of a run whose process could not do it itself. The caller holds the run's lock."""
+def fail(folder: Path, kind: str, error: str, trace: str, attempt: int | None = None, **facts: Any) -> None:
+    """Record the failure of a run whose process could not do it itself. The caller holds the run's lock.
+
+    attempt: its number; by default the next one where the last is over. A run that was done before, and should have been made again, stays done: only the trace is kept.
+    """
     (folder / RESERVE).unlink(missing_ok=True)
     write_error(folder, trace)
     run = facts_if_readable(folder)
-    attempt = run.get("attempt", 0) + (run.get("status") == "pending")
+    if run.get("status") == "done":
+        return
+    if attempt is None:
+        attempt = run.get("attempt", 0) + (run.get("status") != "running")
     failure = {"kind": kind, **facts}
     write_json(
         folder / RUN,

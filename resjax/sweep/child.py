@@ -77,6 +77,7 @@ class Child:
         self, job: Job, lock: int, launch: Launch, code: Path, launcher: Launcher, gpu: int | None, offline: bool
     ) -> None:
         self.job, self.lock, self.launcher, self.gpu = job, lock, launcher, gpu
+        self.attempts = records.facts_if_readable(job.folder).get("attempt", 0)
         messages, messages_end = os.pipe()
         output, output_end = os.pipe()
         command = [sys.executable, "-P", "-m", WORKER, str(launch.path), str(job.index), "--parent", str(os.getpid())]

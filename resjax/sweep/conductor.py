@@ -167,7 +167,9 @@ class Conductor:
         del self.children[child.job.name]
         if child.gpu is not None:
             self.gpus.append(child.gpu)
-        status = records.facts_if_readable(child.job.folder).get("status")
+        facts = records.facts_if_readable(child.job.folder)
+        # What an attempt before left says nothing of this one.
+        status = facts.get("status") if facts.get("attempt", 0) > child.attempts else None
         if status in (DONE, FAILED) or (status == PREEMPTED and not child.timed_out):
             self.end(child.job, str(status), child.how or str(status))
         elif self.passed_on and child.process.returncode in STOPPED:  # before there was anything to record
@@ -181,7 +183,7 @@ class Conductor:
         job = child.job
         trace = f"{death.error}\n\nThe last lines that it printed:\n" + "\n".join(child.tail) + "\n"
         try:
-            records.fail(job.folder, death.kind, death.error, trace, **death.facts)
+            records.fail(job.folder, death.kind, death.error, trace, child.attempts + 1, **death.facts)
         except OSError as error:
             self.watch.say(f"  its failure cannot be recorded: {error}")
         status = REFUSED if death.kind == REFUSED else FAILED

@@ -1,3 +1,4 @@
+import os
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ import tensorflow_datasets as tfds
 from resjax.config import DataConfig
 from resjax.data import archives, cifar, prepared, source
 from resjax.data.prepare import check, prepare
+from resjax.stopping import StopError
 
 Refused = Callable[..., AbstractContextManager[None]]
 
@@ -204,3 +206,26 @@ def test_check_refuses_what_is_not_prepared(tmp_path: Path, refused: Refused) ->
     assert "cifar10" in archives.ARCHIVES
     with refused("is not prepared", "resjax data prepare cifar10"):
         check("cifar10", tmp_path)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGUSR1, 143)])
+def test_a_signal_is_heard_between_two_examples(
+    number: int, code: int, small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, generate = [], cifar.Cifar10._generate_examples
+
+    def slow(self, arrays):
+        for example in generate(self, arrays):
+            made.append(example[0])
+            if len(made) == 3:
+                os.kill(os.getpid(), number)
+            yield example
+
+    monkeypatch.setattr(cifar.Cifar10, "_generate_examples", slow)
+    with pytest.raises(StopError) as stopped:
+        prepare("cifar10", tmp_path / "root", small.path, False, str)
+    assert stopped.value.code == code
+    assert len(made) < 6
+    assert not [path for path in (tmp_path / "root").iterdir() if path.is_dir() and list(path.iterdir())], (
+        "nothing left"
+    )
