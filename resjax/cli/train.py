@@ -69,7 +69,7 @@ def start(planned: Launch) -> int:
             watch.say(f"Type: resjax report {shlex.quote(slug(first.sweep))}{elsewhere}")
     if listener.number is not None:
         return listener.exit_code
-    return BAD_INPUT if REFUSED in statuses else 1 if "failed" in statuses else 0
+    return BAD_INPUT if REFUSED in statuses else 1 if {"failed", "preempted"} & statuses else 0
 
 
 def call_hydra(words: Sequence[str]) -> None:

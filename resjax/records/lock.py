@@ -1,5 +1,6 @@
 """One process a run: a lock that is freed when its holder dies, however it dies."""
 
+import errno
 import fcntl
 import os
 import time
@@ -37,8 +38,13 @@ def taken(descriptor: int) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except BaseException:
+    except OSError as error:
         os.close(descriptor)
+        if error.errno in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
+            raise InputError(
+                "the runs folder is on a file system without locks (flock).\nExpected one that has them, or two "
+                "processes could write one run.\nType: runs=FOLDER, on another disk; see docs/cluster.md"
+            ) from error
         raise
     return True
 

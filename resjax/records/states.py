@@ -51,7 +51,8 @@ def plan(folder: Path, run: dict[str, Any]) -> None:
 def fail(folder: Path, kind: str, error: str, trace: str, attempt: int | None = None, **facts: Any) -> None:
     """Record the failure of a run whose process could not do it itself. The caller holds the run's lock.
 
-    attempt: its number; by default the next one where the last is over. A run that was done before, and should have been made again, stays done: only the trace is kept.
+    attempt: its number; by default the next one where the last is over. A run that was done before, and should have
+    been made again, stays done: only the trace is kept.
     """
     (folder / RESERVE).unlink(missing_ok=True)
     write_error(folder, trace)

@@ -158,5 +158,6 @@ def environment(code: Path, launcher: Launcher, gpu: int | None) -> dict[str, st
     if gpu is not None:
         found["CUDA_VISIBLE_DEVICES"] = str(gpu)
     if launcher.memory_fraction is not None:
-        found["XLA_PYTHON_CLIENT_MEM_FRACTION"] = str(launcher.memory_fraction)
+        found.pop("XLA_PYTHON_CLIENT_MEM_FRACTION", None)  # its older name; jaxlib refuses both
+        found["XLA_CLIENT_MEM_FRACTION"] = str(launcher.memory_fraction)
     return found

@@ -138,7 +138,8 @@ class Submitted:
         """What became of a run, recorded here where its process could not. Who else makes it is waited for."""
         with suppress(records.BusyError), jobs.holding(job.folder, None):
             facts = records.facts_if_readable(job.folder)
-            status = facts.get("status")
+            # What an attempt before left says nothing of this one.
+            status = facts.get("status") if facts.get("attempt", 0) != job.before else None
             if state in slurm.ANEW and status not in (jobs.DONE, jobs.FAILED):
                 self.watch.say(f"  {job.name}: SLURM ended its job ({state}) and did not requeue it; submitted anew")
                 self.waiting.append(job)

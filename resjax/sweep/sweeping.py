@@ -39,7 +39,7 @@ def sweep(
             from resjax.sweep import submitted  # needs submitit
 
             ended = submitted.make(jobs, launch, snapshot, launcher, watch, listener)
-    tell_failures(ended, watch)
+    tell_failures(ended if not listener.asked() else [end for end in ended if end.status != job.PREEMPTED], watch)
     return ended
 
 
@@ -104,7 +104,7 @@ def wanted(configs: Sequence[Config]) -> tuple[list[int | None], list[int | None
 
 def tell_failures(ended: Sequence[Ended], watch: Watch) -> None:
     """What failed, once more, last."""
-    wrong = [end for end in ended if end.status in (job.FAILED, REFUSED)]
+    wrong = [end for end in ended if end.status in (job.FAILED, job.PREEMPTED, REFUSED)]
     if wrong and len(ended) > 1:
         watch.say(f"{len(wrong)} of {len(ended)} runs did not end well:")
     for end in wrong if len(ended) > 1 else ():

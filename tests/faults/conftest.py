@@ -27,11 +27,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Write the page, where everything was broken and everything held."""
-    place = os.environ.get(TALLY)
+    place, options = os.environ.get(TALLY), session.config.option
+    whole = session.config.args == ["tests/faults"] and not (options.keyword or options.deselect)
     if place and "PYTEST_XDIST_WORKER" not in os.environ:
         rows = [json.loads(line) for line in Path(place).read_text().splitlines()]
         Path(place).unlink()
-        if exitstatus == 0 and rows:
+        if exitstatus == 0 and whole:
             PAGE.write_text(filled(PAGE.read_text(), rows))
 
 
