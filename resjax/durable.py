@@ -83,6 +83,15 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def make_folder(folder: Path) -> None:
+    """Make it, with those above it, and bring their entries to the disk."""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for place in missing:
+        with suppress(OSError):  # gone again, or not ours to open
+            sync_folder(place.parent)
+
+
 def sync_tree(folder: Path) -> None:
     """Bring everything below `folder`, and its own entry, to the disk."""
     for place, _, files in os.walk(folder):

@@ -113,11 +113,3 @@ def special(model: ModelConfig) -> list[str]:
     full, usual = completed(model), completed(ModelConfig(name=model.name, depth=model.depth))
     settings = ("order", "branch", "activation", "init")
     return [getattr(full, name) for name in settings if getattr(full, name) != getattr(usual, name)]
-
-
-def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Settings by their dotted names."""
-    found: dict[str, Any] = {}
-    for name, value in config.items():
-        found |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-    return found

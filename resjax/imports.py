@@ -14,7 +14,7 @@ import numpy as np
 from resjax import job
 from resjax.config import Config
 from resjax.errors import InputError
-from resjax.facts import describe, sweep_folder
+from resjax.facts import describe, planned, sweep_folder
 from resjax.identity import readable_name, run_id
 from resjax.progress import Watch
 from resjax.rows import Finished, Layers, Metrics, Outcome, Row, Snapshot, Stopped
@@ -50,7 +50,7 @@ def run(config: Config, file: Path, watch: Watch, tracking: Tracking, stop: Poll
     def make(held: int) -> str:
         return measure(config, imported, folder, devices, watch, tracking, stop, held)
 
-    return job.once(config, folder, own_id, 0, watch, make)
+    return job.once(config, folder, planned(config, devices) | {"id": own_id}, 0, watch, make)
 
 
 def read(file: Path) -> Imported:

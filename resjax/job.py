@@ -1,16 +1,18 @@
 """One run, from a checked config to a finished folder: fit's rows become records, and the tracker mirrors them."""
 
 import os
+import sys
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from resjax import faults, records, together
 from resjax.config import Config
 from resjax.errors import InputError
-from resjax.facts import describe, folder_of, identity, seed_facts
-from resjax.identity import run_id
+from resjax.facts import describe, folder_of, identity, planned, seed_facts
+from resjax.progress import Told
 from resjax.redaction import redacted
 from resjax.resuming import Resume, place_to_go_on
 from resjax.rows import Finished, Layers, Metrics, Row, Snapshot, Started, Stopped, TrainLayers
@@ -19,25 +21,6 @@ from resjax.stopping import Poll, never
 from resjax.tracking import Tracking
 
 DONE, SKIPPED, FAILED, PREEMPTED, BUSY = "done", "skipped", "failed", "preempted", "busy"
-
-
-class Told(Protocol):
-    """Whoever is told how a run goes: a Watch, or the pipe to the process that has one."""
-
-    def say(self, text: str) -> None:
-        """A line of its own."""
-
-    def start(self, name: str, steps: int, seeds: int) -> None:
-        """A run begins."""
-
-    def advance(self, step: int, loss: float) -> None:
-        """So many steps are done."""
-
-    def skip(self, name: str, why: str) -> None:
-        """A run is not made."""
-
-    def finish(self, how: str) -> None:
-        """A run is over."""
 
 
 def run(config: Config, watch: Told, tracking: Tracking, stop: Poll = never, held: int | None = None) -> str:
@@ -56,40 +39,47 @@ def run(config: Config, watch: Told, tracking: Tracking, stop: Poll = never, hel
         return train(config, folder, devices, watch, tracking, stop, held, lead)
 
     with together.leading(config) as lead:
-        return once(config, folder, run_id(config, devices), config.train.steps, watch, make, held)
+        return once(config, folder, planned(config, devices), config.train.steps, watch, make, held)
 
 
 def once(
     config: Config,
     folder: Path,
-    own_id: str,
+    plan: dict[str, Any],
     steps: int,
     watch: Told,
     make: Callable[[int], str],
     held: int | None = None,
 ) -> str:
-    """`make` the run with this id, given its lock, unless its folder holds it already; the status as of `run`."""
+    """`make` the run that `plan` describes, given its lock, unless its folder holds it; the status as of `run`."""
     try:
         with holding(folder, held) as descriptor:
-            if why := reason_to_skip(folder, own_id, config.rerun):
+            if why := reason_to_skip(folder, plan["id"], config.rerun):
                 watch.skip(folder.name, why)
                 return SKIPPED
             faults.begin(folder.name)
             watch.start(folder.name, steps, config.seeds)
-            return made(folder, watch, lambda: make(descriptor))
+            with records.planning(folder, plan):
+                return made(folder, watch, lambda: make(descriptor))
     except records.BusyError:
         watch.skip(folder.name, "another process is at it")
         return BUSY
 
 
 def made(folder: Path, watch: Told, make: Callable[[], str]) -> str:
-    """What `make` returns; where it breaks, the failure is told."""
+    """What `make` returns; where it breaks, the failure is recorded and told."""
+    attempts = records.facts_if_readable(folder).get("attempt", 0)
     try:
         status = make()
     except InputError:
         raise
     except (Exception, SystemExit) as error:  # whatever it is, it is recorded, and the sweep goes on
-        watch.finish(f"FAILED, {redacted(f'{type(error).__name__}: {error}').splitlines()[0]}")
+        if records.facts_if_readable(folder).get("attempt", 0) == attempts:  # it broke before there was a recorder
+            trace = "".join(traceback.format_exception(error))
+            print(redacted(trace), file=sys.stderr)
+            with suppress(OSError):
+                records.fail(folder, records.kind_of(error), records.one_line(error), trace, attempts + 1)
+        watch.finish(f"FAILED, {records.one_line(error).splitlines()[0]}")
         watch.say(f"  see {folder / 'error.txt'}")
         return FAILED
     if status == PREEMPTED:

@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -11,6 +11,25 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from resjax.redaction import redacted
 
 PLAIN_LINE_EVERY_S = 15.0
+
+
+class Told(Protocol):
+    """Whoever is told how a run goes: a Watch, or the pipe to the process that has one."""
+
+    def say(self, text: str) -> None:
+        """A line of its own."""
+
+    def start(self, name: str, steps: int, seeds: int) -> None:
+        """A run begins."""
+
+    def advance(self, step: int, loss: float) -> None:
+        """So many steps are done."""
+
+    def skip(self, name: str, why: str) -> None:
+        """A run is not made."""
+
+    def finish(self, how: str) -> None:
+        """A run is over."""
 
 
 @dataclass

@@ -8,30 +8,35 @@ from typing import Any
 from resjax import records
 from resjax.errors import InputError
 from resjax.facts import identity
-from resjax.identity import flat
 from resjax.rows import Snapshot
 
 Say = Callable[[str], None]
-SAME_BITS = ("jax", "jaxlib", "numpy")  # packages of which the last bits depend
+# Packages and settings of which the last bits depend.
+SAME_BITS = ("jax", "jaxlib", "numpy", "flax", "optax")
+LAYOUT = ("strategy", "threads", "seeds_axis")
 
 
 @dataclass(frozen=True)
 class Resume:
-    """The state to go on from, how far the records were, what run.json keeps, and what the attempt before said."""
+    """The state to go on from, how far the records were, what run.json keeps; run.json before, and as it will be."""
 
     snapshot: Snapshot
     mark: records.Mark
     facts: dict[str, Any]
     before: dict[str, Any]
+    wanted: dict[str, Any]
 
     def say_what_differs(self, devices: dict[str, Any], say: Say) -> None:
         """Other devices, packages or code than the attempt before had: that numbers may differ in their last bits."""
         now = self.facts["resumed"][-1]
-        pairs = {"devices": (self.before.get("devices"), devices)}
+        pairs: dict[str, Any] = {"devices": (self.before.get("devices"), devices)}
+        was_laid_out, is_laid_out = (run.get("config", {}).get("parallel", {}) for run in (self.before, self.wanted))
+        for name in LAYOUT:
+            pairs[f"parallel.{name}"] = (was_laid_out.get(name), is_laid_out.get(name))
         for name in SAME_BITS:
             pairs[name] = (self.before.get("versions", {}).get(name), now["versions"][name])
         for name, (was, is_now) in pairs.items():
-            if was is not None and was != is_now:
+            if was != is_now and (was is not None or name.startswith("parallel.")):
                 say(f"  {name} {told(was)} before, {told(is_now)} now: the same but for rounding, not bit for bit")
         was, is_now = self.before.get("code") or {}, now["code"]
         if was.get("sha256") not in (None, is_now["sha256"]):
@@ -72,8 +77,12 @@ def place_to_go_on(folder: Path, facts: dict[str, Any], rerun: str, say: Say) ->
     say(f"  {before.get('status', 'damaged')} before: it goes on from step {step}")
     started = {"step": step, "attempt": before.get("attempt", 0) + 1}
     resumed = [*before.get("resumed", []), started | {name: facts[name] for name in ("code", "versions")}]
-    kept = {"resumed": resumed, "code": before.get("code") or facts["code"]}
-    return Resume(found.snapshot, found.mark, kept, before)
+    kept = {
+        "resumed": resumed,
+        "code": before.get("code") or facts["code"],
+        "spent": before.get("times", {}).get("total", before.get("spent", 0)),
+    }
+    return Resume(found.snapshot, found.mark, kept, before, facts)
 
 
 def begins_anew(folder: Path, before: dict[str, Any], say: Say) -> None:
@@ -86,7 +95,7 @@ def begins_anew(folder: Path, before: dict[str, Any], say: Say) -> None:
 
 def refuse_another(folder: Path, saved: dict[str, Any], wanted: dict[str, Any]) -> None:
     """InputError where a checkpoint was not made by these settings and data."""
-    was, now = flat(saved["settings"]), flat(wanted["settings"])
+    was, now = records.flat(saved["settings"]), records.flat(wanted["settings"])
     lines = [
         f"  {name}: {was.get(name, 'not there')} in the checkpoint, {now.get(name, 'not there')} now"
         for name in sorted(was.keys() | now.keys())

@@ -1,5 +1,6 @@
 """Four virtual CPU devices, quick compilation instead of quick programs, and shapes checked at every call."""
 
+import gc
 import os
 import shutil
 import tempfile
@@ -22,6 +23,7 @@ from jaxtyping import install_import_hook
 
 from resjax.training import compile_cache
 
+gc.set_threshold(200_000, 20, 1000)  # tracing makes many objects, and looking through them takes a tenth of the time
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 assert jax.device_count() == 4  # starts JAX: later wishes of the command change nothing

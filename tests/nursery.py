@@ -3,6 +3,7 @@
 One process imports everything and forks; what it forks has a process id, signals and an exit code of its own.
 """
 
+import gc
 import importlib
 import multiprocessing
 import os
@@ -45,6 +46,7 @@ def born(folder: Path, words: list[str], **environment: str) -> ForkServerProces
 def live(folder: Path, words: list[str], environment: dict[str, str]) -> None:
     """What the process does."""
     os.setsid()
+    gc.set_threshold(200_000, 20, 1000)  # as in conftest.py
     os.environ.pop("PYTHONPATH", None)
     os.environ.update(environment)
     if "RESJAX_TEST_CORES" in environment:

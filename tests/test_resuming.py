@@ -10,7 +10,7 @@ from resjax.resuming import Resume, refuse_another
 from resjax.rows import Snapshot
 
 CODE = {"revision": "a" * 40, "changed": False, "sha256": "1" * 64}
-VERSIONS = {"jax": "0.10.2", "jaxlib": "0.10.2", "numpy": "2.0"}
+VERSIONS = {"jax": "0.10.2", "jaxlib": "0.10.2", "numpy": "2.0", "flax": "0.12", "optax": "0.2"}
 
 
 def identity(**settings: Any) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def test_the_same_is_not_refused() -> None:
 def said(before: dict[str, Any], devices: dict[str, Any], **now: Any) -> list[str]:
     facts = {"resumed": [{"code": CODE, "versions": VERSIONS} | now]}
     told: list[str] = []
-    Resume(Snapshot(1, {}), {}, facts, before).say_what_differs(devices, told.append)
+    Resume(Snapshot(1, {}), {}, facts, before, {}).say_what_differs(devices, told.append)
     return told
 
 

@@ -14,13 +14,13 @@ from omegaconf import DictConfig, OmegaConf
 from resjax.cli.overrides import checked
 from resjax.sweep.launcher import from_settings
 
-TARGET = "resjax.cli.launching.Launching"
-
 
 class Launching(HydraLauncher):  # type: ignore[misc]
     """Our launcher as Hydra's sweepers know one: every batch of jobs is frozen, then made."""
 
-    conductor: Any = None  # set by `register`: (configs, settings) -> the ended jobs
+    # Set by `register`: (configs, settings) -> the ended jobs; and where the user's own settings are.
+    conductor: Any = None
+    extra: tuple[str, ...] = ()
 
     def __init__(self, **settings: Any) -> None:
         self.settings = settings
@@ -31,19 +31,21 @@ class Launching(HydraLauncher):  # type: ignore[misc]
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Make these jobs; each returns its mean test error at the end, which a sweeper may minimise."""
-        configs = [checked(list(words)) for words in job_overrides]
+        configs = [checked([*type(self).extra, *words]) for words in job_overrides]
         settings = {
             key: OmegaConf.to_object(value) if OmegaConf.is_config(value) else value
             for key, value in self.settings.items()
         }
         ended = type(self).conductor(configs, from_settings(settings))
-        values = {end.job.index: test_error(end.job.folder) for end in ended}
-        return [result(words, values.get(index)) for index, words in enumerate(job_overrides)]
+        return [
+            result(words, next((test_error(end.job.folder) for end in ended if end.job.config == config), None))
+            for words, config in zip(job_overrides, configs, strict=True)
+        ]
 
 
-def register(conductor: Any) -> None:
-    """Let Hydra know the launcher, and the launcher what makes jobs."""
-    Launching.conductor = staticmethod(conductor)
+def register(conductor: Any, extra: Sequence[str]) -> None:
+    """Let Hydra know the launcher, and the launcher what makes jobs, and where to look for settings besides ours."""
+    Launching.conductor, Launching.extra = staticmethod(conductor), tuple(extra)
     Plugins.instance().register(Launching)
 
 

@@ -55,6 +55,7 @@ class Launch:
     trains: bool
     launcher: Launcher
     multirun: bool = False
+    extra: tuple[str, ...] = ()
 
 
 @cache
@@ -84,9 +85,10 @@ def launch(words: Sequence[str]) -> Launch:
     refuse_shell(base.hydra, [*extra, *(word.input_line or "" for word in parsed if is_about_hydra(word))])
     launcher = from_settings(OmegaConf.to_object(base.hydra.launcher))  # type: ignore[arg-type]
     if not base.hydra.sweeper._target_.endswith("BasicSweeper"):
-        return Launch([*flags, *overrides], [to_config(base)], None, trains, launcher, True)
+        return Launch([*flags, *overrides], [to_config(base)], None, trains, launcher, True, tuple(extra))
     if not multirun:
         refuse_sweep(parsed)
+        refuse_launcher(launcher, trains)
         return Launch([*flags, *overrides], [checked([*extra, *overrides])], 1, trains, launcher)
     merged = merge(base.hydra.sweeper.params or {}, parsed, folders)
     batches = BasicSweeper.split_arguments(parse(merged), max_batch_size=None)
@@ -95,6 +97,15 @@ def launch(words: Sequence[str]) -> Launch:
         return Launch([*flags, *overrides], jobs, len(jobs), trains, launcher)
     flags = [flag for flag in flags if flag not in ("-m", "--multirun")]
     return Launch(["--multirun", *flags, *merged], jobs, len(jobs), trains, launcher, True)
+
+
+def refuse_launcher(launcher: Launcher, trains: bool) -> None:
+    """InputError where one run is to be made elsewhere: Hydra's launchers are for sweeps."""
+    if trains and launcher.where in ("local", "slurm"):
+        raise InputError(
+            "hydra/launcher is for sweeps, and this is one run, which would be made here.\nExpected -m.\n"
+            "Type: resjax train -m with the same settings"
+        )
 
 
 def refuse_code(hydra: DictConfig) -> None:

@@ -43,20 +43,22 @@ def run(words: Sequence[str]) -> int:
 
 def start(planned: Launch) -> int:
     """Make the run, or every run of the sweep."""
+    from resjax.job import BUSY, FAILED, PREEMPTED  # from here on heavier things are imported
     from resjax.progress import Watch
     from resjax.stopping import listening
-    from resjax.sweep import sweeping  # from here on heavier things are imported
+    from resjax.sweep import sweeping
     from resjax.sweep.conductor import REFUSED, Ended
 
     ended: list[Ended] = []
     with listening() as listener, Watch(planned.count) as watch:
 
         def make(configs: Sequence[Config], launcher: Launcher) -> list[Ended]:
-            ended.extend(sweeping.sweep(configs, planned.words, launcher, watch, listener))
-            return ended[-len(configs) :]
+            made = sweeping.sweep(configs, planned.words, launcher, watch, listener)
+            ended.extend(made)
+            return made
 
         if planned.count is None:
-            launching.register(make)
+            launching.register(make, planned.extra)
             call_hydra(planned.words)
         elif planned.multirun:
             make(planned.jobs, planned.launcher)
@@ -67,9 +69,12 @@ def start(planned: Launch) -> int:
         statuses = {end.status for end in ended}
         if statuses - {REFUSED}:
             watch.say(f"Type: resjax report {shlex.quote(slug(first.sweep))}{elsewhere}")
-    if listener.number is not None:
+    # One run that stopped without a signal to us: to a process that makes it with us.
+    if listener.number is not None or (not planned.multirun and PREEMPTED in statuses):
         return listener.exit_code
-    return BAD_INPUT if REFUSED in statuses else 1 if {"failed", "preempted"} & statuses else 0
+    if {FAILED, PREEMPTED, BUSY} & statuses:
+        return 1
+    return BAD_INPUT if REFUSED in statuses else 0
 
 
 def call_hydra(words: Sequence[str]) -> None:

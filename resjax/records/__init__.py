@@ -7,7 +7,7 @@ train_layers.parquet  one row a logged step, seed and weight layer, with probes.
 checkpoints/, log.txt, error.txt
 """
 
-from resjax.records.files import append_log, write_frame, write_json
+from resjax.records.files import append_log, kind_of, one_line, write_frame, write_json
 from resjax.records.launches import Launch, freeze, planned, snapshot, thaw
 from resjax.records.lock import BusyError, is_locked, lock
 from resjax.records.marks import Mark, problem
@@ -16,6 +16,7 @@ from resjax.records.reading import (
     Sweep,
     facts_of,
     find,
+    flat,
     last_row,
     read,
     read_layers,
@@ -35,7 +36,7 @@ from resjax.records.schema import (
     PARTS,
     RUN,
 )
-from resjax.records.states import facts_if_readable, fail, plan, set_aside
+from resjax.records.states import facts_if_readable, fail, plan, planning, set_aside
 from resjax.records.writing import Recorder
 
 __all__ = [
@@ -59,12 +60,16 @@ __all__ = [
     "facts_of",
     "fail",
     "find",
+    "flat",
     "freeze",
     "is_locked",
+    "kind_of",
     "last_row",
     "lock",
+    "one_line",
     "plan",
     "planned",
+    "planning",
     "problem",
     "read",
     "read_layers",

@@ -8,7 +8,7 @@ import json
 import secrets
 import shutil
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,34 +17,55 @@ from resjax.config import Config
 from resjax.errors import InputError
 from resjax.records.files import write_json
 from resjax.records.schema import LAUNCHES
+from resjax.records.states import facts_if_readable
 
 FORMAT = 1
 
 
 @dataclass(frozen=True)
 class Launch:
-    """A frozen sweep. code: of `facts.code`, as it was then."""
+    """A frozen sweep: of each job its settings, its run's folder, and the attempts that this had."""
 
     path: Path
-    code: dict[str, Any]
     jobs: list[Config]
+    folders: list[str]
+    before: list[int]
+
+    def job(self, index: int) -> Config:
+        """A job's settings. rerun=all begins anew once: what it began itself goes on."""
+        config = self.jobs[index]
+        attempts = facts_if_readable(Path(self.folders[index])).get("attempt", 0)
+        return replace(config, rerun="failed") if attempts > self.before[index] else config
 
 
-def freeze(sweep: Path, words: list[str], jobs: list[Config], runs: list[str], code: dict[str, Any]) -> Launch:
-    """Write the jobs of a sweep, and the names of their runs; of many begun in one second each gets its own file."""
+def freeze(
+    sweep: Path, words: list[str], jobs: list[Config], folders: list[Path], before: list[int], code: dict[str, Any]
+) -> Launch:
+    """Write the jobs of a sweep, their runs' folders, and the attempts that these had; many begun in one second get
+    a file each. code: of `facts.code`. InputError where a setting holds what must not be written.
+    """
     folder = sweep / LAUNCHES
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(6)}.json"
-    frozen = {"format": FORMAT, "words": words, "code": code, "runs": runs, "jobs": [asdict(job) for job in jobs]}
-    write_json(path, frozen)
-    return Launch(path, code, jobs)
+    names = [folder.name for folder in folders]
+    about = {"format": FORMAT, "words": words, "code": code, "runs": names, "folders": [*map(str, folders)]}
+    write_json(path, about | {"before": before, "jobs": [asdict(job) for job in jobs]})
+    launch = thaw(path)
+    if launch.jobs != jobs:
+        raise InputError(
+            "a setting of the sweep is also the value of a secret variable, and would not be written.\n"
+            "Expected a variable such as X_TOKEN to hold nothing that a setting says too.\nType: unset that variable"
+        )
+    return launch
 
 
 def thaw(path: Path) -> Launch:
     """Read them back. InputError where it is no such file."""
     try:
         found = json.loads(path.read_text())
-        return Launch(path, found["code"], [from_plain(job) for job in found["jobs"]])
+        if found["format"] != FORMAT:
+            raise ValueError(f"its format is {found['format']}, and not {FORMAT}")
+        return Launch(path, [from_plain(job) for job in found["jobs"]], found["folders"], found["before"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is not what a sweep froze: {error}\nType the sweep's command again") from error
 

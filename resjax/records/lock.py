@@ -6,6 +6,7 @@ import os
 import time
 from pathlib import Path
 
+from resjax.durable import make_folder
 from resjax.errors import InputError
 from resjax.records.schema import LOCK
 
@@ -20,8 +21,11 @@ class BusyError(InputError):
 def lock(folder: Path) -> int:
     """Hold the run's lock until the descriptor is closed or the process ends. BusyError where another holds it."""
     for _ in range(LOOKS):
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        make_folder(folder)
+        try:
+            descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except FileNotFoundError:  # whoever was here found nothing to record, and took the folder with it
+            continue
         if taken(descriptor) and is_still(descriptor, folder / LOCK):
             return descriptor
         os.close(descriptor)

@@ -40,6 +40,14 @@ def refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
 
 
+def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Settings by their dotted names."""
+    found: dict[str, Any] = {}
+    for name, value in config.items():
+        found |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return found
+
+
 def state(folder: Path, facts: dict[str, Any] | None = None) -> str:
     """The run's status: that of run.json, "cut off" where it says running but no process does, "pending" without it.
 

@@ -15,14 +15,14 @@ from typing import Any, Self
 import polars as pl
 
 from resjax import faults
-from resjax.durable import DiskFullError, no_room_said
+from resjax.durable import make_folder, no_room_said
 from resjax.errors import InputError
 from resjax.records import marks
 from resjax.records.files import append_log, kind_of, now, one_line, write_error, write_frame, write_json
 from resjax.records.lock import lock
 from resjax.records.reading import parts
-from resjax.records.schema import LAYERS, LOCK, METRICS, PARTS, RESERVE, RUN, TABLES, TRAIN_LAYERS
-from resjax.records.states import facts_if_readable, keep_error, set_aside
+from resjax.records.schema import LAYERS, LOCK, LOG, METRICS, PARTS, RESERVE, RUN, TABLES, TRAIN_LAYERS
+from resjax.records.states import facts_if_readable, keep_error, put_back, set_aside
 from resjax.rows import Layers, Metrics, TrainLayers
 
 RESERVED_BYTES = 64 * 1024  # so that a full disk, too, can be recorded
@@ -61,12 +61,13 @@ class Recorder:
 
     def begin(self) -> None:
         """Make the folder what it was at the mark, or empty."""
-        before = facts_if_readable(self.folder)
-        self.pending = before if before.get("status") == "pending" else None
-        self.run["attempt"] = before.get("attempt", 0) + 1
+        self.before, self.aside = facts_if_readable(self.folder), None
+        self.run["attempt"] = self.before.get("attempt", 0) + 1
+        for left in self.folder.rglob("*.new"):  # half-written by a process that was killed
+            left.unlink()
         self.digest, self.size, self.parts = hashlib.sha256(), 0, dict[str, str]()
         if self.mark_before is None:
-            set_aside(self.folder)
+            self.aside = set_aside(self.folder)
         else:
             marks.rewind(self.folder, self.mark_before)
             keep_error(self.folder)
@@ -86,7 +87,7 @@ class Recorder:
         with self.opened:
             if error is None or self.run["status"] != "running":
                 pass
-            elif isinstance(error, InputError) and not os.fstat(self.metrics_file).st_size:
+            elif isinstance(error, InputError) and (self.mark_before or not os.fstat(self.metrics_file).st_size):
                 self.undo()
             elif isinstance(error, KeyboardInterrupt | GeneratorExit):
                 self.write_error(error)
@@ -97,17 +98,19 @@ class Recorder:
             (self.folder / RESERVE).unlink(missing_ok=True)
 
     def undo(self) -> None:
-        """As if it had not been begun; a run that was planned is planned again."""
-        if self.pending is None:
-            shutil.rmtree(self.folder)
-            return
-        marks.empty_folder(self.folder, keep=(LOCK, RUN))
-        write_json(self.folder / RUN, self.pending)
+        """As if it had not been begun: planned again, or what it was before."""
+        if self.mark_before is None:
+            marks.empty_folder(self.folder, keep=(LOCK, RUN, LOG) if self.before else (LOCK,))
+        if self.aside is not None:
+            put_back(self.folder, self.aside)
+        elif self.before:
+            write_json(self.folder / RUN, self.before)
 
     def write_error(self, error: BaseException) -> None:
-        """The whole trace, in error.txt."""
+        """The whole trace, in error.txt; where there is no room even for that, in the log of whoever looks."""
         (self.folder / RESERVE).unlink(missing_ok=True)
-        write_error(self.folder, "".join(traceback.format_exception(error)))
+        with contextlib.suppress(OSError):
+            write_error(self.folder, "".join(traceback.format_exception(error)))
 
     def update(self, **facts: Any) -> None:
         """Add facts to run.json."""
@@ -147,7 +150,7 @@ class Recorder:
 
     def part(self, table: str, step: int, columns: dict[str, Any]) -> None:
         """Write a part of a table, named by its first step; nan becomes null, and so does what was not looked at."""
-        (self.folder / PARTS).mkdir(exist_ok=True)
+        make_folder(self.folder / PARTS)
         schema = TABLES[table]
         frame = pl.DataFrame(columns)
         frame = frame.with_columns(pl.lit(None).alias(name) for name in schema if name not in frame.columns)
@@ -174,11 +177,12 @@ class Recorder:
 
     def finish(self, status: str, **facts: Any) -> None:
         """The last state: each table in one file, run.json with the status; then, of a run that is done, no parts."""
-        with contextlib.suppress(DiskFullError) if status == "failed" else contextlib.nullcontext():
-            self.compact()
+        with contextlib.suppress(Exception) if status == "failed" else contextlib.nullcontext():
+            self.compact()  # of a run that failed as far as it can be; its parts stay
         faults.point("finish.compacted")
         os.fsync(self.metrics_file)
-        times = facts.pop("times", {}) | {"total": round(time.perf_counter() - self.clock, 3)}
+        total = time.perf_counter() - self.clock + self.run.get("spent", 0)
+        times = facts.pop("times", {}) | {"total": round(total, 3)}
         self.log(status)
         self.update(status=status, ended=now(), times=times, **facts)
         faults.point("finish.said")

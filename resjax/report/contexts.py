@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from resjax.config import LOOKING, ModelConfig, completed
-from resjax.identity import flat
+from resjax.records import flat
 from resjax.shortcuts import SHORTCUTS
 
 # Sections and settings that decide nothing of the numbers, or that the report compares.

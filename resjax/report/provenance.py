@@ -5,8 +5,7 @@ import json
 from collections import Counter
 from typing import Any
 
-from resjax.identity import flat
-from resjax.records import Sweep
+from resjax.records import Sweep, flat
 from resjax.report.groups import Pool
 
 UNTOLD = ("runs", "rerun")

@@ -18,14 +18,14 @@ from resjax.records import Launch
 from resjax.redaction import redacted
 from resjax.sweep.launcher import Launcher
 
-LAST_LINES = 200
+LAST_LINES, LONGEST_LINE, MOST_READS = 200, 2**20, 16
 WORKER = "resjax.sweep.worker"
 CRASHES = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE", "SIGTRAP")
 
 
 @dataclass
 class Job:
-    """A run of a sweep. before: its attempts when the sweep began, -1 where another process was at it."""
+    """A run of a sweep. index: its place in the launch; before: its attempts when the sweep began."""
 
     index: int
     config: Config
@@ -58,9 +58,14 @@ class Stream:
     def lines(self) -> list[str]:
         """The whole lines that are there."""
         with suppress(BlockingIOError):
-            while chunk := os.read(self.descriptor, 65536):
+            for _ in range(MOST_READS):  # somebody who prints without end must not keep us
+                chunk = os.read(self.descriptor, 65536)
                 self.rest += chunk
+                if not chunk:
+                    break
         *whole, self.rest = self.rest.split(b"\n")
+        if len(self.rest) > LONGEST_LINE:
+            whole, self.rest = [*whole, self.rest], b""
         return [line.decode(errors="replace") for line in whole]
 
     def close(self) -> list[str]:
@@ -144,7 +149,8 @@ class Child:
             return Death("refused", self.refused)
         if code >= 0:
             return Death("exit", f"its process ended with exit code {code} and without a word", {"exit_code": code})
-        name = signal.Signals(-code).name
+        known = {number.value: number.name for number in signal.Signals}
+        name = known.get(-code, f"signal {-code}")
         if name in CRASHES:
             return Death("crash", f"its process crashed ({name}): see the last lines in error.txt", {"signal": name})
         by_whom = "by somebody, or by the kernel for want of memory" if name == "SIGKILL" else "by somebody"

@@ -42,7 +42,7 @@ class Conductor:
     ) -> None:
         self.launch, self.code, self.launcher, self.watch, self.listener = launch, code, launcher, watch, listener
         self.waiting, self.elsewhere = deque(jobs), list[Job]()
-        self.children: dict[str, Child] = {}
+        self.children: dict[Path, Child] = {}
         self.gpus = list(launcher.gpus or [])
         self.ended: list[Ended] = []
         self.selector = selectors.DefaultSelector()
@@ -57,7 +57,7 @@ class Conductor:
                 self.fill()
                 self.look()
         finally:
-            self.kill_all()
+            self.end_all()
             self.selector.close()
         return self.ended
 
@@ -107,6 +107,8 @@ class Conductor:
                 return
         except InputError as error:
             self.end(job, REFUSED, f"refused: {error}")
+        except OSError as error:  # no process, no descriptor, no memory for one
+            self.end(job, FAILED, f"FAILED, its process cannot be started: {error}")
         os.close(lock)
 
     def over_already(self, job: Job) -> bool:
@@ -130,7 +132,7 @@ class Conductor:
         self.watch.start(job.name, job.config.train.steps, job.config.seeds)
         gpu = self.gpus.pop(0) if self.gpus else None
         child = Child(job, lock, self.launch, self.code, self.launcher, gpu, self.offline)
-        self.children[job.name] = child
+        self.children[job.folder] = child
         for stream in (child.messages, child.output):
             self.selector.register(stream.descriptor, selectors.EVENT_READ)
 
@@ -143,9 +145,10 @@ class Conductor:
         for child in list(self.children.values()):
             over = child.process.poll() is not None  # first: what it said before is heard then
             self.hear(child, child.heard())
-            child.hurry()
             if over:
                 self.settle(child)
+            else:
+                child.hurry()
 
     def hear(self, child: Child, messages: Iterable[dict[str, Any]]) -> None:
         """Show what a process says."""
@@ -164,19 +167,28 @@ class Conductor:
             with suppress(KeyError):
                 self.selector.unregister(stream.descriptor)
         self.hear(child, child.close())
-        del self.children[child.job.name]
+        del self.children[child.job.folder]
         if child.gpu is not None:
             self.gpus.append(child.gpu)
         facts = records.facts_if_readable(child.job.folder)
         # What an attempt before left says nothing of this one.
         status = facts.get("status") if facts.get("attempt", 0) > child.attempts else None
-        if status in (DONE, FAILED) or (status == PREEMPTED and not child.timed_out):
+        if child.refused is not None:
+            self.refuse(child, facts)
+        elif status in (DONE, FAILED) or (status == PREEMPTED and not child.timed_out):
             self.end(child.job, str(status), child.how or str(status))
         elif self.passed_on and child.process.returncode in STOPPED:  # before there was anything to record
             self.end(child.job, PREEMPTED, "stopped by a signal before it began")
         else:
             self.bury(child, child.death())
         os.close(child.lock)
+
+    def refuse(self, child: Child, facts: dict[str, Any]) -> None:
+        """Settings, data and devices that do not fit together; a run that was begun before stays what it was."""
+        if facts.get("status") == "pending":
+            self.bury(child, child.death())
+        else:
+            self.end(child.job, REFUSED, f"refused: {child.refused}")
 
     def bury(self, child: Child, death: Death) -> None:
         """Record a failure that the process could not record."""
@@ -195,6 +207,15 @@ class Conductor:
         if status == FAILED:
             self.watch.say(f"  see {job.folder / 'error.txt'}")
         self.ended.append(Ended(job, status, how))
+
+    def end_all(self) -> None:
+        """What still runs, after an error of ours, saves itself; what does not within its grace is killed."""
+        for child in self.children.values():
+            child.signal(15)
+        ends = time.monotonic() + self.launcher.grace_s
+        while any(child.process.poll() is None for child in self.children.values()) and time.monotonic() < ends:
+            time.sleep(LOOK_EVERY_S)
+        self.kill_all()
 
     def kill_all(self) -> None:
         """Nothing of ours goes on."""

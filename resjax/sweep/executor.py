@@ -62,7 +62,9 @@ def parameters(launcher: Launcher) -> dict[str, Any]:
 def environment(code: Path, launcher: Launcher) -> Iterator[None]:
     """What the jobs inherit: the frozen code before any other, also that of the folder they run in."""
     before = dict(os.environ)
-    os.environ.update(inherited(code, launcher, None), PYTHONSAFEPATH="1")
+    wanted = inherited(code, launcher, None)
+    os.environ.clear()
+    os.environ.update(wanted, PYTHONSAFEPATH="1")
     os.environ["JAX_ENABLE_PREEMPTION_SERVICE"] = "false"  # where processes meet, JAX would keep TERM for itself
     try:
         yield

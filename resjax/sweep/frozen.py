@@ -13,6 +13,7 @@ from resjax import job as jobs
 from resjax import records
 from resjax.errors import InputError
 from resjax.progress import Watch
+from resjax.redaction import redacted
 from resjax.stopping import Poll, listening
 from resjax.sweep import slurm
 from resjax.tracking import Tracking
@@ -38,15 +39,15 @@ class FrozenRun:
 
     def make(self, stop: Poll) -> str:
         """The run's status; "refused" where its settings, its data and the machine do not fit together."""
-        config = records.thaw(Path(self.launch)).jobs[self.index]
+        config = records.thaw(Path(self.launch)).job(self.index)
         try:
             return jobs.run(config, Watch(1), Tracking(), stop)
         except InputError as error:
-            print(error, file=sys.stderr)
-            if not is_first():
-                return "refused"
-            with jobs.holding(Path(self.folder), None):
-                records.fail(Path(self.folder), "refused", str(error), f"{error}\n")
+            print(redacted(str(error)), file=sys.stderr)
+            folder = Path(self.folder)
+            if is_first() and records.state(folder) == "pending":
+                with jobs.holding(folder, None):
+                    records.fail(folder, "refused", str(error), f"{error}\n")
             return "refused"
 
     def checkpoint(self) -> Any:

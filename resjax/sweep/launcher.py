@@ -7,6 +7,7 @@ from typing import Any, get_args
 from resjax.config import nearest
 from resjax.errors import InputError
 
+LISTS: dict[str, type] = {"gpus": int, "setup": str}
 PLACES = ("processes", "in_process", "local", "slurm")
 
 
@@ -60,9 +61,20 @@ def from_settings(settings: Mapping[str, Any]) -> Launcher:
 
 def check(name: str, value: Any, kind: Any) -> None:
     """InputError where a value is of the wrong type, or not above 0."""
-    numeric = int in (kind, *get_args(kind)) or float in (kind, *get_args(kind))
-    if value is None or name in ("gpus", "setup", "additional_parameters"):
+    kinds = (kind, *get_args(kind))
+    whole = int in kinds and float not in kinds
+    numeric = (whole or float in kinds) and name not in LISTS
+    if value is None or name == "additional_parameters":
         return
+    if name in LISTS:
+        if not isinstance(value, list) or not all(type(one) is LISTS[name] for one in value):
+            example = "[0,1]" if name == "gpus" else "[line]"
+            raise InputError(
+                f"hydra.launcher.{name}={value} is no list of it.\nType: 'hydra.launcher.{name}={example}'"
+            )
+        return
+    if whole and isinstance(value, float):
+        raise InputError(f"hydra.launcher.{name}={value} is no whole number.\nType: hydra.launcher.{name}=1")
     if numeric and (isinstance(value, bool) or not isinstance(value, int | float) or not value > 0):
         raise InputError(f"hydra.launcher.{name}={value} is no number above 0.\nType: hydra.launcher.{name}=1")
     if name == "memory_fraction" and not value <= 1:

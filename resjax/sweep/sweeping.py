@@ -25,47 +25,87 @@ def sweep(
     configs: Sequence[Config], words: Sequence[str], launcher: Launcher, watch: Watch, listener: Listener
 ) -> list[Ended]:
     """Make every run where the launcher says, and tell at the end what failed; how each ended."""
-    if launcher.where == "in_process":
-        ended = in_process(configs, watch, listener)
-    else:
-        place = facts.sweep_folder(configs[0])
-        package, code = Path(facts.__file__).parent, facts.code()
-        snapshot = records.snapshot(place, package, facts.sources(package), code)
-        jobs = plan(configs)
-        launch = records.freeze(place, list(words), list(configs), [entry.name for entry in jobs], code)
-        if launcher.where == "processes":
-            ended = Conductor(jobs, launch, snapshot, launcher, watch, listener).run()
-        else:
-            from resjax.sweep import submitted  # needs submitit
-
-            ended = submitted.make(jobs, launch, snapshot, launcher, watch, listener)
+    ended: list[Ended] = []
+    for place in dict.fromkeys(map(facts.sweep_folder, configs)):
+        here = [config for config in configs if facts.sweep_folder(config) == place]
+        ended += frozen(place, here, words, launcher, watch, listener) if not listener.asked() else []
     tell_failures(ended if not listener.asked() else [end for end in ended if end.status != job.PREEMPTED], watch)
     return ended
 
 
-def plan(configs: Sequence[Config]) -> list[Job]:
+def frozen(
+    place: Path,
+    configs: Sequence[Config],
+    words: Sequence[str],
+    launcher: Launcher,
+    watch: Watch,
+    listener: Listener,
+) -> list[Ended]:
+    """Freeze what is to be made in one sweep's folder, and make it."""
+    package, code = Path(facts.__file__).parent, facts.code()
+    jobs = plan(configs, launcher)
+    launch = records.freeze(
+        place, list(words), [e.config for e in jobs], [e.folder for e in jobs], [e.before for e in jobs], code
+    )
+    if launcher.where == "in_process":
+        return in_process(launch.jobs, watch, listener)
+    snapshot = records.snapshot(place, package, facts.sources(package), code)
+    if launcher.where == "processes":
+        return Conductor(jobs, launch, snapshot, launcher, watch, listener).run()
+    from resjax.sweep import submitted  # needs submitit
+
+    return submitted.make(jobs, launch, snapshot, launcher, watch, listener)
+
+
+def plan(configs: Sequence[Config], launcher: Launcher) -> list[Job]:
     """Note every run that is not there as pending, for `resjax status`; the same run twice is one job."""
     jobs: dict[Path, Job] = {}
-    for index, config in enumerate(configs):
-        devices = count_elsewhere(config) if decided_by_devices(config) else None
+    for config in configs:
+        devices = devices_of(config, launcher)
         folder = facts.folder_of(config, devices)
         if folder not in jobs:
-            jobs[folder] = Job(index, config, folder, run_id(config, devices), planned(folder, config, devices))
+            before = planned(folder, config, devices)
+            jobs[folder] = Job(len(jobs), config, folder, run_id(config, devices), before)
     return list(jobs.values())
 
 
 def planned(folder: Path, config: Config, devices: int | None) -> int:
-    """Note the run; its attempts so far, or -1 where another process is at it, whose result then counts."""
+    """Note the run; its attempts so far. One that another process is at counts as none: its result then is news."""
     try:
         with job.holding(folder, None):
             records.plan(folder, facts.planned(config, devices))
             return int(records.facts_if_readable(folder).get("attempt", 0))
     except records.BusyError:
-        return -1
+        under_way = records.facts_if_readable(folder)
+        return int(under_way.get("attempt", 0)) - (under_way.get("status") == "running")
 
 
-def count_elsewhere(config: Config) -> int:
-    """The devices that the run would get, asked of another process: JAX would take the GPU's memory in this one."""
+def devices_of(config: Config, launcher: Launcher) -> int | None:
+    """The devices that the run will get, where their number decides its result. InputError where nobody knows."""
+    if not decided_by_devices(config):
+        return None
+    if launcher.where == "in_process":
+        return count_devices(config)
+    if config.parallel.devices is not None:
+        return config.parallel.devices
+    if launcher.gpus or launcher.where != "processes":
+        raise InputError(
+            "model.norm_scope=per_device: the result depends on the devices, which only the run's process will know.\n"
+            "Expected parallel.devices, as many as each run gets.\nType: parallel.devices=1"
+        )
+    return count_elsewhere(json.dumps([config.train.batch_size, asdict(config.parallel)], allow_nan=False), config)
+
+
+counted: dict[str, int] = {}
+
+
+def count_elsewhere(alike: str, config: Config) -> int:
+    """The devices that the run would get, asked of another process: JAX would take the GPU's memory in this one.
+
+    alike: what decides it, so that a sweep asks once.
+    """
+    if alike in counted:
+        return counted[alike]
     done = subprocess.run(
         [sys.executable, "-m", WORKER, "--count-devices"],
         input=json.dumps(asdict(config), allow_nan=False),
@@ -74,8 +114,9 @@ def count_elsewhere(config: Config) -> int:
         check=False,
     )
     if done.returncode:
-        raise InputError(f"the devices cannot be counted: {(done.stderr.splitlines() or ['?'])[-1]}")
-    return int(done.stdout.split()[-1])
+        raise InputError(f"the devices cannot be counted: {done.stderr[-2000:]}")
+    counted[alike] = int(done.stdout.split()[-1])
+    return counted[alike]
 
 
 def in_process(configs: Sequence[Config], watch: Watch, listener: Listener) -> list[Ended]:

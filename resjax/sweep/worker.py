@@ -17,6 +17,7 @@ from typing import Any
 from resjax import job, records, starting
 from resjax.config import Config
 from resjax.errors import InputError
+from resjax.facts import folder_of
 from resjax.records.launches import from_plain
 from resjax.redaction import redacted
 from resjax.stopping import listening
@@ -71,18 +72,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--parent", type=int, required=True)
     parser.add_argument("--offline", action="store_true")
     options = parser.parse_args(arguments)
+    for descriptor in (options.messages, options.lock):
+        os.set_inheritable(descriptor, False)
     relay, tracking = Relay(options.messages), Tracking(options.offline)
     try:
         with listening() as listener:
             listener.others.append(lambda: os.getppid() != options.parent)
             launch = records.thaw(options.launch)
-            status = job.run(launch.jobs[options.index], relay, tracking, listener.asked, options.lock)
+            config = launch.job(options.index)
+            planned_folder(config, launch.folders[options.index])
+            status = job.run(config, relay, tracking, listener.asked, options.lock)
             return EXITS.get(status, listener.exit_code)
     except InputError as error:
         relay.send(refused=redacted(str(error)))
         return BAD_INPUT
     finally:
         relay.send(offline=tracking.unreachable)
+
+
+def planned_folder(config: Config, folder: str) -> None:
+    """InputError where the devices here make another run of it than was planned, and locked."""
+    here = folder_of(config, starting.count_devices(config))
+    if str(here) != folder:
+        raise InputError(
+            f"with the devices of this process it is another run, {here.name}.\nExpected {Path(folder).name}.\n"
+            "Type: parallel.devices=N, as many as each run gets, or model.norm_scope=ghost"
+        )
 
 
 def count_devices() -> int:

@@ -9,7 +9,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import orbax.checkpoint as ocp
 
 from resjax import faults
 from resjax.data import digests
-from resjax.durable import FULL, no_room, sync_tree, write_whole
+from resjax.durable import FULL, make_folder, no_room, no_room_said, sync_tree, write_whole
 from resjax.errors import InputError
 from resjax.rows import Outcome, Snapshot
 
@@ -56,19 +56,20 @@ class Checkpoints:
 
         The last two are kept, and the last one whose arrays are all finite. On DiskFullError the others stand.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         place = self.place(snapshot.step)
         self.remove(snapshot.step)
         self.write_arrays(place, snapshot.arrays)
         faults.point("checkpoint.arrays")
-        sync_tree(place)
+        with no_room_said(place, sum(array.nbytes for array in snapshot.arrays.values())):
+            sync_tree(place)
         faults.point("checkpoint.synced")
         arrays = {name: facts(array) for name, array in snapshot.arrays.items()}
         if (wrong := difference(arrays, {name: facts(array) for name, array in read(place).items()})) is not None:
             raise OSError(f"{place}: {wrong} is not read back as it was written: is the disk sound?")
         about: Facts = {
             "format": FORMAT,
-            **{key: value for key, value in asdict(snapshot).items() if key != "arrays"},
+            **asdict(replace(snapshot, arrays={})),
             "finite": all(np.isfinite(array).all() for array in snapshot.arrays.values()),
             "identity": identity,
             "mark": mark,
@@ -80,7 +81,8 @@ class Checkpoints:
 
     def write_arrays(self, place: Path, arrays: Arrays) -> None:
         """orbax's part. What an earlier, killed attempt left goes first."""
-        for left in self.folder.glob("*.orbax-checkpoint-tmp*"):
+        half = [path for path in self.folder.glob("[0-9]*") if path.name.isdigit() and not self.has_facts(path)]
+        for left in (*half, *self.folder.glob("*.orbax-checkpoint-tmp*")):
             shutil.rmtree(left, ignore_errors=True)
         size = sum(array.nbytes for array in arrays.values())
         if shutil.disk_usage(self.folder).free < size:
@@ -161,7 +163,7 @@ class Checkpoints:
         The others are told and set aside, as damaged-<step>-<time>.
         """
         for place in sorted(self.folder.glob("[0-9]*")):
-            if place.name.isdigit() and not self.facts_of(int(place.name)).exists():
+            if place.name.isdigit() and not self.has_facts(place):
                 say(f"  {place} has no facts beside it, as after a save that was cut off: it is not used")
         for step in reversed(self.steps()):
             try:
@@ -174,6 +176,10 @@ class Checkpoints:
             say(f"  the checkpoint of step {step} is not used: {problem}")
             self.set_aside(step)
         return None
+
+    def has_facts(self, place: Path) -> bool:
+        """Whether a folder of arrays is a checkpoint, and not what a killed save left."""
+        return self.facts_of(int(place.name)).exists()
 
     def set_aside(self, step: int) -> None:
         """Keep a damaged one out of the way."""

@@ -35,7 +35,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.chdir(folder)
         patch.setattr(sys, "argv", ["resjax"])
         words = ["-m", *TINY, "model.shortcut=none,identity", "seeds=2", "tracker=none", "sweep=tiny"]
-        assert main(["train", *words]) == 0
+        assert main(["train", *words, "hydra/launcher=in_process"]) == 0
     return folder
 
 

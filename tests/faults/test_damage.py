@@ -112,7 +112,7 @@ def test_checkpoints_in_each_others_place(whole: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("what", ["checkpoint", "metrics", "part", "facts", "all"])
 def test_a_run_goes_on_from_before_the_damage(what: str, tmp_path: Path, full: bool, tally) -> None:
-    if not full and what != "metrics":
+    if not full:
         pytest.skip("with --full")
     undisturbed = result(finished(tmp_path / "whole", SMALL))
     process = born(tmp_path / "run", SMALL, **{VARIABLE: "checkpoint.synced#5=kill"})  # of 4 checkpoints 2 are kept

@@ -80,7 +80,9 @@ def test_a_folder_that_is_read_only(tmp_path: Path, tally) -> None:
     tally("a read-only folder", "said with its path, exit code 2")
 
 
-def test_a_path_with_spaces_and_letters_of_all_kinds(tmp_path: Path, tally) -> None:
+def test_a_path_with_spaces_and_letters_of_all_kinds(tmp_path: Path, full: bool, tally) -> None:
+    if not full:
+        pytest.skip("with --full")
     words = [*SMALL, "train.steps=20", "-m", "model.depth=4", "sweep='глубина'"]
     process = born(tmp_path / "мой folder, ö 木", [*words, 'runs="läufe, 2 und mehr"'])
     process.join(120)

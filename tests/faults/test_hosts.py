@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 from broken import SMALL, last_step, no_row_twice, only_run, wait_for
 from nursery import SAID, born
 
@@ -61,7 +62,9 @@ def test_two_processes_are_one(tmp_path: Path, full: bool, tally) -> None:
     tally("a run of two processes (jax.distributed) killed and begun again", "equal to one process to 1e-9 (float64)")
 
 
-def test_a_signal_to_one_stops_both(tmp_path: Path) -> None:
+def test_a_signal_to_one_stops_both(tmp_path: Path, full: bool) -> None:
+    if not full:
+        pytest.skip("with --full")
     both = together(tmp_path, "train.steps=100000")
     wait_for(lambda: list(tmp_path.glob("runs/default/*/run.json")) and last_step(only_run(tmp_path)) > 20, 120)
     time.sleep(0.1)

@@ -24,7 +24,7 @@ ARMS = [(shortcut, norm) for shortcut in ("none", "identity") for norm in ("batc
 
 @pytest.mark.parametrize(("shortcut", "norm"), ARMS)
 def test_kills_at_random(shortcut: str, norm: str, tmp_path: Path, full: bool, tally) -> None:
-    if not full and (shortcut, norm) not in (("none", "none"), ("identity", "batch")):
+    if not full and (shortcut, norm) != ("identity", "batch"):
         pytest.skip("with --full")
     words = [*SMALL, f"model.shortcut={shortcut}", f"model.norm={norm}", "schedule.learning_rate=0.02"]
     if full:
@@ -32,15 +32,18 @@ def test_kills_at_random(shortcut: str, norm: str, tmp_path: Path, full: bool, t
     began = time.monotonic()
     undisturbed = result(finished(tmp_path / "whole", words))
     life = time.monotonic() - began
-    kills = 25 if full else 5
+    kills = 25 if full else 10
     chance = random.Random(f"{shortcut} {norm}")
     landed = repeated = 0
-    while landed < kills:
-        folder = tmp_path / f"after{landed}"
+    for attempt in range(10 * kills):
+        if landed >= kills:
+            break
+        folder = tmp_path / f"after{attempt}"
         more = min(KILLS_A_RUN, kills - landed)
         done, worst = killed_and_finished(folder, words, chance, life, more, undisturbed)
         landed += done
         repeated = max(repeated, worst)
+    assert landed >= kills
     tally(
         f"kill -9 at a random moment, {shortcut} shortcut, {norm} norm, 2 seeds",
         f"{landed} kills: 0 differing digests, 0 torn or doubled rows, at most {repeated} of {INTERVAL} steps repeated",
@@ -54,7 +57,7 @@ def killed_and_finished(
     landed = worst = 0
     for _ in range(kills):
         process = born(folder, words)
-        time.sleep(chance.uniform(0.02, life))
+        time.sleep(chance.uniform(0.02, 0.9 * life))
         process.kill()
         process.join()
         landed += process.exitcode == -9
@@ -69,7 +72,7 @@ def killed_and_finished(
     run = finished(folder, words)
     assert result(run).same(undisturbed)
     no_row_twice(run / "metrics.jsonl")
-    return max(landed, 1), worst
+    return landed, worst
 
 
 def repeats(folder: Path, words: list[str], run: Path, reached: int) -> int:

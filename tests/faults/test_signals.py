@@ -25,7 +25,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory):
 
 @pytest.mark.parametrize("doing", DOING)
 def test_terminated_while(doing: str, undisturbed, tmp_path: Path, full: bool, tally) -> None:
-    if not full and doing not in ("step", "probe"):
+    if not full and doing != "step":
         pytest.skip("with --full")
     point, most = DOING[doing]
     chance = random.Random(doing)
@@ -42,7 +42,9 @@ def test_terminated_while(doing: str, undisturbed, tmp_path: Path, full: bool, t
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGUSR1, 143), (signal.SIGUSR2, 143)])
-def test_other_signals(number: int, code: int, tmp_path: Path) -> None:
+def test_other_signals(number: int, code: int, tmp_path: Path, full: bool) -> None:
+    if not full and number != signal.SIGINT:
+        pytest.skip("with --full")
     words = [*SMALL, "train.steps=100000"]
     process = born(tmp_path, words)
     wait_for(lambda: has_rows(tmp_path))
