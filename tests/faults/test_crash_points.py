@@ -28,7 +28,7 @@ POINTS = {
     "finish.said": 1,
 }
 # By default: these, one after the other in one run, each of whose processes passes them.
-SOME = ("metrics.written", "digests.beside", "checkpoint.synced", "table.beside")
+SOME = ("metrics.written", "digests.beside", "table.beside")
 
 
 def test_killed_at_every_point(tmp_path: Path, full: bool, tally) -> None:

@@ -38,16 +38,17 @@ def series(run: Path) -> dict[str, np.ndarray]:
 
 
 def test_two_processes_are_one(tmp_path: Path, full: bool, tally) -> None:
+    if not full:
+        pytest.skip("with --full")
     alone = born(tmp_path / "alone", [*WORDS, f"parallel.devices={2 * CORES}"])
     alone.join(120)
     assert alone.exitcode == 0, (tmp_path / "alone" / SAID).read_text()
     folder = tmp_path / "together"
-    if full:  # killed in between
-        killed = together(folder)
-        wait_for(lambda: list(folder.glob("runs/default/*/run.json")) and last_step(only_run(folder)) > 60, 120)
-        for process in killed:
-            process.kill()
-            process.join()
+    killed = together(folder)
+    wait_for(lambda: list(folder.glob("runs/default/*/run.json")) and last_step(only_run(folder)) > 60, 120)
+    for process in killed:
+        process.kill()
+        process.join()
     for process in together(folder):
         process.join(120)
         assert process.exitcode == 0, (folder / SAID).read_text()

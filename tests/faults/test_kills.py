@@ -18,7 +18,6 @@ from broken import (
 )
 from nursery import born
 
-KILLS_A_RUN = 5
 ARMS = [(shortcut, norm) for shortcut in ("none", "identity") for norm in ("batch", "none")]
 
 
@@ -39,7 +38,7 @@ def test_kills_at_random(shortcut: str, norm: str, tmp_path: Path, full: bool, t
         if landed >= kills:
             break
         folder = tmp_path / f"after{attempt}"
-        more = min(KILLS_A_RUN, kills - landed)
+        more = min(5 if full else 10, kills - landed)
         done, worst = killed_and_finished(folder, words, chance, life, more, undisturbed)
         landed += done
         repeated = max(repeated, worst)

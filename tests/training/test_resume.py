@@ -63,7 +63,7 @@ def plain(row: Row) -> object:
     return row
 
 
-@pytest.mark.parametrize("net", NETS)
+@pytest.mark.parametrize("net", ["mlp", pytest.param("resnet", marks=pytest.mark.slow)])
 def test_from_every_snapshot_the_rest_comes_again(net: str) -> None:
     rows = whole(net)
     places = [index for index, row in enumerate(rows) if isinstance(row, Snapshot)]
