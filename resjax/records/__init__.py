@@ -9,7 +9,7 @@ checkpoints/, log.txt, error.txt
 
 from resjax.records.files import append_log, kind_of, one_line, write_frame, write_json
 from resjax.records.launches import Launch, freeze, planned, snapshot, thaw
-from resjax.records.lock import BusyError, is_locked, lock
+from resjax.records.lock import BusyError, lock
 from resjax.records.marks import Mark, problem
 from resjax.records.quantities import QUANTITIES
 from resjax.records.reading import (
@@ -36,7 +36,7 @@ from resjax.records.schema import (
     PARTS,
     RUN,
 )
-from resjax.records.states import facts_if_readable, fail, plan, planning, set_aside
+from resjax.records.states import facts_if_readable, fail, plan, planning
 from resjax.records.writing import Recorder
 
 __all__ = [
@@ -62,7 +62,6 @@ __all__ = [
     "find",
     "flat",
     "freeze",
-    "is_locked",
     "kind_of",
     "last_row",
     "lock",
@@ -76,7 +75,6 @@ __all__ = [
     "read_metrics",
     "read_train_layers",
     "run_folders",
-    "set_aside",
     "snapshot",
     "state",
     "thaw",
