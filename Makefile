@@ -28,8 +28,9 @@ demo: $(INSTALLED)
 test: lint
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
+FAULTS ?= tests/faults
 test-faults: $(INSTALLED)
-	$(BIN)/pytest --full -n 2 --dist loadfile tests/faults
+	$(BIN)/pytest --full -n 2 --dist loadfile --no-loadscope-reorder $(FAULTS)
 
 slow: $(INSTALLED)
 	$(BIN)/pytest -m slow

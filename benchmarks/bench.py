@@ -30,6 +30,7 @@ class Entry:
 
 CONTESTANTS = {
     "ours": Entry("ours"),
+    "ours_unrolled": Entry("ours", {"settings": {"model.unroll": True}}, only="gpu"),
     "torch": Entry("torch_eager"),
     "torch_compile": Entry("torch_eager", {"compile": True}, only="gpu"),
     "torch_bfloat16": Entry("torch_eager", {"precision": "bfloat16"}, only="gpu"),

@@ -3,7 +3,7 @@
 from contextlib import ExitStack
 from typing import Any
 
-from benchmarks.bench import FEW, Bench, Row
+from benchmarks.bench import CONTESTANTS, FEW, Bench, Row
 from benchmarks.rounds import alternate
 from benchmarks.summary import ratio, summary
 from benchmarks.workers import Worker, WorkerError
@@ -30,7 +30,8 @@ def speed(bench: Bench) -> list[Row]:
                 rows += race(bench, workers, ready, {"depth": depth, "shortcut": shortcut})
         if "ours" in workers:
             ready = {name: bench.job(name, bench.depths[0]) for name in workers}
-            ready["ours"]["settings"] = SAME_STATISTICS
+            for job in (job for name, job in ready.items() if CONTESTANTS[name].module == "ours"):
+                job["settings"] = job.get("settings", {}) | SAME_STATISTICS
             rows += race(
                 bench, workers, ready, {"depth": bench.depths[0], "shortcut": "identity", "statistics": "batch"}
             )

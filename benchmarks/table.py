@@ -15,6 +15,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 REGION = re.compile(r"(<!-- table: (\w+) (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 NAMES = {
     "ours": "resjax",
+    "ours_unrolled": "resjax, model.unroll=true",
     "torch": "PyTorch, eager",
     "torch_compile": "PyTorch, torch.compile",
     "torch_bfloat16": "PyTorch, eager, bfloat16",

@@ -122,9 +122,8 @@ def count_elsewhere(alike: str, config: Config) -> int:
 def in_process(configs: Sequence[Config], watch: Watch, listener: Listener) -> list[Ended]:
     """One after the other, here: an exception is survived, an end of this process is not."""
     tracking, ended = Tracking(), list[Ended]()
-    most = [max((count or 0 for count in counts), default=0) or None for counts in wanted(configs)]
-    if any(most):
-        start_devices(*most)
+    devices, threads = wanted(configs)
+    start_devices(max((count or 0 for count in devices), default=0) or None, threads[0] if threads else None)
     for index, config in enumerate(configs):
         if listener.asked():
             break
@@ -139,8 +138,21 @@ def in_process(configs: Sequence[Config], watch: Watch, listener: Listener) -> l
 
 
 def wanted(configs: Sequence[Config]) -> tuple[list[int | None], list[int | None]]:
-    """The devices and the threads that the jobs ask for."""
-    return [config.parallel.devices for config in configs], [config.parallel.threads for config in configs]
+    """The devices and the threads that the jobs ask for. InputError where one process cannot give each its own."""
+    devices = [config.parallel.devices for config in configs]
+    threads = [config.parallel.threads for config in configs]
+    if len(set(threads)) > 1 or (any(threads) and len(set(devices)) > 1):
+        raise InputError(
+            f"the runs ask for parallel.threads={text(threads)} and parallel.devices={text(devices)}.\n"
+            "Expected the same in all of them, as one process makes them, and it has one number of each.\n"
+            "Type: hydra/launcher=basic"
+        )
+    return devices, threads
+
+
+def text(counts: Sequence[int | None]) -> str:
+    """Each once, as in a setting: 1, null."""
+    return ", ".join("null" if count is None else str(count) for count in dict.fromkeys(counts))
 
 
 def tell_failures(ended: Sequence[Ended], watch: Watch) -> None:

@@ -19,7 +19,7 @@ import orbax.checkpoint as ocp
 
 from resjax import faults
 from resjax.data import digests
-from resjax.durable import FULL, make_folder, no_room, no_room_said, sync_tree, write_whole
+from resjax.durable import FULL, make_folder, no_room, no_room_said, sync_tree, without_patterns, write_whole
 from resjax.errors import InputError
 from resjax.rows import Outcome, Snapshot
 
@@ -88,8 +88,8 @@ class Checkpoints:
         if shutil.disk_usage(self.folder).free < size:
             raise no_room(place, size)
         try:
-            with alone() as checkpointer:
-                checkpointer.save(place.resolve(), args=ocp.args.StandardSave(arrays))
+            with alone() as checkpointer, without_patterns(self.folder) as folder:
+                checkpointer.save(folder / place.name, args=ocp.args.StandardSave(arrays))
         except Exception as error:
             shutil.rmtree(place, ignore_errors=True)
             if getattr(error, "errno", None) in FULL or "No space left" in str(error) or "RESOURCE_EXH" in str(error):

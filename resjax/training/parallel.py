@@ -80,12 +80,14 @@ class Layout:
 def start_devices(wanted: int | None, threads: int | None = None) -> None:
     """Make virtual CPU devices, one a core and at least `wanted`. Has an effect before JAX's first use only.
 
-    threads: how many the CPU's arithmetic uses, whatever the number of cores: its last bits depend on it.
+    threads: how many the CPU's arithmetic uses, whatever the number of cores: its last bits depend on it. With them
+    there are exactly as many devices as are wanted, since XLA has at least a thread a device.
     """
     if threads is not None:
         os.environ["PJRT_NPROC"] = str(threads)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    count = max(wanted or 1, min(cores, MOST_VIRTUAL_DEVICES))
+    most = min(cores, MOST_VIRTUAL_DEVICES)
+    count = max(wanted or 1, most) if threads is None or wanted is None else wanted
     try:
         jax.config.update("jax_num_cpu_devices", count)
     except RuntimeError:  # the backend runs already: what it has is what there is

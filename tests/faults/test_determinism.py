@@ -40,7 +40,7 @@ def test_the_number_of_cores_decides_nothing_where_threads_are_fixed(tmp_path: P
     cores, words = sorted(os.sched_getaffinity(0)), [*SMALL, *CONV]
     results = [on_cores(tmp_path / str(number), words, cores[:number]) for number in (1, 2)]
     assert results[0].same(results[1])
-    tally("1 core and 2, parallel.threads fixed", "one digest")
+    tally("a residual conv net on 1 core and on 2, parallel.threads and parallel.devices fixed", "one digest")
 
 
 def on_cores(folder: Path, words: list[str], cores: list[int]) -> Result:

@@ -4,6 +4,9 @@ import json
 import os
 import random
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,7 +59,7 @@ def runs_of(folder: Path) -> dict[int, dict]:
 
 def test_one_of_each_fault(tmp_path: Path, full: bool, tally) -> None:
     depths = [*BREAKS, DIVERGES, 11, 12, 13] if full else [3, 7]
-    words = sweep_of(tmp_path, depths, f"hydra.launcher.timeout_min={0.5 if full else 2}", "hydra.launcher.grace_s=2")
+    words = sweep_of(tmp_path, depths, f"hydra.launcher.timeout_min={1.5 if full else 2}", "hydra.launcher.grace_s=2")
     process = born(tmp_path, words, **{VARIABLE: faults_of(depths)})
     process.join(600)
     said = (tmp_path / SAID).read_text()
@@ -197,3 +200,29 @@ def test_editing_settings_during_a_sweep_changes_no_later_job(where: str, tmp_pa
     process.join(240)
     assert process.exitcode == 0
     assert [run["config"]["train"]["steps"] for run in runs_of(tmp_path).values()] == [50, 50]
+
+
+def test_editing_code_during_a_sweep_changes_no_later_job(tmp_path: Path, full: bool, tally) -> None:
+    """A copy of the package makes a sweep, and cannot even be imported from its second run on."""
+    if not full:
+        pytest.skip("with --full")
+    project, copy = Path(__file__).parents[2], tmp_path / "copy"
+    for part in ("resjax", "conf"):
+        shutil.copytree(project / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+    words = ["train", *sweep_of(tmp_path, [3, 4, 5])]
+    words.remove("hydra.launcher.jobs=2")
+    command = [sys.executable, "-P", "-m", "resjax.cli", *words]
+    environment = os.environ | {"PYTHONPATH": str(copy)}
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: process.poll() is not None or begun(tmp_path), 120)
+    edited = list((copy / "resjax").rglob("*.py"))
+    for path in edited:
+        path.write_text("raise SystemExit('edited')\n")
+    said = process.communicate(timeout=240)[1]
+    assert process.returncode == 0, said
+    runs = runs_of(tmp_path)
+    assert {depth: run["status"] for depth, run in runs.items()} == {3: "done", 4: "done", 5: "done"}
+    assert len({run["code"]["sha256"] for run in runs.values()}) == 1
+    broken = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert "edited" in broken.stderr, "the copy is what ran"
+    tally("every file of the code edited after a sweep's first run began", f"{len(runs)} of {len(runs)} runs done")

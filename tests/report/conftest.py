@@ -1,10 +1,12 @@
 """Records made up after what was measured on digits, by the same interface as those that are read back."""
 
 import hashlib
+import importlib.util
 import math
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -183,3 +185,19 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
             (folder / f"{figure.name}.{ending}").touch()
 
     monkeypatch.setattr(resjax.report, "draw", draw)
+
+
+@pytest.fixture
+def script() -> Callable[[str], ModuleType]:
+    """The module experiments/<name>/figure.py."""
+
+    def load(name: str) -> ModuleType:
+        path = Path(__file__).parents[2] / "experiments" / name / "figure.py"
+        spec = importlib.util.spec_from_file_location("figure", path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load

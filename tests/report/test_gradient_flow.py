@@ -1,6 +1,5 @@
 """The experiment's page is made of records, and of nothing else."""
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -10,19 +9,13 @@ import pytest
 
 from resjax.records import Sweep
 
-FOLDER = Path(__file__).parents[2] / "experiments" / "gradient_flow"
 Make = Callable[..., tuple[dict, pl.DataFrame, pl.DataFrame]]
 Join = Callable[..., Sweep]
 
 
 @pytest.fixture
-def figure() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("figure", FOLDER / "figure.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def figure(script: Callable[[str], ModuleType]) -> ModuleType:
+    return script("gradient_flow")
 
 
 def sweep(figure: ModuleType, make: Make, sweep_of: Join, seeds: int = 5) -> Sweep:

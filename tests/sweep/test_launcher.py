@@ -1,9 +1,13 @@
+from collections.abc import Sequence
+
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from resjax.cli.overrides import launch
 from resjax.cli.words import check_word, choices
+from resjax.config import Config
 from resjax.errors import InputError
+from resjax.sweep import sweeping
 from resjax.sweep.launcher import Launcher, from_settings
 
 SWEEP = ["-m", "model.depth=20,26"]
@@ -52,3 +56,18 @@ def test_words_are_checked_one_by_one() -> None:
     word = OverridesParser.create().parse_override("hydra.launcher.gpu=[0]")
     with pytest.raises(InputError, match=r"hydra\.launcher\.gpus=\[0\]"):
         check_word(word, choices())
+
+
+def test_one_process_has_one_number_of_threads() -> None:
+    def asked(words: list[str]) -> Sequence[Config]:
+        return launch([*SWEEP, "hydra/launcher=in_process", *words]).jobs
+
+    assert sweeping.wanted(asked(["parallel.threads=1", "parallel.devices=2"]))[1] == [1, 1]
+    assert sweeping.wanted(asked(["parallel.devices=1,2"]))[0] == [1, 2, 1, 2]
+    for words in (
+        ["parallel.threads=1,2"],
+        ["parallel.threads=1,null"],
+        ["parallel.threads=1", "parallel.devices=1,2"],
+    ):
+        with pytest.raises(InputError, match=r"(?s)parallel.threads=1.*Type: hydra/launcher=basic"):
+            sweeping.wanted(asked(words))

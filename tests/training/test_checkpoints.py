@@ -33,8 +33,9 @@ def saved(folder: Path, *steps: int, value: float = 1.0) -> Checkpoints:
     return found
 
 
-def test_what_is_saved_comes_back_bit_for_bit(tmp_path: Path) -> None:
-    found = saved(tmp_path / "c", 7).load()
+@pytest.mark.parametrize("name", ["c", "*?[x] y/c"])
+def test_what_is_saved_comes_back_bit_for_bit(tmp_path: Path, name: str) -> None:
+    found = saved(tmp_path / name, 7).load()
     restored = found.snapshot
     for name, array in arrays().items():
         assert restored.arrays[name].dtype == array.dtype
