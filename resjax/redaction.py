@@ -7,6 +7,7 @@ import re
 import sys
 import traceback
 from types import TracebackType
+from typing import Any, Self, TextIO
 from urllib.parse import quote, quote_plus, unquote
 
 HIDDEN = "[secret]"
@@ -62,3 +63,35 @@ def spellings(value: str) -> set[str]:
 def print_trace(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """What Python prints of an exception that nobody caught, without secrets: for sys.excepthook."""
     sys.stderr.write(redacted("".join(traceback.format_exception(kind, error, trace))))
+
+
+class Redacting:
+    """A stream that passes whole lines on, without secrets."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream, self.rest = stream, ""
+
+    def write(self, text: str) -> int:
+        """Keep what is no whole line yet: a secret may come in two pieces."""
+        *lines, self.rest = (self.rest + text).split("\n")
+        self.stream.write("".join(f"{redacted(line)}\n" for line in lines))
+        return len(text)
+
+    def flush(self) -> None:
+        """Of the lines that were passed on."""
+        self.stream.flush()
+
+    def close(self) -> None:
+        """Pass the last line on, whole or not."""
+        self.stream.write(redacted(self.rest))
+        self.rest = ""
+        self.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)

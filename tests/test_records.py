@@ -183,3 +183,17 @@ def test_a_sweep_that_is_not_there_is_said_with_those_that_are(tmp_path: Path) -
     assert records.find("depth", str(tmp_path / "runs")) == tmp_path / "runs" / "depth"
     with pytest.raises(InputError, match="one of: depth"):
         records.find("dept", str(tmp_path / "runs"))
+
+
+def test_a_failure_leaves_a_damaged_run_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_bytes(b"{")
+    records.fail(tmp_path, "killed", "its process died", "the trace")
+    assert (tmp_path / "run.json").read_bytes() == b"{"
+    assert records.state(tmp_path) == "damaged"
+    assert "the trace" in (tmp_path / "error.txt").read_text()
+
+
+def test_records_that_cannot_be_read_are_a_problem_and_no_crash(tmp_path: Path) -> None:
+    mark = {"step": 1, "metrics_bytes": 3, "metrics_sha256": "", "parts_sha256": ""}
+    (tmp_path / "metrics.jsonl").mkdir()
+    assert "cannot be read" in (records.problem(tmp_path, mark) or "")

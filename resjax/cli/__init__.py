@@ -8,11 +8,10 @@ from types import FrameType
 
 from resjax import pages
 from resjax.durable import DiskFullError
-from resjax.errors import InputError
+from resjax.errors import BAD_INPUT, InputError
 from resjax.redaction import print_trace, redacted
 from resjax.stopping import INTERRUPTED, TERMINATED, StopError
 
-BAD_INPUT = 2
 FIRST_STEPS = """first steps:
   resjax train -m experiment=quickstart     plain against residual, with and without norm; minutes on a laptop
   resjax report quickstart                  what happened, as a page with figures and a table
@@ -27,8 +26,8 @@ class Terminated(BaseException):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code: 0 done, 1 a job failed, 2 bad input, 130 or 143 stopped by a signal."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
-        signal.signal(number, _terminate)
+    numbers = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+    former = {number: signal.signal(number, _terminate) for number in numbers}
     if arguments is None:
         sys.excepthook = print_trace
     try:
@@ -69,6 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return stopped.code
     except Terminated:
         return TERMINATED
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler or signal.SIG_DFL)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

@@ -11,10 +11,10 @@ from resjax.cli import launching
 from resjax.cli.overrides import Launch, launch
 from resjax.cli.words import choices, conf_folder, split
 from resjax.config import Config, keys
+from resjax.errors import BAD_INPUT
 from resjax.legal import slug
 from resjax.sweep.launcher import Launcher
 
-BAD_INPUT = 2
 HELP = """usage: resjax train [-m] [SETTING=VALUE ...]
 
 Train one network, or with -m (--multirun) a sweep over every combination of the values given:

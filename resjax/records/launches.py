@@ -24,18 +24,29 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Launch:
-    """A frozen sweep: of each job its settings, its run's folder, and the attempts that this had."""
+    """A frozen sweep: each job's settings, its run's folder, and the attempts that this had; the code's SHA-256."""
 
     path: Path
     jobs: list[Config]
     folders: list[str]
     before: list[int]
+    code_sha256: str
 
     def job(self, index: int) -> Config:
         """A job's settings. rerun=all begins anew once: what it began itself goes on."""
         config = self.jobs[index]
         attempts = facts_if_readable(Path(self.folders[index])).get("attempt", 0)
         return replace(config, rerun="failed") if attempts > self.before[index] else config
+
+    def require(self, code: dict[str, Any]) -> None:
+        """InputError where the code that runs (`facts.code`) is not the one that was frozen."""
+        if code["sha256"] != self.code_sha256:
+            ours, frozen = code["sha256"][:12], self.code_sha256[:12]
+            raise InputError(
+                f"the code that runs has the SHA-256 {ours}, and not that which the sweep froze, {frozen}.\n"
+                f"Expected {self.path.parent}/code-{frozen}, unchanged, first in PYTHONPATH.\n"
+                "Type the sweep's command again; on a cluster without SBATCH_EXPORT=NONE"
+            )
 
 
 def freeze(
@@ -65,7 +76,8 @@ def thaw(path: Path) -> Launch:
         found = json.loads(path.read_text())
         if found["format"] != FORMAT:
             raise ValueError(f"its format is {found['format']}, and not {FORMAT}")
-        return Launch(path, [from_plain(job) for job in found["jobs"]], found["folders"], found["before"])
+        jobs = [from_plain(job) for job in found["jobs"]]
+        return Launch(path, jobs, found["folders"], found["before"], found["code"]["sha256"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is not what a sweep froze: {error}\nType the sweep's command again") from error
 

@@ -15,10 +15,14 @@ Mark = dict[str, Any]
 def problem(folder: Path, mark: Mark) -> str | None:
     """What is not as it was at the mark: the log's first bytes, or a part of a table; None if all is."""
     path, size = folder / METRICS, mark["metrics_bytes"]
-    content = path.read_bytes()[:size] if path.exists() else b""
+    try:
+        content = path.read_bytes()[:size] if path.exists() else b""
+        parts = {part.name: part.read_bytes() for part in parts_before(folder, mark["step"])}
+    except OSError as error:  # a bad sector, a folder in a file's place
+        return f"what was recorded up to that step cannot be read: {error}"
     if len(content) < size or hashlib.sha256(content).hexdigest() != mark["metrics_sha256"]:
         return f"{METRICS} is not as it was at that step"
-    found = {part.name: hashlib.sha256(part.read_bytes()).hexdigest() for part in parts_before(folder, mark["step"])}
+    found = {name: hashlib.sha256(content).hexdigest() for name, content in parts.items()}
     if digest_of(found) != mark["parts_sha256"]:
         return f"{PARTS} are not as they were at that step"
     return None

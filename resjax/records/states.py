@@ -82,12 +82,12 @@ def fail(folder: Path, kind: str, error: str, trace: str, attempt: int | None = 
     """Record the failure of a run whose process could not do it itself. The caller holds the run's lock.
 
     attempt: its number; by default the next one where the last is over. A run that was done before, and should have
-    been made again, stays done: only the trace is kept.
+    been made again, stays done, and one whose run.json cannot be read stays damaged: only the trace is kept.
     """
     (folder / RESERVE).unlink(missing_ok=True)
     write_error(folder, trace)
     run = facts_if_readable(folder)
-    if run.get("status") == "done":
+    if run.get("status") == "done" or (not run and (folder / RUN).exists()):
         return
     if attempt is None:
         attempt = run.get("attempt", 0) + (run.get("status") != "running")

@@ -4,7 +4,7 @@ import faulthandler
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,9 @@ from typing import Any
 from resjax import job as jobs
 from resjax import records
 from resjax.errors import InputError
+from resjax.facts import code
 from resjax.progress import Watch
-from resjax.redaction import redacted
+from resjax.redaction import Redacting, print_trace, redacted
 from resjax.stopping import Poll, listening
 from resjax.sweep import slurm
 from resjax.tracking import Tracking
@@ -28,20 +29,29 @@ class FrozenRun:
     folder: str
 
     def __call__(self) -> str:
-        """Make the run. Told that its time is over, it saves itself, and has submitit start the job again."""
+        """Make the run. Told that its time is over, it saves itself, and has submitit start the job again.
+
+        submitit keeps what is printed in a file, and would keep the trace of an error there, too: without secrets.
+        """
         faulthandler.enable()
         requeue = signal.getsignal(signal.SIGUSR2)  # submitit's
-        with listening() as listener:
-            status = self.make(listener.asked)
+        with Redacting(sys.stdout) as out, Redacting(sys.stderr) as err, redirect_stdout(out), redirect_stderr(err):
+            try:
+                with listening() as listener:
+                    status = self.make(listener.asked)
+            except Exception as error:
+                print_trace(type(error), error, error.__traceback__)
+                return jobs.FAILED
         if status == jobs.PREEMPTED and (on_slurm() or listener.number == signal.SIGUSR2):
             again(requeue)
         return status
 
     def make(self, stop: Poll) -> str:
         """The run's status; "refused" where its settings, its data and the machine do not fit together."""
-        config = records.thaw(Path(self.launch)).job(self.index)
+        launch = records.thaw(Path(self.launch))
         try:
-            return jobs.run(config, Watch(1), Tracking(), stop)
+            launch.require(code())
+            return jobs.run(launch.job(self.index), Watch(1), Tracking(), stop)
         except InputError as error:
             print(redacted(str(error)), file=sys.stderr)
             folder = Path(self.folder)

@@ -11,6 +11,7 @@ from typing import Any
 
 from resjax import job as jobs
 from resjax import records
+from resjax.durable import write_whole
 from resjax.errors import InputError
 from resjax.progress import Watch
 from resjax.records import Launch
@@ -86,7 +87,7 @@ class Submitted:
             self.fly(job, its)
         if not self.local:
             for job, its in zip(batch, submitted, strict=True):
-                (self.folder / f"{job.name}.job").write_text(its.job_id)
+                write_whole(self.folder / f"{job.name}.job", its.job_id.encode())
             number = submitted[0].job_id.partition("_")[0]
             runs_of = f"{len(batch)} run{'s' * (len(batch) > 1)}"
             self.watch.say(f"SLURM's job {number}: {runs_of}. Ctrl-C leaves it there; scancel {number} stops it")
@@ -139,14 +140,14 @@ class Submitted:
         with suppress(records.BusyError), jobs.holding(job.folder, None):
             facts = records.facts_if_readable(job.folder)
             # What an attempt before left says nothing of this one.
-            status = facts.get("status") if facts.get("attempt", 0) != job.before else None
-            if state in slurm.ANEW and status not in (jobs.DONE, jobs.FAILED):
+            made = facts.get("attempt", 0) != job.before and facts.get("status") in (jobs.DONE, jobs.FAILED)
+            if not made and not self.local and self.adopt(job):  # another command submitted it anew
+                return
+            if state in slurm.ANEW and not made:
                 self.watch.say(f"  {job.name}: SLURM ended its job ({state}) and did not requeue it; submitted anew")
                 self.waiting.append(job)
             else:
-                if status not in (jobs.DONE, jobs.FAILED):
-                    facts = self.bury(job, submitted, state)
-                self.tell(job, facts)
+                self.tell(job, facts if made else self.bury(job, submitted, state))
             del self.flying[job.name]
 
     def bury(self, job: Job, submitted: Any, state: str) -> dict[str, Any]:

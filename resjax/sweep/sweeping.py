@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -50,6 +51,11 @@ def frozen(
     if launcher.where == "in_process":
         return in_process(launch.jobs, watch, listener)
     snapshot = records.snapshot(place, package, facts.sources(package), code)
+    if facts.source_digest(snapshot / package.name) != code["sha256"]:
+        raise InputError(
+            f"{snapshot} is not the code any more that it was copied from.\nExpected nobody to change it.\n"
+            f"Type: rm -r {shlex.quote(str(snapshot))}, then the same command"
+        )
     if launcher.where == "processes":
         return Conductor(jobs, launch, snapshot, launcher, watch, listener).run()
     from resjax.sweep import submitted  # needs submitit

@@ -16,14 +16,13 @@ from typing import Any
 
 from resjax import job, records, starting
 from resjax.config import Config
-from resjax.errors import InputError
-from resjax.facts import folder_of
+from resjax.errors import BAD_INPUT, InputError
+from resjax.facts import code, folder_of
 from resjax.records.launches import from_plain
 from resjax.redaction import redacted
 from resjax.stopping import listening
 from resjax.tracking import Tracking
 
-BAD_INPUT = 2
 EXITS = {job.DONE: 0, job.SKIPPED: 0, job.FAILED: 1, job.BUSY: 1}
 TELL_EVERY_S = 0.2
 
@@ -79,6 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with listening() as listener:
             listener.others.append(lambda: os.getppid() != options.parent)
             launch = records.thaw(options.launch)
+            launch.require(code())
             config = launch.job(options.index)
             planned_folder(config, launch.folders[options.index])
             status = job.run(config, relay, tracking, listener.asked, options.lock)
