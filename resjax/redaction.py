@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import traceback
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Self, TextIO
 from urllib.parse import quote, quote_plus, unquote
@@ -54,7 +55,8 @@ def variables() -> dict[str, str]:
 def spellings(value: str) -> set[str]:
     """The ways in which a value may stand in a text."""
     plain = unquote(value)
-    found = {value, plain, quote(plain), quote(plain, safe=""), quote_plus(plain)}
+    lines = {line for line in value.splitlines() if len(line) >= LEAST_LETTERS}  # of a key, which is shown line by line
+    found = lines | {value, plain, quote(plain), quote(plain, safe=""), quote_plus(plain)}
     found |= {json.dumps(plain, ensure_ascii=ascii, allow_nan=False)[1:-1] for ascii in (True, False)}
     found |= {repr(plain)[1:-1]}
     return found | {base64.b64encode(one.encode(errors="surrogateescape")).decode() for one in (value, plain)}
@@ -76,6 +78,11 @@ class Redacting:
         *lines, self.rest = (self.rest + text).split("\n")
         self.stream.write("".join(f"{redacted(line)}\n" for line in lines))
         return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Each by `write`."""
+        for line in lines:
+            self.write(line)
 
     def flush(self) -> None:
         """Of the lines that were passed on."""

@@ -17,6 +17,7 @@ import polars as pl
 from resjax import records
 from resjax.records import Sweep
 from resjax.report import assemble, draw
+from resjax.report.groups import Pool
 from resjax.report.page import Content
 from resjax.report.tables import cell
 
@@ -32,7 +33,7 @@ def main(sweep: Path | None) -> None:
     if sweep:
         keep(records.read(sweep), KEPT)
     content = assemble(kept(KEPT))
-    require(content)
+    require(content.pool)
     fills: dict[str, Callable[[], str]] = {"errors": lambda: errors(content), "sentences": lambda: sentences(content)}
     page = FOLDER / "README.md"
     page.write_text(REGION.sub(lambda found: f"{found[1]}\n{fills[found[2]]()}\n{found[4]}", page.read_text()))
@@ -61,11 +62,11 @@ def kept(folder: Path) -> Sweep:
     return Sweep((folder,), json.loads((folder / "runs.json").read_text()), metrics, layers)
 
 
-def require(content: Content) -> None:
+def require(pooled: Pool) -> None:
     """Every number has its runs behind it."""
-    there = {(group.arm, group.depth): len(group.seeds) for group in content.pool.groups}
+    there = {(group.arm, group.depth): len(group.seeds) for group in pooled.groups}
     missing = [(arm, depth) for arm in ARMS for depth in DEPTHS if there.get((arm, depth), 0) < SEEDS]
-    if missing or len(there) != len(content.pool.groups):
+    if missing or len(there) != len(pooled.groups):
         raise SystemExit(f"Of these there are fewer than {SEEDS} seeds, or several settings: {missing or 'all'}")
 
 

@@ -27,10 +27,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code: 0 done, 1 a job failed, 2 bad input, 130 or 143 stopped by a signal."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     numbers = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
-    former = {number: signal.signal(number, _terminate) for number in numbers}
+    former = {number: signal.getsignal(number) for number in numbers}
     if arguments is None:
         sys.excepthook = print_trace
     try:
+        for number in numbers:
+            signal.signal(number, _terminate)
         # Hydra reads the words of `train` itself.
         if words[:1] == ["train"]:
             if arguments is None:

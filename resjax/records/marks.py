@@ -18,7 +18,7 @@ def problem(folder: Path, mark: Mark) -> str | None:
     try:
         content = path.read_bytes()[:size] if path.exists() else b""
         parts = {part.name: part.read_bytes() for part in parts_before(folder, mark["step"])}
-    except OSError as error:  # a bad sector, a folder in a file's place
+    except (OSError, ValueError) as error:  # a bad sector, a folder in a file's place, a part of another name
         return f"what was recorded up to that step cannot be read: {error}"
     if len(content) < size or hashlib.sha256(content).hexdigest() != mark["metrics_sha256"]:
         return f"{METRICS} is not as it was at that step"

@@ -140,7 +140,7 @@ def last_row(folder: Path) -> dict[str, Any] | None:
             lines = stream.read().split(b"\n")[:-1]
         row: dict[str, Any] = json.loads(lines[-1])
         return row
-    except (FileNotFoundError, IndexError, ValueError):
+    except (OSError, IndexError, ValueError):
         return None
 
 

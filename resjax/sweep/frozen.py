@@ -4,6 +4,7 @@ import faulthandler
 import signal
 import subprocess
 import sys
+import traceback
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 from resjax import job as jobs
 from resjax import records
+from resjax.durable import write_whole
 from resjax.errors import InputError
 from resjax.facts import code
 from resjax.progress import Watch
@@ -18,6 +20,13 @@ from resjax.redaction import Redacting, print_trace, redacted
 from resjax.stopping import Poll, listening
 from resjax.sweep import slurm
 from resjax.tracking import Tracking
+
+SUBMITIT = "submitit"  # its folder in launches/
+
+
+def refusal(folder: Path, name: str) -> Path:
+    """The file in which a run of that name says why its settings, its data and the machine do not fit together."""
+    return folder / f"{name}.refused"
 
 
 @dataclass(frozen=True)
@@ -41,6 +50,7 @@ class FrozenRun:
                     status = self.make(listener.asked)
             except Exception as error:
                 print_trace(type(error), error, error.__traceback__)
+                self.record(records.kind_of(error), records.one_line(error), traceback.format_exc())
                 return jobs.FAILED
         if status == jobs.PREEMPTED and (on_slurm() or listener.number == signal.SIGUSR2):
             again(requeue)
@@ -54,11 +64,18 @@ class FrozenRun:
             return jobs.run(launch.job(self.index), Watch(1), Tracking(), stop)
         except InputError as error:
             print(redacted(str(error)), file=sys.stderr)
-            folder = Path(self.folder)
-            if is_first() and records.state(folder) == "pending":
-                with jobs.holding(folder, None):
-                    records.fail(folder, "refused", str(error), f"{error}\n")
+            if is_first():
+                folder = Path(self.folder)
+                write_whole(refusal(Path(self.launch).parent / SUBMITIT, folder.name), redacted(str(error)).encode())
+                if records.state(folder) == "pending":
+                    self.record("refused", str(error), f"{error}\n")
             return "refused"
+
+    def record(self, kind: str, error: str, trace: str) -> None:
+        """Record a failure of which its records do not know, unless somebody else is at the run."""
+        if is_first():
+            with suppress(OSError, records.BusyError), jobs.holding(Path(self.folder), None):
+                records.fail(Path(self.folder), kind, error, trace)
 
     def checkpoint(self) -> Any:
         """What submitit starts the job again with: the same, which goes on from its last save."""

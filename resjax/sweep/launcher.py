@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 from resjax.config import nearest
 from resjax.errors import InputError
+from resjax.redaction import secret_in
 
 LISTS: dict[str, type] = {"gpus": int, "setup": str}
 PLACES = ("processes", "in_process", "local", "slurm")
@@ -51,12 +52,27 @@ def from_settings(settings: Mapping[str, Any]) -> Launcher:
         if name not in known:
             raise InputError(f"there is no setting hydra.launcher.{name}.\nDid you mean: {nearest(name, tuple(known))}")
         check(name, value, known[name].type)
+        if what := next(filter(None, map(secret_in, texts(value))), ""):
+            raise InputError(
+                f"hydra.launcher.{name} holds {what}, which would be written to submitit's files.\n"
+                "Expected what everybody may read. A job inherits the variable.\n"
+                f"Type the command without it: hydra.launcher.{name}=..."
+            )
     if given.get("where") not in PLACES:
         raise InputError(
             "this launcher is none of ours.\nType: hydra/launcher=basic, or submitit_local, submitit_slurm"
         )
     sequences = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
     return Launcher(**{**given, **sequences})
+
+
+def texts(value: Any) -> list[str]:
+    """Every text in it."""
+    if isinstance(value, Mapping):
+        value = [*value.keys(), *value.values()]
+    if isinstance(value, list):
+        return [text for item in value for text in texts(item)]
+    return [str(value)]
 
 
 def check(name: str, value: Any, kind: Any) -> None:

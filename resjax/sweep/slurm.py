@@ -50,6 +50,10 @@ class Queue:
         for job_id in self.looks:
             self.looks[job_id] = 0 if self.is_there(job_id) else self.looks[job_id] + 1
 
+    def refresh(self) -> None:
+        """Ask now, of a job that was submitted since; it counts for no other."""
+        self.states = states() or self.states
+
     def is_there(self, job_id: str) -> bool:
         """Whether a job waits, runs, or is being ended."""
         state = self.states.get(job_id, GONE)

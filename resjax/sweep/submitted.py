@@ -20,7 +20,7 @@ from resjax.sweep import slurm
 from resjax.sweep.child import Job
 from resjax.sweep.conductor import REFUSED, Ended
 from resjax.sweep.executor import environment, executor, refuse_processes, undisturbed
-from resjax.sweep.frozen import FrozenRun
+from resjax.sweep.frozen import SUBMITIT, FrozenRun, refusal
 from resjax.sweep.launcher import Launcher
 
 LOOK_EVERY_S = 1.0
@@ -40,7 +40,7 @@ class Submitted:
     def __init__(self, launch: Launch, code: Path, launcher: Launcher, watch: Watch, listener: Listener) -> None:
         self.launch, self.code, self.launcher, self.watch, self.listener = launch, code, launcher, watch, listener
         self.local = launcher.where == "local"
-        self.folder = (launch.path.parent / "submitit").resolve()
+        self.folder = (launch.path.parent / SUBMITIT).resolve()
         self.executor = executor(self.folder, launcher)
         self.queue = slurm.Queue()
         self.waiting = deque[Job]()
@@ -82,6 +82,8 @@ class Submitted:
         if not batch:
             return
         runs = [FrozenRun(str(self.launch.path.resolve()), job.index, str(job.folder.resolve())) for job in batch]
+        for job in batch:
+            refusal(self.folder, job.name).unlink(missing_ok=True)
         submitted = self.submit(runs)
         for job, its in zip(batch, submitted, strict=True):
             self.fly(job, its)
@@ -98,6 +100,8 @@ class Submitted:
 
         noted = self.folder / f"{job.name}.job"
         job_id = noted.read_text() if noted.exists() else ""
+        if job_id and job_id not in self.queue.states:  # noted since we asked
+            self.queue.refresh()
         if not self.queue.is_there(job_id):
             return False
         self.fly(job, SlurmJob(self.folder, job_id))
@@ -131,32 +135,36 @@ class Submitted:
         """The state in which its job ended, "" as long as neither did the job nor its run."""
         if self.local:
             return submitted.state if submitted.done() else ""
-        facts = records.facts_if_readable(job.folder)
-        made = facts.get("attempt", 0) != job.before and facts.get("status") in (jobs.DONE, jobs.FAILED)
-        return "COMPLETED" if made else self.queue.over(submitted.job_id)
+        return "COMPLETED" if is_made(job) else self.queue.over(submitted.job_id)
 
     def settle(self, job: Job, submitted: Any, state: str) -> None:
         """What became of a run, recorded here where its process could not. Who else makes it is waited for."""
         with suppress(records.BusyError), jobs.holding(job.folder, None):
-            facts = records.facts_if_readable(job.folder)
-            # What an attempt before left says nothing of this one.
-            made = facts.get("attempt", 0) != job.before and facts.get("status") in (jobs.DONE, jobs.FAILED)
+            made = is_made(job)
+            refused = refusal(self.folder, job.name)
             if not made and not self.local and self.adopt(job):  # another command submitted it anew
                 return
-            if state in slurm.ANEW and not made:
+            if made:
+                self.tell(job, records.facts_if_readable(job.folder))
+            elif refused.exists():  # after it had begun, which stays what it was
+                self.end(job, REFUSED, f"refused: {refused.read_text()}")
+            elif state in slurm.ANEW:
                 self.watch.say(f"  {job.name}: SLURM ended its job ({state}) and did not requeue it; submitted anew")
                 self.waiting.append(job)
             else:
-                self.tell(job, facts if made else self.bury(job, submitted, state))
+                self.bury(job, submitted, state)
             del self.flying[job.name]
 
-    def bury(self, job: Job, submitted: Any, state: str) -> dict[str, Any]:
-        """Record a failure that the process could not record; the facts then. Its lock is held."""
+    def bury(self, job: Job, submitted: Any, state: str) -> None:
+        """Record and tell a failure that the process could not record. Its lock is held."""
         kind, what = slurm.OVER.get(state, slurm.OVER["FAILED"])
         error = f"its job {submitted.job_id} {what}"
         printed = "\n".join(filter(None, (tail(submitted.stdout), tail(submitted.stderr))))
-        records.fail(job.folder, kind, error, f"{error}\n\nThe end of what it printed:\n{printed}\n")
-        return records.facts_if_readable(job.folder)
+        try:
+            records.fail(job.folder, kind, error, f"{error}\n\nThe end of what it printed:\n{printed}\n")
+        except OSError as problem:
+            self.watch.say(f"  its failure cannot be recorded: {problem}")
+        self.end(job, jobs.FAILED, f"FAILED, {error}")
 
     def tell(self, job: Job, facts: dict[str, Any]) -> None:
         """How a run ended, by its records."""
@@ -190,11 +198,16 @@ class Submitted:
         for job, submitted in self.flying.values():
             while not submitted.done():
                 time.sleep(0.1)
-            status = records.state(job.folder)
-            if status in (jobs.DONE, jobs.FAILED):
-                self.end(job, status, status)
+            if is_made(job):
+                self.tell(job, records.facts_if_readable(job.folder))
             else:
                 self.end(job, jobs.PREEMPTED, "stopped by a signal; the same command goes on from where it was")
+
+
+def is_made(job: Job) -> bool:
+    """Whether the run was done or failed since the sweep began: what an attempt before left says nothing."""
+    facts = records.facts_if_readable(job.folder)
+    return facts.get("attempt", 0) != job.before and facts.get("status") in (jobs.DONE, jobs.FAILED)
 
 
 def tail(read: Callable[[], str | None]) -> str:

@@ -27,10 +27,12 @@ def sweep(
 ) -> list[Ended]:
     """Make every run where the launcher says, and tell at the end what failed; how each ended."""
     ended: list[Ended] = []
-    for place in dict.fromkeys(map(facts.sweep_folder, configs)):
-        here = [config for config in configs if facts.sweep_folder(config) == place]
-        ended += frozen(place, here, words, launcher, watch, listener) if not listener.asked() else []
-    tell_failures(ended if not listener.asked() else [end for end in ended if end.status != job.PREEMPTED], watch)
+    try:
+        for place in dict.fromkeys(map(facts.sweep_folder, configs)):
+            here = [config for config in configs if facts.sweep_folder(config) == place]
+            ended += frozen(place, here, words, launcher, watch, listener) if not listener.asked() else []
+    finally:
+        tell_failures(ended if not listener.asked() else [end for end in ended if end.status != job.PREEMPTED], watch)
     return ended
 
 
@@ -149,15 +151,15 @@ def wanted(configs: Sequence[Config]) -> tuple[list[int | None], list[int | None
     threads = [config.parallel.threads for config in configs]
     if len(set(threads)) > 1 or (any(threads) and len(set(devices)) > 1):
         raise InputError(
-            f"the runs ask for parallel.threads={text(threads)} and parallel.devices={text(devices)}.\n"
+            f"the runs ask for parallel.threads={each_once(threads)} and parallel.devices={each_once(devices)}.\n"
             "Expected the same in all of them, as one process makes them, and it has one number of each.\n"
             "Type: hydra/launcher=basic"
         )
     return devices, threads
 
 
-def text(counts: Sequence[int | None]) -> str:
-    """Each once, as in a setting: 1, null."""
+def each_once(counts: Sequence[int | None]) -> str:
+    """As in a setting: 1, null."""
     return ", ".join("null" if count is None else str(count) for count in dict.fromkeys(counts))
 
 

@@ -87,7 +87,8 @@ def start_devices(wanted: int | None, threads: int | None = None) -> None:
         os.environ["PJRT_NPROC"] = str(threads)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     most = min(cores, MOST_VIRTUAL_DEVICES)
-    count = max(wanted or 1, most) if threads is None or wanted is None else wanted
+    before = getattr(jax.config, "jax_num_cpu_devices", 0)  # an earlier wish, whose devices are not made yet
+    count = max(wanted or 1, most, before) if threads is None or wanted is None else wanted
     try:
         jax.config.update("jax_num_cpu_devices", count)
     except RuntimeError:  # the backend runs already: what it has is what there is

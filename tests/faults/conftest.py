@@ -60,7 +60,7 @@ def filled(page: str, rows: list[list[str]], ran: set[str], failed: set[str]) ->
         f"{datetime.now(UTC):%Y-%m-%d}, code {code()['sha256'][:12]}, jax {version('jax')}, "
         f"orbax {version('orbax-checkpoint')}, Python {platform.python_version()}, {os.cpu_count()} cores"
     )
-    kept += [f"| {what} | {came} | `{test}` | {when} |" for test, what, came in rows if test not in failed]
+    kept += [f"| {what} | {came} | `{test}` | {when} |" for test, what, came in rows if test in ran - failed]
     return f"{before}{BEGIN}\n{HEAD}" + "".join(f"{line}\n" for line in sorted(kept)) + f"\n{END}{after}"
 
 

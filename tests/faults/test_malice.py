@@ -1,6 +1,7 @@
 """Files from strangers: nothing in them is executed, and what is wrong is said."""
 
 import ast
+import dataclasses
 import json
 import pickle
 import shutil
@@ -17,6 +18,7 @@ from broken import SMALL, only_run
 import resjax
 from resjax import job, records
 from resjax.cli import main
+from resjax.config import Config
 from resjax.rows import Snapshot
 from resjax.training import checkpoints
 
@@ -204,9 +206,15 @@ def test_a_launch_of_strangers_names_runs_alone(
     ids=str,
 )
 def test_a_launch_of_strangers_is_no_job(job: Any, here: Path) -> None:
-    (here / "launch.json").write_text(json.dumps({"format": 1, "code": {}, "runs": [], "jobs": [job]}))
+    def thawed(*jobs: Any) -> records.Launch:
+        about = {"format": 1, "code": {"sha256": "a"}, "runs": [], "folders": [], "before": [], "jobs": jobs}
+        (here / "launch.json").write_text(json.dumps(about))
+        return records.thaw(here / "launch.json")
+
+    good = dataclasses.asdict(Config())
+    assert thawed(good).jobs == [Config()]
     with pytest.raises(resjax.errors.InputError):
-        records.thaw(here / "launch.json")
+        thawed(good, job)
 
 
 NEVER_IMPORTED = ("pickle", "cloudpickle", "dill", "marshal", "shelve", "joblib", "hydra.utils", "yaml")

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from resjax.report import assemble
+from resjax.report.groups import pool
 
 Script = Callable[[str], ModuleType]
 
@@ -32,4 +32,4 @@ def test_it_stops_where_a_number_has_no_run(script: Script, tmp_path: Path) -> N
     assert again.metrics.equals(whole.metrics)
     assert again.layers.equals(whole.layers)
     with pytest.raises(SystemExit, match="fewer than 3 seeds"):
-        figure.require(assemble(replace(again, runs=again.runs[1:]), theory=False))
+        figure.require(pool(replace(again, runs=again.runs[1:])))

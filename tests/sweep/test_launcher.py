@@ -71,3 +71,15 @@ def test_one_process_has_one_number_of_threads() -> None:
     ):
         with pytest.raises(InputError, match=r"(?s)parallel.threads=1.*Type: hydra/launcher=basic"):
             sweeping.wanted(asked(words))
+
+
+def test_a_secret_in_a_setting_of_the_launcher_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", "0123456789abcdef")
+    words = [*SWEEP, "hydra/launcher=submitit_slurm"]
+    for word in (
+        'hydra.launcher.setup=["export WANDB_API_KEY=0123456789abcdef"]',
+        "hydra.launcher.account=0123456789abcdef",
+        "hydra.launcher.additional_parameters={comment:a-0123456789abcdef}",
+    ):
+        with pytest.raises(InputError, match=r"holds the value of \$WANDB_API_KEY"):
+            launch([*words, word])
