@@ -1,6 +1,7 @@
 """A disk that is full or read-only is said, with place and bytes, and costs nothing that was finished."""
 
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from nursery import SAID, born
 
 from resjax import records
 
+DISK_KB = 4000
 BIGGER = [*SMALL, "model.width=96", "train.steps=200", "checkpoint.every=20"]
 
 
@@ -38,8 +40,9 @@ def test_the_disk_is_full(tmp_path: Path, full: bool, tally) -> None:
     levels = (0.15, 0.3, 0.5, 0.7, 0.85) if full else (0.5,)
     for level in levels:
         disk = tmp_path / f"disk{level}"
-        with small_disk(disk, max(int(needs * level) + 150, 300)):
+        with small_disk(disk, DISK_KB):
             before = keep(disk)
+            fill(disk, max(int(needs * level) + 150, 300))
             process = born(disk, BIGGER)
             process.join(120)
             said = (disk / SAID).read_text()
@@ -53,12 +56,20 @@ def test_the_disk_is_full(tmp_path: Path, full: bool, tally) -> None:
                 run = records.facts_of(path.parent)
                 assert run["status"] in ("failed", "running"), "running: not even that could be written"
                 assert run["status"] == "running" or run["failure"]["kind"] == "disk"
-            remount(disk, f"size={needs * 3 + 2000}k")
+            remount(disk, f"size={DISK_KB + needs * 3}k")
             assert result(finished(disk, BIGGER)).same(undisturbed)
+    room = ", ".join(f"{level:.0%}" for level in levels)
     tally(
-        f"the disk full at {len(levels)} levels (tmpfs of {needs * 0.15 / 1024:.1f} to {needs * 0.85 / 1024:.1f} MB)",
+        f"a full disk of {DISK_KB / 1000:.0f} MB (tmpfs), with room for {room} of a run",
         "said with path and bytes; after room was made the same command ended bit for bit the same",
     )
+
+
+def fill(disk: Path, leave: int) -> None:
+    """All but so many kilobytes."""
+    free = shutil.disk_usage(disk).free // 1024
+    assert free > leave
+    (disk / "filler").write_bytes(bytes((free - leave) * 1024))
 
 
 def keep(disk: Path) -> Path:

@@ -19,17 +19,17 @@ DOING = {"compile": ("compiling", 1), "step": ("chunk", 25), "evaluation": ("eva
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory):
+def undisturbed(full: bool, tmp_path_factory: pytest.TempPathFactory):
+    if not full:
+        pytest.skip("with --full; tests/cli/test_commands.py ends a run by TERM, test_other_signals one by INT")
     return result(finished(tmp_path_factory.mktemp("whole"), SMALL))
 
 
 @pytest.mark.parametrize("doing", DOING)
-def test_terminated_while(doing: str, undisturbed, tmp_path: Path, full: bool, tally) -> None:
-    if not full and doing != "step":
-        pytest.skip("with --full")
+def test_terminated_while(doing: str, undisturbed, tmp_path: Path, tally) -> None:
     point, most = DOING[doing]
     chance = random.Random(doing)
-    for number in [chance.randint(1, most) for _ in range(20)] if full else [(most + 1) // 2]:
+    for number in [chance.randint(1, most) for _ in range(20)]:
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
         run = finished(folder, SMALL, 143, **{VARIABLE: f"{point}#{number}=terminate"})
         facts = json.loads((run / "run.json").read_text())
