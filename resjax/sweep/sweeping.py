@@ -147,7 +147,8 @@ def in_process(configs: Sequence[Config], watch: Watch, listener: Listener) -> l
 
 def wanted(configs: Sequence[Config]) -> tuple[list[int | None], list[int | None]]:
     """The devices and the threads that the jobs ask for. InputError where one process cannot give each its own."""
-    devices = [config.parallel.devices for config in configs]
+    # Where several processes make a run, parallel.devices counts all of theirs; each makes one a core.
+    devices = [config.parallel.devices if config.parallel.processes == 1 else None for config in configs]
     threads = [config.parallel.threads for config in configs]
     if len(set(threads)) > 1 or (any(threads) and len(set(devices)) > 1):
         raise InputError(

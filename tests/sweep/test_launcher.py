@@ -64,6 +64,8 @@ def test_one_process_has_one_number_of_threads() -> None:
 
     assert sweeping.wanted(asked(["parallel.threads=1", "parallel.devices=2"]))[1] == [1, 1]
     assert sweeping.wanted(asked(["parallel.devices=1,2"]))[0] == [1, 2, 1, 2]
+    together = ["parallel=jit", "parallel.processes=2", "parallel.devices=4"]
+    assert sweeping.wanted(asked(together))[0] == [None, None]
     for words in (
         ["parallel.threads=1,2"],
         ["parallel.threads=1,null"],
