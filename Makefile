@@ -5,7 +5,7 @@
 # make lock    choose the newest versions of everything
 # make bench  measure speed, memory and waiting beside PyTorch and Flax (40 minutes)   make bench-gpu  the same on a GPU
 # make browser   open a report in headless Chromium: its figures, errors and times (skipped where there is none)
-# make diagrams   draw docs/units and fill the tables of docs/architectures.md, from the code
+# make diagrams   draw docs/units and fill the tables of docs/, from the code
 
 # The first of these that is Python 3.11 or newer; or say: make PYTHON=/path/to/python demo
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \

@@ -28,7 +28,7 @@ from resjax.plans.table import PLANS
 from resjax.shortcuts import SHORTCUTS
 
 HERE = Path(__file__).parent
-PAGES = (HERE / "architectures.md", HERE / "atlas.md")
+PAGES = (HERE / "architectures.md", HERE / "atlas.md", HERE / "reproducing.md")
 IMAGE = (32, 32, 3)
 TIMES, MINUS, ALPHA = "\u00d7", "\u2212", "\u03b1"
 NORM_NAMES = {BatchNorm: "batch norm", GroupNorm: "group norm", Bias: "bias", ScalarBias: "bias, one number"}
@@ -193,7 +193,7 @@ def typeset(text: str) -> str:
 
 
 def main() -> None:
-    """Write the pictures, and the tables of architectures.md and atlas.md."""
+    """Write the pictures, and the tables of the pages."""
     for path, text in drawn().items():
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)

@@ -1,4 +1,4 @@
-"""The tables of architectures.md and atlas.md, from the code, between `<!-- table: NAME -->` and `<!-- end -->`."""
+"""The tables of the pages beside it, from the code, between `<!-- table: NAME -->` and `<!-- end -->`."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -8,11 +8,12 @@ from resjax.cli.overrides import checked, register
 from resjax.data import source
 from resjax.models import build
 from resjax.models.counts import by_stage
+from resjax.papers.loading import items
 from resjax.records.quantities import KEYS, QUANTITIES
+from resjax.report.markdown import fill, table
 from resjax.shortcuts import SHORTCUTS
 from resjax.variants import BRANCHES, DENSE_BRANCHES, FAMILIES, JOINS, depth_rule
 
-REGION = re.compile(r"(<!-- table: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 PREACT = "model=preact model.branch=bottleneck model.shortcut=projection_b"
 CIFAR, IMAGENET = "data=cifar10", "data=synthetic data.image_size=224 data.classes=1000"
 # A net, and the words that select it and its data.
@@ -46,20 +47,16 @@ NETS = (
 
 def filled(text: str, only: Iterable[str] = ()) -> str:
     """The text with its tables as the code has them now: all of them, or `only` these."""
-    return REGION.sub(lambda found: _region(found, set(only)), text)
+    return fill(text, TABLES, set(only))
 
 
-def _region(found: re.Match[str], only: set[str]) -> str:
-    head, name, body, end = found.groups()
-    if only and name not in only:
-        return head + body + end
-    return f"{head}\n{TABLES[name]()}\n{end}"
-
-
-def table(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    """Markdown."""
-    lines = [columns, ("---",) * len(columns), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+def known_items() -> str:
+    """What `resjax reproduce` takes."""
+    rows = (
+        (f"`{name}`" + "".join(f" `/{part}`" for part in item.parts), item.question, item.source, item.section)
+        for name, item in items().items()
+    )
+    return table(("item", "question", "source", "where"), rows)
 
 
 def models() -> str:
@@ -144,6 +141,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "activations": chosen("model.activation", "function"),
     "inits": chosen("model.init", "law"),
     "counts": counts,
+    "items": known_items,
     "keys": keys,
     "quantities": quantities,
 }

@@ -102,6 +102,9 @@ class DataConfig:
     root: str | None = setting(None, "folder of prepared data; null: $RESJAX_DATA, or ~/.cache/resjax/data")
     augment: bool = setting(False, "pad 4, random crop, horizontal flip (He et al. 2015, section 4.2)")
     train_examples: int | None = setting(None, "use the first so many training examples; null: all", minimum=1)
+    validation_examples: int | None = setting(
+        None, "hold out the last so many training examples, and evaluate them like the test set; null: none", minimum=1
+    )
     test_examples: int | None = setting(None, "use the first so many test examples; null: all", minimum=1)
     resize: int | None = setting(
         None, "resize images to so many pixels a side (bilinear); null: as they are", minimum=8
@@ -160,11 +163,7 @@ class ProbesConfig:
     at: list[int] = setting([0, 1, 10, 100, 1000], "steps at which the probes run, before that step's update")
     every: int = setting(0, "also every so many steps; 0: never. The last step is always probed", minimum=0)
     batch_size: int = setting(128, "examples of the fixed probe batch", minimum=1)
-    parts: int = setting(
-        4,
-        "parts of the probe batch, between which gradient noise is seen; 0: not",
-        minimum=0,
-    )
+    parts: int = setting(4, "parts of the probe batch, between which gradient noise is seen; 0: not", minimum=0)
     per_example: bool = setting(False, "also every example's own gradient, a backward pass each: costly")
     train_grad_norm: bool = setting(False, "also the training gradient's norm of every layer, at every logged step")
 

@@ -31,6 +31,11 @@ def canonical(config: Config, devices: int | None = None) -> dict[str, Any]:
 
 def _without_effect(config: Config) -> dict[str, list[str]]:
     """Settings that change nothing beside the others as they are."""
+    data = ["root"]
+    if config.data.name != "synthetic":
+        data += ["image_size", "channels", "classes"]
+    if config.data.validation_examples is None:  # left out: ids from before there was such a setting stay
+        data += ["validation_examples"]
     schedule = []
     if config.schedule.name != "step":
         schedule += ["boundaries", "decay"]
@@ -38,7 +43,7 @@ def _without_effect(config: Config) -> dict[str, list[str]]:
         schedule += ["warmup_error", "warmup_max_steps"]
     return {
         "model": sorted(keys_of(ModelConfig) - settings_of(config.model)),
-        "data": ["root", *(["image_size", "channels", "classes"] if config.data.name != "synthetic" else [])],
+        "data": data,
         "optimizer": ["second_moment", "epsilon"] if config.optimizer.name == "sgd" else ["nesterov"],
         "schedule": schedule,
     }
@@ -81,11 +86,17 @@ def run_id(config: Config, devices: int | None = None) -> str:
 
 def group_id(config: Config, devices: int | None = None) -> str:
     """The id of what is left without the seeds and without how often one looks: runs that share it are pooled."""
-    form = canonical(config, devices)
-    del form["seed"], form["seeds"]
-    for section, key in LOOKING:
-        del form[section][key]
-    return _sha256(form)
+    return _sha256(pooled(canonical(config, devices)))
+
+
+def pooled(form: dict[str, Any]) -> dict[str, Any]:
+    """A canonical form without the seeds and without how often one looks."""
+    looking = {section: {key for where, key in LOOKING if where == section} for section, _ in LOOKING}
+    kept = {key: value for key, value in form.items() if key not in ("seed", "seeds")}
+    return kept | {
+        section: {key: value for key, value in form[section].items() if key not in keys}
+        for section, keys in looking.items()
+    }
 
 
 def arm(config: Config) -> str:

@@ -122,6 +122,20 @@ def compare(a: dict[int, float], b: dict[int, float]) -> Comparison:
     return Comparison(1, "none", difference)
 
 
+def interaction(
+    a_deep: dict[int, float], a_shallow: dict[int, float], b_deep: dict[int, float], b_shallow: dict[int, float]
+) -> Comparison:
+    """By how much depth changes a more than b: (a_deep - a_shallow) - (b_deep - b_shallow), paired by seed.
+
+    Only the seeds that all four share; with one of them there is a difference and no test.
+    """
+    shared = sorted(a_deep.keys() & a_shallow.keys() & b_deep.keys() & b_shallow.keys())
+    changes = np.array([(a_deep[seed] - a_shallow[seed]) - (b_deep[seed] - b_shallow[seed]) for seed in shared])
+    if len(shared) >= 2:
+        return paired(changes)
+    return Comparison(len(shared), "none", float(changes[0]) if shared else None)
+
+
 def paired(differences: Array) -> Comparison:
     """The mean of two or more paired differences."""
     n, found = len(differences), estimate(differences)
@@ -150,12 +164,23 @@ def sign_flip_p(x: Array) -> float:
 
 
 def welch(x: Array, y: Array) -> Comparison:
-    """The difference of two independent means (Welch 1947)."""
-    n, difference = min(len(x), len(y)), float(x.mean() - y.mean())
-    a, b = float(x.var(ddof=1)) / len(x), float(y.var(ddof=1)) / len(y)
-    if not has_spread(x) and not has_spread(y):
-        return Comparison(n, "no spread", difference, difference, difference)
-    freedom = (a + b) ** 2 / (a**2 / (len(x) - 1) + b**2 / (len(y) - 1))
+    """The difference of two independent means by Welch's test."""
+    return welch_t(float(x.mean() - y.mean()), mean_variance(x), mean_variance(y), len(x), len(y))
+
+
+def mean_variance(x: Array) -> float:
+    """s^2 / n, the variance of the mean; 0 where the values differ by rounding only."""
+    return float(x.var(ddof=1)) / len(x) if has_spread(x) else 0.0
+
+
+def welch_t(difference: float, a: float, b: float, m: int, n: int) -> Comparison:
+    """Welch's test of the difference of two means, whose variances a and b are those of m and n values (Welch 1947).
+
+    t = difference / sqrt(a + b) with (a + b)^2 / (a^2 / (m - 1) + b^2 / (n - 1)) degrees of freedom.
+    """
+    if not a and not b:
+        return Comparison(min(m, n), "no spread", difference, difference, difference)
+    freedom = (a + b) ** 2 / (a**2 / (m - 1) + b**2 / (n - 1))
     half = float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) * math.sqrt(a + b)
     p = float(2 * stdtr(freedom, -abs(difference) / math.sqrt(a + b)))
-    return Comparison(n, "Welch t", difference, difference - half, difference + half, p)
+    return Comparison(min(m, n), "Welch t", difference, difference - half, difference + half, p)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from resjax.config import Config
+from resjax.config import Config, DataConfig
 from resjax.data import source
 from resjax.data.source import Source
 from resjax.data.stream import epoch_orders, no_orders, to_arrays
@@ -41,14 +41,14 @@ def small(**sections: dict[str, object]) -> Config:
 
 
 @cache
-def digits() -> Source:
-    """The bundled data set."""
-    return source.load(Config().data)
+def digits(held_out: int | None = None) -> Source:
+    """The bundled data set, with so many of its training examples held out."""
+    return source.load(DataConfig(validation_examples=held_out))
 
 
 def rows_of(config: Config) -> list[Row]:
     """Everything that training on digits yields."""
-    return list(fit(config, digits()))
+    return list(fit(config, digits(config.data.validation_examples)))
 
 
 def steps_of(config: Config, steps: int) -> tuple[State, list[float]]:

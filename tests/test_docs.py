@@ -11,11 +11,14 @@ import pytest
 
 from resjax.cli.imports import planned
 from resjax.cli.overrides import checked, launch, register
+from resjax.cli.reproduce import parser
 from resjax.config import Config
 from resjax.data import source
 from resjax.errors import InputError
 from resjax.models import build
 from resjax.orders import ORDERS
+from resjax.papers.loading import find
+from resjax.report.markdown import REGION
 from resjax.shortcuts import SHORTCUTS
 from resjax.variants import FAMILIES
 
@@ -27,7 +30,7 @@ import diagrams  # noqa: E402
 import tables  # noqa: E402
 from symbols import traced  # noqa: E402
 
-PAGE, ATLAS = ((DOCS / name).read_text() for name in ("architectures.md", "atlas.md"))
+PAGE, *OTHERS = ((DOCS / name).read_text() for name in ("architectures.md", "atlas.md", "reproducing.md"))
 PATHS = [*DOCS.glob("*.md"), *CHECKOUT.glob("experiments/*/README.md"), CHECKOUT / "README.md"]
 PAGES = {path: path.read_text() for path in [*PATHS, CHECKOUT / "CONTRIBUTING.md"]}
 
@@ -93,8 +96,8 @@ def test_a_shortcuts_equation_is_what_its_function_computes(name: str) -> None:
 
 def test_the_tables_are_those_of_the_code() -> None:
     quick = set(tables.TABLES) - {"counts"}
-    assert {name for _, name, *_ in tables.REGION.findall(PAGE + ATLAS)} == set(tables.TABLES)
-    for page in (PAGE, ATLAS):
+    assert {name for _, name, *_ in REGION.findall("".join([PAGE, *OTHERS]))} == set(tables.TABLES)
+    for page in (PAGE, *OTHERS):
         assert tables.filled(page, quick) == page, "type: make diagrams"
 
 
@@ -114,6 +117,9 @@ def test_the_commands_are_legal(path: Path) -> None:
     for name in ("train", "predict"):
         for words in commands(PAGES[path], name):
             assert words == ["--help"] or jobs(tuple(words))
+    for words in commands(PAGES[path], "reproduce"):
+        options = parser().parse_intermixed_args(words)
+        assert not options.words or find(options.words[0])
     for words in commands(PAGES[path], "import"):
         assert "[SETTING=VALUE" in words or planned(words)
 

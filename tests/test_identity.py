@@ -1,10 +1,15 @@
 import copy
+import json
+from pathlib import Path
 
 import pytest
 
 from resjax.config import Config, ModelConfig, completed
 from resjax.identity import arm, canonical, group_id, readable_name, run_id
+from resjax.records.launches import from_plain
 from resjax.variants import FAMILIES
+
+RECORDED = Path(__file__).parents[1] / "experiments" / "degradation" / "records" / "runs.json"
 
 
 def changed(**sections: dict[str, object]) -> Config:
@@ -54,6 +59,7 @@ def test_what_decides_nothing_is_not_in_the_id(sections: dict[str, dict[str, obj
         {"data": {"augment": True}},
         {"data": {"resize": 32}},
         {"data": {"mean": [0.5], "std": [0.25]}},
+        {"data": {"validation_examples": 100}},
         {"optimizer": {"weight_decay": 0.0}},
         {"schedule": {"boundaries": [0.4]}},
         {"train": {"precision": "float64"}},
@@ -131,6 +137,17 @@ def test_runs_that_differ_in_their_seeds_alone_share_a_group() -> None:
     assert run_id(more) != run_id(Config())
     assert group_id(more) == group_id(Config())
     assert group_id(changed(model={"depth": 56})) != group_id(Config())
+
+
+def test_what_was_recorded_before_a_setting_was_there_keeps_its_id() -> None:
+    """The runs of experiments/degradation are of a time before data.validation_examples."""
+    runs = json.loads(RECORDED.read_text())
+    assert len(runs) == 12
+    for run in runs:
+        assert "validation_examples" not in run["config"]["data"]
+        config = from_plain(run["config"])
+        assert canonical(config, run["devices"]["count"]) == run["canonical"]
+        assert run_id(config, run["devices"]["count"]) == run["id"]
 
 
 def test_the_canonical_form_changes_nothing() -> None:

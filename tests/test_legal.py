@@ -43,6 +43,7 @@ def with_setting(key: str, value: Any) -> Config:
         ("schedule.boundaries", [32000.0], "(0, 1]"),
         ("data.name", "cifar", "data.name=cifar10"),
         ("data.resize", 7, "data.resize=8"),
+        ("data.validation_examples", 0, "data.validation_examples=1"),
         ("data.mean", [0.4, 0.5], "Type: data.mean=[0.5,0.5] data.std=[0.25,0.25]"),
         ("data.mean", [], "data.mean=[] stands without data.std"),
         ("data.std", [0.25], "data.std=[0.25] stands without data.mean"),

@@ -78,6 +78,18 @@ def test_reading_back(tmp_path: Path) -> None:
     assert len(sweep.layers) == 4
 
 
+def test_runs_with_and_without_a_validation_set_are_read_together(tmp_path: Path) -> None:
+    """A row without one is as it was before there were such columns."""
+    written(tmp_path / "sweep" / "run")
+    with Recorder(tmp_path / "sweep" / "other", facts("b" * 64)) as recorder:
+        recorder.metrics(Metrics(0, 0, {"test_error": 0.5, "validation_loss": 1.5, "validation_error": float("nan")}))
+        recorder.finish("done")
+    metrics = records.read(tmp_path / "sweep").metrics.sort("run", "step")
+    assert metrics["validation_loss"].to_list() == [None, None, 1.5]
+    assert metrics["validation_error"].to_list() == [None, None, None]
+    assert metrics["not_finite"].to_list() == [None, ["grad_norm"], ["validation_error"]]
+
+
 def test_what_training_saw_of_its_layers_is_a_table_of_its_own(tmp_path: Path) -> None:
     """Parts of several steps each; while the run goes on, and when it is done."""
     key = {name: layers(0).columns[name][:1] for name in ("layer", "name", "stage", "kind")}

@@ -4,22 +4,21 @@ Fills the regions between `<!-- table: NAME -->` and `<!-- end -->`, and writes 
 where a number has no run behind it: every group that the experiment names has to be there, with its seeds.
 """
 
-import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 from resjax import records
-from resjax.report import atlas, draw, gradients, health, series
+from resjax.report import atlas, draw, gradients, health, markdown, series
 from resjax.report.expected import RATE, RATIO, beside
 from resjax.report.groups import END, Pool, pool
 from resjax.report.health import Health, factors
+from resjax.report.markdown import table
 from resjax.report.words import factor, percent
 
 NORMS, DEPTHS, ARMS = ("batch", "none"), (20, 56, 110), ("plain", "residual")
 MOMENTS = ("0", "1", "10", "50", END)
 SEEDS = 5
-REGION = re.compile(r"(<!-- table: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
 def main(sweep: Path, page: Path) -> None:
@@ -32,8 +31,7 @@ def main(sweep: Path, page: Path) -> None:
         "rates": lambda: rates(found),
         "theory": lambda: theory(pooled, found),
     }
-    text = page.read_text()
-    page.write_text(REGION.sub(lambda m: f"{m[1]}\n{tables[m[2]]()}\n{m[4]}", text))
+    page.write_text(markdown.fill(page.read_text(), tables))
     for figure in (gradients.gradients(pooled, series.UNITS), atlas.rate_by_step(pooled)):
         assert figure is not None
         draw(figure, page.parent)
@@ -56,12 +54,6 @@ def cells() -> list[tuple[str, int, str]]:
 def at(found: list[Health]) -> dict[tuple[str, int, str, str], Health]:
     """By norm, depth, arm and moment."""
     return {(h.group.norm, h.group.depth, h.group.arm, h.moment): h for h in found}
-
-
-def table(titles: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Markdown."""
-    lines = [list(titles), ["---"] * len(list(titles)), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def heads() -> list[str]:

@@ -15,6 +15,7 @@ from resjax.stopping import INTERRUPTED, TERMINATED, StopError
 FIRST_STEPS = """first steps:
   resjax train -m experiment=quickstart     plain against residual, with and without norm; minutes on a laptop
   resjax report quickstart                  what happened, as a page with figures and a table
+  resjax reproduce                          the papers' figures and tables, and questions, to make again
   resjax train --help                       every setting, and how to sweep over any of them
 """
 
@@ -40,6 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from resjax.cli import train
 
             return train.run(words[1:])
+        if words[:1] == ["reproduce"]:
+            if arguments is None:
+                pages.restart()
+            from resjax.cli import reproduce
+
+            return reproduce.run(words[1:])
         if words[:1] == ["predict"]:
             from resjax.cli import predict
 
@@ -92,6 +99,7 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = root.add_subparsers(metavar="COMMAND", required=True)
     commands.add_parser("train", help="train one network, or a sweep of them", add_help=False)
+    commands.add_parser("reproduce", help="a paper's figure or table: its runs, then a verdict", add_help=False)
     commands.add_parser("predict", help="a network's parameters, multiply-adds and memory", add_help=False)
     commands.add_parser("import", help="a net trained elsewhere becomes a run", add_help=False)
     status.add_command(commands)

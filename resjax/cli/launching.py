@@ -30,7 +30,7 @@ class Launching(HydraLauncher):  # type: ignore[misc]
         self.config = config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Make these jobs; each returns its mean test error at the end, which a sweeper may minimise."""
+        """Make these jobs; each returns its mean error at the end, which a sweeper may minimise (`final_error`)."""
         configs = [checked([*type(self).extra, *words]) for words in job_overrides]
         settings = {
             key: OmegaConf.to_object(value) if OmegaConf.is_config(value) else value
@@ -38,7 +38,7 @@ class Launching(HydraLauncher):  # type: ignore[misc]
         }
         ended = type(self).conductor(configs, from_settings(settings))
         return [
-            result(words, next((test_error(end.job.folder) for end in ended if end.job.config == config), None))
+            result(words, next((final_error(end.job.folder) for end in ended if end.job.config == config), None))
             for words, config in zip(job_overrides, configs, strict=True)
         ]
 
@@ -52,15 +52,17 @@ def register(conductor: Any, extra: Sequence[str]) -> None:
 def result(words: Sequence[str], value: float | None) -> JobReturn:
     """What Hydra is told of a job."""
     status = JobStatus.FAILED if value is None else JobStatus.COMPLETED
-    returned: Any = RuntimeError("the run did not end with a test error") if value is None else value
+    returned: Any = RuntimeError("the run did not end with an error on held-out examples") if value is None else value
     return JobReturn(overrides=list(words), status=status, _return_value=returned)
 
 
-def test_error(folder: Path) -> float | None:
-    """The mean over seeds of the test error at the last step; None where there is none."""
+def final_error(folder: Path) -> float | None:
+    """The mean over seeds of the validation error at the last step, or, where nothing is held out for it, of the test
+    error; None where there is none.
+    """
     path = folder / "metrics.jsonl"
     rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
     last = max((row["step"] for row in rows), default=0)
-    errors = [row.get("test_error") for row in rows if row["step"] == last]
+    errors = [row.get("validation_error", row.get("test_error")) for row in rows if row["step"] == last]
     found = [error for error in errors if error is not None]
     return sum(found) / len(found) if found else None

@@ -20,7 +20,12 @@ def show(rows: Sequence[Mapping[str, Any]], as_json: bool, columns: Sequence[str
         table.add_column(name.replace("_", " "), overflow="fold")
     for row in rows:
         table.add_row(*("" if row[name] is None else escape(str(row[name])) for name in names))
+    wide().print(table)
+
+
+def wide() -> Console:
+    """A console that gives a file or a pipe room, so that names stay whole."""
     console = Console()
     if not console.is_terminal:
-        console.width = 240  # a file or a pipe has room: names stay whole
-    console.print(table)
+        console.width = 240
+    return console

@@ -32,12 +32,19 @@ def add_commands(commands: Any) -> None:
 def write_report(options: argparse.Namespace) -> int:
     """resjax report."""
     import resjax.report as report  # draws figures: takes a second to import
+    from resjax.report.reproduction import from_json
 
     folders = [records.find(sweep, options.runs) for sweep in options.sweep]
     sweep = records.read(*folders)
     if not any(run["status"] == "done" for run in sweep.runs):
         raise InputError(f"no run of {', '.join(options.sweep)} is done yet.\nType: resjax status {options.sweep[0]}")
-    written = report.write(sweep, options.out or folders[0] / "report", theory=not options.no_theory)
+    asked = records.asked_of(folders[0]) if len(folders) == 1 else {}
+    written = report.write(
+        sweep,
+        options.out or folders[0] / "report",
+        theory=not options.no_theory,
+        reproduction=from_json(asked) if asked else None,
+    )
     if options.json:
         show(written.rows, as_json=True)
         return 0

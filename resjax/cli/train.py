@@ -41,8 +41,8 @@ def run(words: Sequence[str]) -> int:
     return start(planned)
 
 
-def start(planned: Launch) -> int:
-    """Make the run, or every run of the sweep."""
+def start(planned: Launch, hint: bool = True) -> int:
+    """Make the run, or every run of the sweep; hint: say what to type next."""
     from resjax.job import BUSY, FAILED, PREEMPTED  # from here on heavier things are imported
     from resjax.progress import Watch
     from resjax.stopping import listening
@@ -67,7 +67,7 @@ def start(planned: Launch) -> int:
         first = planned.jobs[0]
         elsewhere = f" --runs={shlex.quote(first.runs)}" if first.runs != "runs" else ""
         statuses = {end.status for end in ended}
-        if statuses - {REFUSED}:
+        if hint and statuses - {REFUSED}:
             watch.say(f"Type: resjax report {shlex.quote(slug(first.sweep))}{elsewhere}")
     # One run that stopped without a signal to us: to a process that makes it with us.
     if listener.number is not None or (not planned.multirun and PREEMPTED in statuses):

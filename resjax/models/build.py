@@ -101,7 +101,8 @@ def build(config: ModelConfig, shape: tuple[int, ...], classes: int, dtype: DTyp
     config = completed(config)
     plan = plan_of(config, shape)
     _check_size(config.name, plan, shape)
-    network = nnx.eval_shape(partial(_network, config, shape, classes, dtype, jax.random.key(0)))
+    key = jax.eval_shape(lambda: jax.random.key(0))  # a shape: a key would open the device
+    network = nnx.eval_shape(partial(_network, config, shape, classes, dtype), key)
     graph, *states = nnx.split(network, nnx.Param, nnx.BatchStat)
     params, batch_stats = map(nnx.as_pure, states)
     units, weight_layers = network.units(), network.weight_layers()

@@ -8,6 +8,7 @@ checkpoints/, log.txt, error.txt
 """
 
 from resjax.records.files import append_log, kind_of, one_line, write_frame, write_json
+from resjax.records.keeping import asked_of, keep, kept, note_asked
 from resjax.records.launches import Launch, freeze, planned, snapshot, thaw
 from resjax.records.lock import BusyError, lock
 from resjax.records.marks import Mark, problem
@@ -56,15 +57,19 @@ __all__ = [
     "Recorder",
     "Sweep",
     "append_log",
+    "asked_of",
     "facts_if_readable",
     "facts_of",
     "fail",
     "find",
     "flat",
     "freeze",
+    "keep",
+    "kept",
     "kind_of",
     "last_row",
     "lock",
+    "note_asked",
     "one_line",
     "plan",
     "planned",

@@ -14,6 +14,10 @@ from resjax.report.expected import beside
 from resjax.report.figures import figures
 from resjax.report.groups import Pool, pool
 from resjax.report.page import Content, page
+from resjax.report.paper import Paper, paper
+from resjax.report.paper import tables as paper_tables
+from resjax.report.paper_figures import paper_figures
+from resjax.report.reproduction import Reproduction
 from resjax.report.tables import rows as summary_rows
 from resjax.report.tables import terminal, write_csv
 from resjax.report.verdict import verdict
@@ -26,19 +30,20 @@ PIXELS = 2.0  # of a PNG, for each of the figure's
 
 @dataclass(frozen=True)
 class Report:
-    """Where the page is, the summary table's rows, and the verdict's sentences."""
+    """Where the page is, the summary table's rows, the verdict's sentences, and what is said beside a paper."""
 
     page: Path
     rows: list[dict[str, Any]]
     verdict: list[str]
+    paper: Paper | None = None
 
 
-def write(sweep: Sweep, folder: Path, theory: bool = True) -> Report:
-    """Write folder/report.html, folder/figures/*.svg|png and folder/tables/*.csv.
+def write(sweep: Sweep, folder: Path, theory: bool = True, reproduction: Reproduction | None = None) -> Report:
+    """Write folder/report.html, folder/figures/*.svg|png and folder/tables/*.csv; beside a paper's item where one is.
 
     Everything is written beside and then renamed: what interrupts it before leaves the old report whole.
     """
-    content = assemble(sweep, theory)
+    content = assemble(sweep, theory, reproduction)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".report-") as name:
         new = Path(name) / "new"
@@ -49,18 +54,19 @@ def write(sweep: Sweep, folder: Path, theory: bool = True) -> Report:
         (new / PAGE).write_text(page(content), encoding="utf-8")
         put(new, Path(name) / "old", folder)
     sentences = [sentence for section in content.sections.values() for sentence in section]
-    return Report(folder / PAGE, content.rows, sentences)
+    return Report(folder / PAGE, content.rows, sentences, content.paper)
 
 
-def assemble(sweep: Sweep, theory: bool = True) -> Content:
+def assemble(sweep: Sweep, theory: bool = True, reproduction: Reproduction | None = None) -> Content:
     """All that is computed; without `theory` nothing is said of what it expects."""
     pooled = pool(sweep) if theory else silent(pool(sweep))
     seen, deeper, treated = health.assess(pooled), claims.depths(pooled), claims.shortcuts(pooled)
     compared = beside(pooled, seen)
     sections = verdict(pooled, seen, deeper, treated, compared)
-    return Content(
-        sweep, pooled, summary_rows(pooled), sections, seen, [*deeper, *treated], figures(pooled, seen), compared
-    )
+    beside_it = paper(reproduction, sweep, pooled) if reproduction else None
+    drawn = [*(paper_figures(beside_it) if beside_it else []), *figures(pooled, seen)]
+    rows = summary_rows(pooled)
+    return Content(sweep, pooled, rows, sections, seen, [*deeper, *treated], drawn, compared, beside_it)
 
 
 def silent(pooled: Pool) -> Pool:
@@ -77,6 +83,8 @@ def write_tables(content: Content, folder: Path) -> None:
     write_csv(folder / "comparisons.csv", [item.row() for item in content.claims])
     for figure in content.figures:
         write_csv(folder / f"{figure.name}.csv", figure.data)
+    for name, rows in paper_tables(content.paper).items() if content.paper else ():
+        write_csv(folder / f"{name}.csv", rows)
 
 
 def draw(figure: Figure, folder: Path) -> None:

@@ -11,8 +11,8 @@ from resjax.report.charts import ROWS, Figure, arm_colour, depth_colour, finish,
 from resjax.report.gradients import in_time
 from resjax.report.groups import END, Pool
 from resjax.report.health import Health
+from resjax.report.theme import GREY
 
-GREY = "#8a8a8a"
 LOG = alt.Scale(type="log", nice=False)
 THEORY = " Diamonds: what mean-field theory expects of step 0."
 INTERVAL = "geometric mean over seeds with its 95 % interval"

@@ -71,6 +71,7 @@ def _context(run: dict[str, Any]) -> dict[str, Any]:
     # The family's own order and unit are null, whether they were named or not.
     own = {key: None for key in ("order", "branch") if model.get(key) == getattr(usual, key)}
     config["model"] = model | own
+    config["data"] = {"validation_examples": None} | config["data"]  # which runs from before it was there lack
     form = {key: value for key, value in flat(config).items() if key not in (*SETTINGS, *TREATMENTS)}
     if form.get("model.norm_scope") == "per_device" and run["config"]["model"]["norm"] == "batch":
         form["devices"] = run["devices"]["count"]

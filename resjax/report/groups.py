@@ -59,6 +59,7 @@ class Group:
     place: str
     context: str
     parameters: int | None
+    multiply_adds: int | None
     steps: int
     seeds: tuple[Seed, ...]
     network: Network | None = None
@@ -199,6 +200,7 @@ def _group(
         place,
         context,
         first.get("model", {}).get("parameters"),
+        first.get("model", {}).get("multiply_adds"),
         config["train"]["steps"],
         tuple(sorted(seeds, key=lambda seed: seed.number)),
         _network(first),

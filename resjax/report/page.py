@@ -13,6 +13,8 @@ from resjax.report.charts import VEGA_LITE, Figure
 from resjax.report.expected import NOTE, Beside
 from resjax.report.groups import END, TAIL, Group, Pool
 from resjax.report.markup import bullets, embedded, read, table, text
+from resjax.report.paper import Paper
+from resjax.report.paper_page import section
 from resjax.report.provenance import facts, notices, settings
 from resjax.report.tables import NUMBERS, cell, columns
 from resjax.report.verdict import READING, Sections
@@ -47,6 +49,7 @@ class Content:
     claims: list[claims.Claim]
     figures: list[Figure]
     beside: list[Beside]
+    paper: Paper | None = None
 
 
 def page(content: Content) -> str:
@@ -55,6 +58,7 @@ def page(content: Content) -> str:
     parts = [
         f"<h1>{text(name)}</h1>",
         *notices(content.sweep, content.pool),
+        section(content.paper) if content.paper else "",
         verdict(content.sections),
         summary(content.rows, any("imported" in run for run in content.sweep.runs)),
         gradient_table(content.health),

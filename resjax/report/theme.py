@@ -4,6 +4,7 @@ from typing import Any
 
 LIGHT = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#7a7a7a")
 DARK = ("#ff8a3d", "#56b4e9", "#2fc79b", "#e39bc2", "#f0e442", "#4a90d9", "#f2f2f2", "#9a9a9a")
+GREY = "#8a8a8a"  # of rules and of what is not ours
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', Arial, sans-serif"
 STATIC_FONT = "Liberation Sans, Arial, sans-serif"
 

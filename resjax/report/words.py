@@ -41,12 +41,17 @@ def signed(value: float, quantity: str) -> str:
     """A difference: of losses in nats, of errors in percentage points; with its sign, a minus being a minus."""
     digits, scaled = (3, value) if quantity.endswith("loss") else (1, 100 * value)
     text = f"{round(scaled, digits) + 0.0:+.{digits}f}"  # adding zero takes the minus from a zero
+    return minus(text)
+
+
+def minus(text: str) -> str:
+    """A number's minus as a minus."""
     return text.replace("-", "\u2212")
 
 
 def percent(ratio: float) -> str:
     """By how much it is not 1, with its sign, a minus being a minus: +2.9 %."""
-    return f"{100 * (ratio - 1):+.1f} %".replace("-", "\u2212")
+    return minus(f"{100 * (ratio - 1):+.1f} %")
 
 
 def p_value(p: float) -> str:

@@ -1,4 +1,4 @@
-"""Loss and error over a whole split, with running statistics."""
+"""Loss and error over whole splits, with running statistics."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,22 +22,21 @@ from resjax.training.seeds import in_turn
 from resjax.training.state import TrainState
 
 
-def make_evaluate(
-    model: Model, layout: Layout, examples: int, most: int, stop: Poll = never
-) -> Callable[..., dict[str, Array]]:
-    """The function (states, data) -> {test_loss, test_error}, one entry a seed: exact means over `examples`.
+def make_evaluate(model: Model, layout: Layout, most: int, stop: Poll = never) -> Callable[..., dict[str, Array]]:
+    """The function (states, {name: split}) -> {name_loss, name_error}, one entry a seed: exact means over each split.
 
     It works through batches of `most`; with `parts`, through the first so many only, which is for warming up. It
     raises StopError between two batches where `stop` says so.
     """
     devices = len(layout.devices)
-    batch = -(-min(examples, most) // devices) * devices
-
     params_packing, stats_packing = packings(model)
+
+    def batch_of(data: Arrays) -> int:
+        return -(-min(len(data.labels), most) // devices) * devices
 
     @jax.jit
     def sums(states: TrainState, data: Arrays, start: Int[Array, ""]) -> tuple[Array, Array]:
-        places = start + jnp.arange(batch)
+        places = start + jnp.arange(batch_of(data))
         inside = places < len(data.labels)
         images = lax.with_sharding_constraint(standardize(data, data.images[places]), layout.sharded())
         labels = data.labels[places]
@@ -50,16 +49,21 @@ def make_evaluate(
 
         return in_turn(one_seed, states)
 
-    def evaluate(states: TrainState, data: Arrays, parts: int | None = None) -> dict[str, Any]:
+    def means(states: TrainState, data: Arrays, parts: int | None) -> list[Any]:
         # Waiting for each part keeps virtual devices from deadlocking on a long queue (jaxlib 0.10).
-        starts = range(0, examples, batch)[:parts]
-        found = []
-        for start in starts:
+        examples, found = len(data.labels), []
+        for start in range(0, examples, batch_of(data))[:parts]:
             if hosts.any_of(stop()):
                 raise StopError
             found.append(jax.block_until_ready(sums(states, data, np.asarray(start))))
             faults.point("evaluation")
-        loss, error = (sum(part) / examples for part in zip(*found, strict=True))
-        return {"test_loss": loss, "test_error": error}
+        return [sum(part) / examples for part in zip(*found, strict=True)]
+
+    def evaluate(states: TrainState, splits: dict[str, Arrays], parts: int | None = None) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, data in splits.items():
+            loss, error = means(states, data, parts)
+            found |= {f"{name}_loss": loss, f"{name}_error": error}
+        return found
 
     return evaluate

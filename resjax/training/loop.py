@@ -165,7 +165,7 @@ class Run:
         """The test at the end. A seed whose loss there is not finite has diverged, whatever its weights."""
         tested = self.programs.test_all(self.states)
         rows = list(self.metric_rows(self.step, tested))
-        for index in np.flatnonzero(~np.isfinite(tested["test_loss"])):
+        for index in np.flatnonzero(~np.isfinite([*tested.values()]).all(0)):
             seed = self.programs.seeds[index]
             if self.outcomes[seed].diverged_at is None:
                 self.outcomes[seed] = Outcome(seed, self.step, None)

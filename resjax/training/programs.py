@@ -58,7 +58,10 @@ class Clock:
 
 @dataclass(frozen=True)
 class Instruments:
-    """A network with its initial states, the data on the device, and what measures it: evaluation and probes."""
+    """A network with its initial states, the data on the device, and what measures it: evaluation and probes.
+
+    evaluated: what no training sees, by name, test and perhaps validation.
+    """
 
     config: Config
     model: Model
@@ -69,7 +72,7 @@ class Instruments:
     states: TrainState
     keys: Keys
     train: Arrays
-    test: Arrays
+    evaluated: dict[str, Arrays]
     probe_batch: tuple[Array, Array]
     evaluate: Callable[..., dict[str, Array]]
     probe: Wrapped
@@ -119,16 +122,17 @@ class Instruments:
         return jax.jit(batch_of)
 
     def test_all(self, states: TrainState) -> dict[str, Any]:
-        """Loss and error on the test set, one entry a seed."""
-        with self.clock("evaluation"):
-            return jax.device_get(self.evaluate(hosts.place(states, self.layout.replicated()), self.test))
+        """Loss and error on the test set, and on the validation set where there is one, one entry a seed."""
+        return self.errors_on(self.evaluated, states)
 
     def train_all(self, states: TrainState) -> dict[str, Any]:
         """Loss and error on the whole training set, as it is and with running statistics, one entry a seed."""
-        evaluate = make_evaluate(self.model, self.layout, len(self.train.labels), largest_batch(self.config), self.stop)
+        return self.errors_on({"train": self.train}, states)
+
+    def errors_on(self, splits: dict[str, Arrays], states: TrainState) -> dict[str, Any]:
+        """NAME_loss and NAME_error of every split by its name, one entry a seed."""
         with self.clock("evaluation"):
-            found = jax.device_get(evaluate(hosts.place(states, self.layout.replicated()), self.train))
-        return {"train_loss": found["test_loss"], "train_error": found["test_error"]}
+            return jax.device_get(self.evaluate(hosts.place(states, self.layout.replicated()), splits))
 
     def at_home(self, tree: Any) -> Any:
         """`tree` on this process's first device, where the probes run."""
@@ -163,7 +167,7 @@ def prepare(config: Config, source: Source, stop: Poll = never) -> Programs:
             compiled = advance.result()
         faults.point("compiled")
         ready.check()
-        ready.evaluate(ready.states, ready.test, parts=1)
+        ready.evaluate(ready.states, ready.evaluated, parts=1)
     return Programs(**vars(ready), advance=compiled, orders=orders)
 
 
@@ -177,13 +181,13 @@ def instruments(config: Config, source: Source, stop: Poll = never) -> Instrumen
         place = partial(hosts.place, sharding=layout.replicated())
         states, keys = (place(tree) for tree in create(model, tx, seeds))
         train = place(to_arrays(source.train, source.train, dtype, config.data.mean, config.data.std))
-        test = train._replace(images=place(source.test.images), labels=place(source.test.labels))
+        evaluated = {name: train._replace(**place(vars(split))) for name, split in source.evaluated.items()}
         probe_batch = hosts.at_home(fixed_batch(train, config.probes.batch_size), layout.home)
         probe = make_probe(config, model, tx, layout)
-        evaluate = make_evaluate(model, layout, len(test.labels), largest_batch(config), stop)
+        evaluate = make_evaluate(model, layout, largest_batch(config), stop)
     started = Started(counts.describe(model), {"kind": layout.devices[0].device_kind, "count": len(layout.devices)})
     return Instruments(
-        config, model, layout, clock, started, seeds, states, keys, train, test, probe_batch, evaluate, probe, stop
+        config, model, layout, clock, started, seeds, states, keys, train, evaluated, probe_batch, evaluate, probe, stop
     )
 
 
@@ -193,8 +197,15 @@ def largest_batch(config: Config) -> int:
 
 
 def require_examples(config: Config, source: Source, group: int) -> None:
-    """Raises InputError where the probe batch is larger than the data set, or cuts a group of batch statistics."""
-    there_are = len(source.train.labels)
+    """Raises InputError where less than a batch is not held out, or the probe batch is larger than the data set, or
+    cuts a group of batch statistics.
+    """
+    there_are, batch, held_out = len(source.train.labels), config.train.batch_size, config.data.validation_examples
+    if held_out is not None and there_are < batch:
+        raise InputError(
+            f"data.validation_examples={held_out} leaves {there_are} to train on, less than train.batch_size={batch}.\n"
+            f"Type: data.validation_examples={max(held_out + there_are - batch, 0) or 'null'}"
+        )
     if config.model.norm == "batch":
         check_probe_batch(config, group)
     if config.probes.batch_size > there_are:

@@ -71,6 +71,34 @@ def test_more_examples_than_there_are_is_refused(key: str, most: int, refused: R
     source.load(DataConfig(**{key: most}))
 
 
+def test_the_last_training_examples_are_held_out() -> None:
+    config = DataConfig(train_examples=100, validation_examples=30, resize=12)
+    whole, cut = (source.load(each) for each in (DataConfig(train_examples=100, resize=12), config))
+    assert cut.validation is not None
+    assert list(cut.evaluated.values()) == [cut.test, cut.validation]
+    for name in ("images", "labels"):
+        np.testing.assert_array_equal(getattr(cut.train, name), getattr(whole.train, name)[:70])
+        np.testing.assert_array_equal(getattr(cut.validation, name), getattr(whole.train, name)[70:])
+        np.testing.assert_array_equal(getattr(cut.test, name), getattr(whole.test, name))
+    used = [array for split in (cut.train, *cut.evaluated.values()) for array in (split.images, split.labels)]
+    assert cut.provenance["digest"] == digests.of_arrays(*used)
+
+
+def test_nothing_is_held_out_unless_asked_for() -> None:
+    loaded = source.load(DataConfig())
+    assert loaded.validation is None
+    assert loaded.evaluated == {"test": loaded.test}
+
+
+@pytest.mark.parametrize(("there_are", "advice"), [(None, "143"), (100, "10"), (1, "null")])
+def test_something_is_left_to_train_on(there_are: int | None, advice: str, refused: Refused) -> None:
+    most = there_are or 1437
+    for count in (most, most + 1, 0, -1):
+        says = (f"data.validation_examples={count}", f"of {most}", f"Type: data.validation_examples={advice}")
+        with refused(*says):
+            source.load(DataConfig(train_examples=there_are, validation_examples=count))
+
+
 def test_an_unknown_name_is_refused_with_the_nearest(refused: Refused) -> None:
     with refused("data=digit is not known", "digits, synthetic, cifar10, cifar100", "Did you mean: digits"):
         source.load(DataConfig(name="digit"))

@@ -1,5 +1,6 @@
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -60,6 +61,18 @@ def test_places_name_only_what_differs(make: Make, sweep_of: Join) -> None:
 def test_probing_more_often_is_no_other_setting(make: Make, sweep_of: Join) -> None:
     found = pool(sweep_of(make("plain"), make("residual", probes__every=5))).groups
     assert found[0].context == found[1].context
+
+
+def test_runs_from_before_there_was_a_validation_set_are_compared_with_later_ones(make: Make, sweep_of: Join) -> None:
+    before, after, apart = make("plain"), make("residual"), make("residual", data__validation_examples=100)
+    del before[0]["config"]["data"]["validation_examples"]
+    found = pool(sweep_of(before, after)).groups
+    assert found[0].context == found[1].context
+    places = [group.place for group in pool(sweep_of(before, apart)).groups]
+    assert places == ["validation_examples=None", "validation_examples=100"]
+    old = sweep_of(before)
+    without = replace(old, metrics=old.metrics.drop("validation_loss", "validation_error"))
+    assert pool(without).groups == pool(old).groups
 
 
 def test_values_that_are_not_finite_are_null(make: Make, sweep_of: Join) -> None:

@@ -24,12 +24,15 @@ def test_the_mean_is_over_every_example_once(strategy: str, batch: int) -> None:
     states, _ = create(model, optimizer(config.optimizer), range(2))
     test = to_arrays(source.test, source.train, np.float32)
     place = layout.replicated()
-    evaluate = make_evaluate(model, layout, 360, most=batch)
-    found = evaluate(jax.device_put(states, place), jax.device_put(test, place))
+    evaluate = make_evaluate(model, layout, most=batch)
+    part = test._replace(images=test.images[:50], labels=test.labels[:50])
+    found = evaluate(jax.device_put(states, place), jax.device_put({"test": test, "part": part}, place))
     params_packing, stats_packing = packings(model)
     for seed in range(2):
         params, stats = params_packing.unpack(states.params[seed]), stats_packing.unpack(states.batch_stats[seed])
         logits = model.apply(params, stats, standardize(test, test.images), EVALUATE).logits
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, test.labels)
-        assert float(found["test_loss"][seed]) == pytest.approx(float(losses.mean()), rel=1e-5)
-        assert float(found["test_error"][seed]) == pytest.approx(float(np.mean(logits.argmax(-1) != test.labels)))
+        for name, count in (("test", 360), ("part", 50)):
+            wrong = np.mean((logits.argmax(-1) != test.labels)[:count])
+            assert float(found[f"{name}_loss"][seed]) == pytest.approx(float(losses[:count].mean()), rel=1e-5)
+            assert float(found[f"{name}_error"][seed]) == pytest.approx(float(wrong))

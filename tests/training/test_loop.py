@@ -10,17 +10,22 @@ from itertools import pairwise
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
-from problems import chunked, digits, furthest, last_state, rows_of, series, small, stepped, steps_of
+from problems import chunked, digits, furthest, last_state, rows_of, series, small, started, stepped, steps_of
 
 from resjax.config import Config
+from resjax.data import source
+from resjax.data.digits import arrays
 from resjax.errors import InputError
 from resjax.models import Mode
+from resjax.models.types import EVALUATE
 from resjax.rows import Finished, Layers, Metrics, Row, Snapshot, Started, TrainLayers
 from resjax.training import loop
-from resjax.training.loop import Run
+from resjax.training.loop import Run, fit
 from resjax.training.packing import packings
 from resjax.training.programs import prepare
+from resjax.training.state import from_arrays
 from resjax.training.step import objective
 
 STEPS = 12
@@ -344,6 +349,61 @@ def test_a_test_that_is_due_is_told_whatever_is_logged() -> None:
     assert [row.step for row in rows if "train_loss" in row.values] == [0, 3, 5, 6, 9, 10]
     rates = {row.step: row.values["learning_rate"] for row in rows if "learning_rate" in row.values}
     assert rates == pytest.approx({0: 0.08, 3: 0.08, 5: 0.08, 6: 0.008, 9: 0.008, 10: 0.008})
+
+
+def held_out() -> Config:
+    """Two seeds; 37 training examples are held out, and evaluated at steps 0, 4 and 6."""
+    config = small(
+        model={"name": "mlp", "depth": 3, "width": 8},
+        data={"validation_examples": 37},
+        train={"steps": 6, "evaluate_every": 4},
+    )
+    config.seeds = 2
+    return config
+
+
+def test_the_held_out_examples_are_evaluated_with_the_test_set() -> None:
+    """At the end as the network's own forward pass gives it, with the mean of the examples that are left."""
+    config = held_out()
+    rows = rows_of(config)
+    for name in ("validation_error", "test_error"):
+        assert [row.step for row in rows if isinstance(row, Metrics) and name in row.values] == [0, 0, 4, 4, 6, 6]
+    model, states, _, _ = started(config)
+    state = jax.tree.map(jnp.asarray, from_arrays(model, states, last_state(rows)))
+    whole = digits()
+    left, out = whole.train.images[:-37] / 255, whole.train.images[-37:] / 255
+    images, labels = jnp.asarray((out - left.mean(0)) / (left - left.mean(0)).std(), jnp.float32), whole.train.labels
+    params, stats = packings(model)
+    for seed in (0, 1):
+        values = params.unpack(state.params[seed]), stats.unpack(state.batch_stats[seed])
+        logits = model.apply(*values, images, EVALUATE).logits
+        losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels[-37:])
+        assert series(rows, "validation_loss", seed)[-1] == pytest.approx(float(losses.mean()), rel=1e-4)
+        wrong = np.mean(logits.argmax(-1) != labels[-37:])
+        assert series(rows, "validation_error", seed)[-1] == pytest.approx(float(wrong))
+
+
+def test_training_sees_nothing_of_what_is_held_out() -> None:
+    config, (train, test) = held_out(), arrays()
+    inverted = train[0].copy()
+    inverted[-37:] = 255 - inverted[-37:]
+    same, other = (
+        list(fit(config, source.assemble(config.data, ((images, train[1]), test), 10, {})))
+        for images in (train[0], inverted)
+    )
+    assert same[-1].digest == other[-1].digest
+    assert series(same, "test_loss") == series(other, "test_loss")
+    assert series(same, "validation_loss") != series(other, "validation_loss")
+    config.data.validation_examples = None
+    assert rows_of(config)[-1].digest != same[-1].digest
+
+
+@pytest.mark.parametrize(("count", "batch", "advice"), [(1430, 16, "1421"), (1, 1437, "null")])
+def test_a_batch_is_left_to_train_on(count: int, batch: int, advice: str) -> None:
+    config = small(data={"validation_examples": count}, train={"batch_size": batch}, model={"norm": "none"})
+    says = f"data.validation_examples={count} leaves .*={batch}.\nType: data.validation_examples={advice}$"
+    with pytest.raises(InputError, match=says):
+        rows_of(config)
 
 
 def test_an_update_that_is_not_finite_is_a_divergence_and_is_not_kept() -> None:

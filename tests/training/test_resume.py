@@ -23,6 +23,12 @@ NETS: dict[str, Callable[[], Config]] = {
         probes={"at": [0, 4, 9], "train_grad_norm": True},
         checkpoint={"every": 4},
     ),
+    "held out": lambda: small(
+        model={"name": "mlp", "depth": 3, "width": 8},
+        data={"validation_examples": 37},
+        train={"steps": 12, "evaluate_every": 5},
+        checkpoint={"every": 4},
+    ),
     "resnet": lambda: small(
         model={"depth": 8, "shortcut": "stochastic_depth"},
         data={"augment": True},
@@ -44,7 +50,7 @@ def whole(net: str) -> list[Row]:
 def resumed(net: str, snapshot: Snapshot) -> list[Row]:
     config = NETS[net]()
     config.seeds = 2
-    return list(fit(config, digits(), snapshot))
+    return list(fit(config, digits(config.data.validation_examples), snapshot))
 
 
 def plain(row: Row) -> object:
@@ -63,7 +69,7 @@ def plain(row: Row) -> object:
     return row
 
 
-@pytest.mark.parametrize("net", ["mlp", pytest.param("resnet", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("net", ["mlp", "held out", pytest.param("resnet", marks=pytest.mark.slow)])
 def test_from_every_snapshot_the_rest_comes_again(net: str) -> None:
     rows = whole(net)
     places = [index for index, row in enumerate(rows) if isinstance(row, Snapshot)]

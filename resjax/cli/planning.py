@@ -1,0 +1,199 @@
+"""An item of a paper at a size, as checked jobs; and what they would take, without opening a device."""
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from resjax import facts, records, speed
+from resjax.cli.overrides import Launch, checked, launch
+from resjax.config import Config
+from resjax.errors import InputError
+from resjax.identity import canonical, pooled, readable_name
+from resjax.legal import slug
+from resjax.papers.bisection import next_depth
+from resjax.papers.item import Item, key_of
+from resjax.records import flat
+from resjax.report.groups import pool
+from resjax.report.reproduction import Entry, Found, Reproduction, from_json, match
+from resjax.report.searched import known
+
+# Bytes, measured on runs of he2015/fig6 at laptop: a row of metrics.jsonl and of layers.parquet, a run's other files.
+METRICS_ROW, LAYERS_ROW, OTHERS = 190, 160, 60_000
+STATE = 4  # bytes a number; a checkpoint has the parameters and as many for momentum, or twice for Adam
+CHECKPOINTS = 2  # that are kept
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A reproduction with its jobs; settings: the user's own, which come last; folder: the sweep's."""
+
+    reproduction: Reproduction
+    settings: tuple[str, ...]
+    jobs: tuple[Config, ...]
+    launch: Launch
+    folder: Path
+
+    @property
+    def item(self) -> Item:
+        """The item."""
+        return self.reproduction.item
+
+    @property
+    def size(self) -> str:
+        """The preset's name."""
+        return self.reproduction.size
+
+
+def plan(item: Item, part: str | None, size: str, settings: Sequence[str], runs: str) -> Plan:
+    """The jobs of an item, or the first ones of a search. InputError where a setting is not legal."""
+    rows = item.rows_of(size, part)
+    if not rows:
+        have = [name for name, preset in item.presets.items() if item.rows_of(name, part)]
+        raise InputError(
+            f"{item.name}/{part} has no row at the size {size}.\nExpected one of: {', '.join(have)}\n"
+            f"Type: resjax reproduce {item.name}/{part} --preset {have[0]}"
+        )
+    own = [f"sweep={slug(item.name.replace('/', '_'))}_{size}", f"runs={runs}", *settings]
+    name = item.name if part is None else f"{item.name}/{part}"
+    command = shlex.join(["resjax", "reproduce", name, "--preset", size, *settings])
+    made = Reproduction(item, size, (), command, part)
+    if item.search:
+        return searched(made, tuple(own))
+    first = checked_launch(item, rows[0], size, own)
+    entries, jobs = zip(*(entry(item, row, size, own) for row in rows), strict=True)
+    return planned(replace(made, entries=tuple(entries)), own, jobs, first)
+
+
+def checked_launch(item: Item, row: str, size: str, own: Sequence[str]) -> Launch:
+    """A row as a sweep of one run: every word is checked. InputError where a setting has several values."""
+    made = launch(["-m", *said(item, row, size, own)])
+    decides = "model.depth" if item.search else ""
+    if len(made.jobs) != 1 or decides in map(key_of, own):
+        raise InputError(
+            f"{' '.join(own)}: a setting has several values, or is one that the item decides.\n"
+            "Expected one value a setting, and another way for the depth of a search.\n"
+            f"Type: resjax reproduce {item.name} --dry-run, or resjax train -m for a sweep"
+        )
+    return made
+
+
+def entry(item: Item, row: str, size: str, own: Sequence[str], depth: int | None = None) -> tuple[Entry, Config]:
+    """A row with its job."""
+    deeper = [f"model.depth={depth}"] if depth else []
+    job = checked(said(item, row, size, [*deeper, *own]))
+    theirs = checked(together([*item.words_of(row, "paper"), *deeper]))
+    form = pooled(canonical(job))
+    return Entry(row, form, tuple(changes(form, pooled(canonical(theirs)), item)), depth), job
+
+
+def said(item: Item, row: str, size: str, own: Sequence[str]) -> list[str]:
+    """A row's settings with one's own; a launcher of one's own takes none of the size's settings of its launcher."""
+    other = "hydra/launcher" in map(key_of, own)
+    words = [word for word in item.words_of(row, size) if not (other and word.startswith("hydra.launcher."))]
+    return together([*words, *own])
+
+
+def together(words: Iterable[str]) -> list[str]:
+    """Of a setting said twice the later stands."""
+    return list({key_of(word): word for word in words}.values())
+
+
+def changes(form: Mapping[str, Any], paper: Mapping[str, Any], item: Item) -> Iterable[str]:
+    """What differs from the settings of the item's recipe at its whole size, which are the paper's where it has one."""
+    whole = "in the paper" if item.of_a_paper and not item.elsewhere else "in the whole recipe"
+    ours, theirs = flat(dict(form)), flat(dict(paper))
+    for key in dict.fromkeys([*theirs, *ours]):
+        if ours.get(key) != theirs.get(key):
+            yield f"{key}={told(ours.get(key))} ({told(theirs.get(key))} {whole})"
+
+
+def told(value: Any) -> str:
+    """A setting's value as it is typed."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def planned(made: Reproduction, own: Sequence[str], jobs: Sequence[Config], first: Launch) -> Plan:
+    """The jobs as one sweep, made where the first one says."""
+    words = ["reproduce", made.item.name, "--preset", made.size, *own]
+    whole = replace(first, words=words, jobs=list(jobs), count=len(jobs), multirun=True)
+    return Plan(made, tuple(own), tuple(jobs), whole, facts.sweep_folder(first.jobs[0]))
+
+
+def next_round(done: Plan) -> Plan:
+    """What a search makes next, from the records; of others nothing."""
+    return searched(done.reproduction, done.settings) if done.item.search else replace(done, jobs=())
+
+
+def searched(made: Reproduction, own: tuple[str, ...]) -> Plan:
+    """The next depth of every row; all that were tried are its entries. Without jobs the search is over."""
+    item, size = made.item, made.size
+    assert item.search is not None
+    depths = item.presets[size].depths
+    every = {(row, depth): entry(item, row, size, own, depth) for row in item.search.rows for depth in depths}
+    all_ = replace(made, entries=tuple(one for one, _ in every.values()))
+    first = checked_launch(item, item.search.rows[0], size, own)
+    sweep = records.read(facts.sweep_folder(first.jobs[0]))
+    found = whole(match(all_, sweep, pool(sweep)), first.jobs[0])
+    wanted = {row: next_depth(known(row, found), depths) for row in item.search.rows}
+    chosen = [every[row, depth] for row, depth in wanted.items() if depth is not None]
+    tried = [one for key, (one, _) in every.items() if key in found.searched]
+    entries = (*tried, *(one for one, _ in chosen))
+    return planned(replace(made, entries=entries), own, [job for _, job in chosen], first)
+
+
+def whole(found: Found, job: Config) -> Found:
+    """Without the depths that lack some of the seeds that are asked for."""
+    asked = set(range(job.seed, job.seed + job.seeds))
+    kept = {key: g for key, g in found.searched.items() if asked <= {seed.number for seed in g.seeds}}
+    return replace(found, searched=kept)
+
+
+def together_with(asked: Mapping[str, Any], made: Reproduction) -> Reproduction:
+    """With the rows that were asked for before in the same folder: parts of an item share it."""
+    if (asked.get("item"), asked.get("size")) != (made.item.name, made.size) or made.item.search:
+        return made
+    new = {entry.row for entry in made.entries}
+    before = [entry for entry in from_json(dict(asked)).entries if entry.row not in new]
+    return replace(made, entries=(*made.entries, *before))
+
+
+def dry_run(made: Plan) -> list[dict[str, Any]]:
+    """A row a run: its size, its work, seconds here and bytes on disk; from shapes alone."""
+    names = [entry.row if entry.depth is None else f"{entry.row} {entry.depth}" for entry in made.reproduction.entries]
+    return [estimated(*of) for of in zip(names[len(names) - len(made.jobs) :], made.jobs, strict=True)]
+
+
+def estimated(row: str, config: Config) -> dict[str, Any]:
+    """One run."""
+    from resjax.data import source
+    from resjax.models import build, counts  # JAX is imported from here on
+
+    image, classes = source.shape_of(config.data)
+    model = build(config.model, image, classes)
+    work, layers, parameters = counts.multiply_adds(model), len(model.weight_layers), counts.parameters(model)
+    train = config.train
+    time = speed.estimate(work, layers, train.batch_size, train.steps, config.seeds)
+    return {
+        "row": row,
+        "run": readable_name(config),
+        "depth": config.model.depth,
+        "parameters": parameters,
+        "multiply_adds": work,
+        "steps": train.steps,
+        "batch_size": train.batch_size,
+        "seeds": config.seeds,
+        "seconds": time.run,
+        "disk_bytes": disk_bytes(config, parameters, layers + len(model.units)),
+    }
+
+
+def disk_bytes(config: Config, parameters: int, layers: int) -> int:
+    """What a run leaves: metrics, layers, checkpoints; an estimate."""
+    steps, probes = config.train.steps, config.probes
+    looks = len({step for step in probes.at if step < steps} | set(range(0, steps, probes.every or steps))) + 1
+    logged = steps // config.train.log_every
+    state = STATE * parameters * (3 if config.optimizer.name == "adam" else 2)
+    each = METRICS_ROW * logged + LAYERS_ROW * looks * layers + CHECKPOINTS * state
+    return OTHERS + config.seeds * each

@@ -1,0 +1,23 @@
+"""Markdown pages whose tables are made: a table stands between `<!-- table: NAME -->` and `<!-- end -->`."""
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+
+REGION = re.compile(r"(<!-- table: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+
+
+def fill(text: str, makers: Mapping[str, Callable[[], str]], only: Collection[str] = ()) -> str:
+    """The text with its regions made anew: all of them, or `only` these."""
+
+    def region(found: re.Match[str]) -> str:
+        head, name, body, end = found.groups()
+        return f"{head}{body}{end}" if only and name not in only else f"{head}\n{makers[name]()}\n{end}"
+
+    return REGION.sub(region, text)
+
+
+def table(titles: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table; a bar in a cell is told from one between cells."""
+    names = list(titles)
+    lines = [names, ["---"] * len(names), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

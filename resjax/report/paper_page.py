@@ -1,0 +1,119 @@
+"""What a reproduction adds to the page: its question, verdicts, the paper's numbers, degradation."""
+
+from typing import Any
+
+from resjax.report import degradation, published, searched, statements
+from resjax.report.markup import bullets, table, text
+from resjax.report.paper import CHOSEN, Paper, biased_rows
+from resjax.report.paper_words import degradation_sentences, effect, heading, many, statement_cells
+
+BIASED = (
+    "The least test error of all steps at which it was evaluated is chosen on the test set, hence too low, and no part "
+    "of any verdict. That at the step of the least validation error is unbiased; it needs data.validation_examples."
+)
+
+COLUMNS = (
+    ("statement", "long"),
+    ("verdict", ""),
+    ("difference", ""),
+    ("test", ""),
+    ("n", "number"),
+    ("p (Holm)", "number"),
+    ("detectable", "number"),
+    ("seeds needed", "number"),
+    ("said in", "long"),
+)
+
+
+def section(made: Paper) -> str:
+    """The page's first part."""
+    parts = [f"<h2>{text(made.item.item.title)}</h2>", *(f"<p>{text(line)}</p>" for line in heading(made.item))]
+    if made.statements:
+        kinds = [kind for _, kind in COLUMNS]
+        rows = [list(zip(statement_cells(one, made.item), kinds, strict=True)) for one in made.statements]
+        parts += ["<h3>Verdicts</h3>", table(list(COLUMNS), rows), folded(f"{statements.RULE} {many(made.statements)}")]
+    if made.published:
+        titles = [(name, "") for name in ("row", "quantity", "paper", "ours", "difference", "verdict")]
+        cells = [[(cell, "") for cell in one.cells()] for one in made.published]
+        parts += ["<h3>Beside the paper</h3>", table(titles, cells), folded(published.NOTE)]
+    if made.searched:
+        limit = made.item.preset.fails
+        parts += ["<h3>The largest depth that trains</h3>", bullets([one.sentence(limit) for one in made.searched])]
+        parts += [search_table(made), folded(searched.NOTE)]
+    elif made.degradation:
+        parts += ["<h3>Degradation as a quantity</h3>", degradation_table(made), bullets(degradation_sentences(made))]
+        parts.append(folded(degradation.NOTE))
+    return "".join([*parts, biased_table(made)])
+
+
+def folded(note: str) -> str:
+    """How to read what stands above."""
+    return f'<details><summary>How to read this</summary><p class="soft">{text(note)}</p></details>'
+
+
+def degradation_table(made: Paper) -> str:
+    """Every arm by depth."""
+    titles, rows = degradation_cells(made)
+    kinds = ("", "", "number", "", "number", "number")
+    return table(list(zip(titles, kinds, strict=True)), [list(zip(row, kinds, strict=True)) for row in rows])
+
+
+def degradation_cells(made: Paper) -> tuple[tuple[str, ...], list[list[str]]]:
+    """The titles, and a row a depth."""
+    rows = []
+    for one in made.degradation:
+        for step in one.steps:
+            gap = step.gap.comparison if step.gap else None
+            told = "" if gap is None or gap.difference is None else effect(gap.difference, "train_error", "lower")
+            if gap is not None and gap.low is not None and gap.high is not None and gap.p is not None:
+                ends = [effect(end, "train_error", "lower", bare=True) for end in (gap.low, gap.high)]
+                told += f" [{', '.join(ends)}]"
+            mean, std = step.iterations.mean, step.iterations.std
+            count = "" if mean is None else f"{mean:,.0f}" + ("" if std is None else f" ± {std:,.0f}")
+            reached = f"{step.reached}/{len(step.group.seeds)}"
+            rows.append([one.panel, one.arm, str(step.group.depth), told, count, reached])
+    names = ("settings", "arm", "depth", "training error less the shallowest's", "iterations to the loss", "reached")
+    return names, rows
+
+
+def search_table(made: Paper) -> str:
+    """Every depth that was tried."""
+    names = [("row", ""), ("depth", "number"), ("training error, %", "number"), ("trained", "number"), ("trains", "")]
+    rows = []
+    for one in searched.rows(made.searched):
+        error = "–" if one["train_error"] is None else f"{100 * float(str(one['train_error'])):.1f}"  # noqa: RUF001
+        cells = [str(one["row"]), str(one["depth"]), error, f"{one['trained']}/{one['seeds']}"]
+        rows.append(
+            [*zip(cells, ("", "number", "number", "number"), strict=True), ("yes" if one["trains"] else "no", "")]
+        )
+    return table(names, rows)
+
+
+def biased_table(made: Paper) -> str:
+    """Apart, and folded."""
+    rows = biased_rows(made)
+    if not rows:
+        return ""
+    names = [
+        ("row", ""),
+        ("at the last step", "number"),
+        ("at the best validation error", "number"),
+        ("at the best test error (biased)", "number"),
+    ]
+    cells = [
+        [
+            (row["row"], ""),
+            *((spread(row, q), "number") for q in CHOSEN),
+        ]
+        for row in rows
+    ]
+    body = f'{table(names, cells)}<p class="soft">{text(BIASED)}</p>'
+    return f"<details><summary>Test error, %, by the step that is chosen</summary>{body}</details>"
+
+
+def spread(row: dict[str, Any], quantity: str) -> str:
+    """mean ± std (n) in percent."""
+    mean, std, n = (row[f"{quantity}_{key}"] for key in ("mean", "std", "n"))
+    if mean is None:
+        return "–"  # noqa: RUF001
+    return f"{100 * mean:.2f}" + ("" if std is None else f" ± {100 * std:.2f}") + f" ({n})"

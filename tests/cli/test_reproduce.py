@@ -1,0 +1,203 @@
+"""resjax reproduce: what it would run, what it refuses, and one item from its command to its page."""
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from resjax.cli import main
+from resjax.cli.planning import next_round, plan, together_with
+from resjax.identity import arm, canonical, run_id
+from resjax.papers.loading import find, items
+from resjax.records import LAYERS_SCHEMA, METRICS_SCHEMA, Sweep
+
+Out = pytest.CaptureFixture[str]
+LIMIT_S = 180.0  # of a smoke, on two cores
+
+
+def said(capsys: Out, *words: str) -> Any:
+    assert main(["reproduce", *words, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def refused(capsys: Out, *words: str) -> str:
+    assert main(["reproduce", *words]) == 2
+    return capsys.readouterr().err
+
+
+def test_without_an_item_it_lists_them(capsys: Out, here: Path) -> None:
+    assert {row["item"] for row in said(capsys)} == set(items())
+
+
+def test_a_dry_run_counts_as_the_paper_does(capsys: Out, here: Path) -> None:
+    found = {row["row"]: row for row in said(capsys, "he2015/table6", "--preset", "paper", "--dry-run")}
+    published = {r.row: r.value for r in items()["he2015/table6"].references if r.quantity == "parameters"}
+    assert {row: numbers["parameters"] for row, numbers in found.items()} == published
+    assert found["ResNet-20"]["multiply_adds"] == pytest.approx(40.55e6, rel=1e-3)
+    assert {numbers["steps"] for numbers in found.values()} == {64_000}
+    assert found["ResNet-110"]["seconds"] > found["ResNet-20"]["seconds"]
+    assert not list(here.iterdir())
+
+
+def test_a_dry_run_opens_no_device(here: Path) -> None:
+    code = (
+        "import sys; from resjax.cli import main; code = main(sys.argv[1:]); from jax._src import xla_bridge; "
+        "sys.exit(code or xla_bridge.backends_are_initialized())"
+    )
+    words = ["reproduce", "he2015/fig7", "--preset", "smoke", "--dry-run"]
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "4 runs in runs/he2015_fig7_smoke" in done.stdout
+    assert "data.name=digits (cifar10 in the paper)" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [(["he2015/fig9"], "he2015/fig9 is no figure"),
+     (["he2015/fig6", "he2015/fig7"], "are several"),
+     (["he2015/fig6/right", "--preset", "laptop", "--dry-run"], "has no row at the size laptop"),
+     (["he2015/fig6", "seeds=1,2", "--dry-run"], "several values"),
+     (["he2015/fig6", "model.dept=3", "--dry-run"], "there is no setting model.dept"),
+     (["he2015/fig6", "seeds=many", "--dry-run"], "has the wrong type")],
+)  # fmt: skip
+def test_what_is_refused(words: list[str], message: str, capsys: Out, here: Path) -> None:
+    told = refused(capsys, *words)
+    assert message in told
+    assert "Type: " in told or "Did you mean: " in told
+    assert not list(here.iterdir())
+
+
+def test_what_is_not_the_papers_is_told(here: Path) -> None:
+    item, _ = find("he2015/fig6")
+    quarter = plan(item, None, "quarter", ["seeds=1"], "runs").reproduction
+    assert quarter.changed == ["train.steps=16000 (64000 in the paper)"]
+    own = plan(item, "left", "paper", ["seeds=2", "train.log_every=5"], "runs").reproduction
+    assert own.changed == []
+    assert [entry.row for entry in own.entries] == [f"plain {depth}" for depth in (20, 32, 44, 56, 110)]
+
+
+def test_the_papers_recipe(here: Path) -> None:
+    item, _ = find("he2015/fig6")
+    jobs = {job.model.depth: job for job in plan(item, "left", "paper", [], "runs").jobs}
+    job = jobs[56]
+    assert (job.train.steps, job.train.batch_size, job.model.norm_group) == (64_000, 128, 64)
+    assert (job.schedule.learning_rate, job.schedule.boundaries, job.schedule.decay) == (0.1, [0.5, 0.75], 0.1)
+    assert (job.optimizer.momentum, job.optimizer.weight_decay, job.data.augment) == (0.9, 1e-4, True)
+    assert job.schedule.warmup_learning_rate is None
+    assert (jobs[110].schedule.warmup_learning_rate, jobs[110].schedule.warmup_error) == (0.01, 0.8)
+
+
+def test_clusters_are_taken(here: Path) -> None:
+    item, _ = find("he2015/fig6")
+    assert plan(item, None, "smoke", ["hydra/launcher=submitit_slurm"], "runs").launch.launcher.where == "slurm"
+
+
+def test_the_depth_of_a_search_is_its_own(capsys: Out, here: Path) -> None:
+    assert "one that the item decides" in refused(capsys, "trainable_depth", "model.depth=20", "--dry-run")
+
+
+def test_parts_of_an_item_share_their_rows(here: Path) -> None:
+    item, _ = find("he2015/fig6")
+    left, middle = (plan(item, part, "paper", [], "runs").reproduction for part in ("left", "middle"))
+    both = together_with(left.as_json(), middle)
+    assert {entry.row for entry in both.entries} == {e.row for of in (left, middle) for e in of.entries}
+    other = plan(item, "left", "quarter", [], "runs").reproduction
+    assert together_with(other.as_json(), middle) == middle
+
+
+def test_a_search_of_more_seeds_tries_again(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    item, _ = find("trainable_depth")
+    first = plan(item, None, "smoke", [], "runs")
+    done = [
+        {
+            "id": f"{n}",
+            "group": f"{n}",
+            "status": "done",
+            "config": asdict(job),
+            "canonical": canonical(job),
+            "arm": arm(job),
+        }
+        | {"seeds": [{"seed": s, "outcome": "finite", "diverged_at": None, "first_bad_layer": None} for s in range(2)]}
+        for n, job in enumerate(first.jobs)
+    ]
+    rows = [
+        {"run": run["id"], "step": 39, "seed": s, "train_loss": 1.0, "train_error": 0.1}
+        for run in done
+        for s in range(2)
+    ]
+    metrics = pl.DataFrame(rows, schema={"run": pl.String} | METRICS_SCHEMA)
+    made = Sweep((here,), done, metrics, pl.DataFrame(schema={"run": pl.String} | LAYERS_SCHEMA))
+    monkeypatch.setattr("resjax.cli.planning.records.read", lambda *folders: made)
+    assert [job.model.depth for job in first.jobs] == [20, 20]
+    again = next_round(first)
+    assert [job.model.depth for job in again.jobs] == [56, 56]
+    assert {(e.row, e.depth) for e in again.reproduction.entries} == {(r, d) for r in item.rows for d in (20, 56)}
+    more = plan(item, None, "smoke", ["seeds=3"], "runs")
+    assert [job.model.depth for job in more.jobs] == [20, 20]
+
+
+def test_a_sweep_by_hand_has_the_same_runs(here: Path) -> None:
+    from resjax.cli.overrides import launch
+
+    item, _ = find("he2015/fig6")
+    words = ["model.shortcut=none", "model.depth=56", "data=cifar10", "train.steps=16000", "seeds=5"]
+    by_hand = launch([*words, "train.evaluate_every=400", "probes.every=4000"]).jobs[0]
+    planned = [job for job in plan(item, None, "quarter", [], "runs").jobs if job.model.depth == 56]
+    assert run_id(by_hand) in {run_id(job) for job in planned}
+
+
+def check_page(folder: Path, item: str, size: str = "smoke") -> dict[str, Any]:
+    """The page is there, says what it is, and holds every statement; what `resjax reproduce --json` said."""
+    page = (folder / "report" / "report.html").read_text()
+    assert items()[item].title in page or item == "x"
+    asked = json.loads((folder / "reproduction.json").read_text())
+    assert (asked["item"], asked["size"]) == (item, size)
+    assert not any((folder / "report").glob(".report-*"))
+    return asked
+
+
+def test_an_item_from_its_command_to_its_page(here: Path, capsys: Out) -> None:
+    words = ["densenet/table2", "--preset", "smoke", "train.steps=8", "train.evaluate_every=4", "model.growth=2"]
+    assert main(["reproduce", *words]) == 0
+    first = capsys.readouterr()
+    folder = here / "runs" / "densenet_table2_smoke"
+    asked = check_page(folder, "densenet/table2")
+    assert [row["row"] for row in asked["rows"]] == ["40, k=12 C10+", "BC 100, k=12 C10+"]
+    assert "not comparable at this size" in " ".join(first.out.split())
+    assert "model.growth=2 (12 in the paper)" in first.out
+    begun = time.monotonic()
+    found = said(capsys, *words)
+    assert time.monotonic() - begun < 30, "it trained again"
+    (statement,) = [row for row in found["statements"] if row["verdict"] != "not run"]
+    assert statement["method"] == "paired t"
+    assert statement["n"] == 2
+    assert {row["row"] for row in found["beside_paper_numbers"]} == {"40, k=12 C10+", "BC 100, k=12 C10+"}
+    assert all(row["paper"] for row in found["beside_paper_numbers"])
+    (folder / "report" / "report.html").unlink()
+    assert main(["report", "densenet_table2_smoke"]) == 0
+    check_page(folder, "densenet/table2")
+
+
+PARTS = [f"{name}/{part}" for name, item in items().items() for part in item.parts]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*items(), *PARTS])
+def test_every_item_at_smoke(name: str, tmp_path: Path) -> None:
+    begun = time.monotonic()
+    words = [sys.executable, "-m", "resjax.cli", "reproduce", name, "--preset", "smoke"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    seconds = time.monotonic() - begun
+    assert done.returncode == 0, done.stdout + done.stderr
+    item, _ = find(name)
+    (folder,) = (tmp_path / "runs").iterdir()
+    check_page(folder, item.name)
+    assert "The page: " in done.stdout
+    assert seconds < LIMIT_S, f"{name} took {seconds:.0f} s"
+    print(f"{name}: {seconds:.0f} s")

@@ -1,0 +1,70 @@
+"""Every experiment's page says what the records beside it say, and stops where a number has no run behind it."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from resjax import records
+from resjax.report import experiment
+from resjax.report.tables import cell
+from resjax.report.words import amount
+
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+KEPT = sorted(path.parent.name for path in EXPERIMENTS.glob("*/records"))
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("name", KEPT)
+def test_the_page_is_that_of_its_records(name: str, script: Callable[[str], ModuleType], tmp_path: Path) -> None:
+    shutil.copytree(EXPERIMENTS / name, tmp_path / name)
+    figure = script(name)
+    experiment.write(tmp_path / name, figure.FIGURES, figure.SEEDS)
+    assert (tmp_path / name / "README.md").read_text() == (EXPERIMENTS / name / "README.md").read_text()
+    assert {f"{figure}.svg" for figure in figure.FIGURES} <= {path.name for path in (EXPERIMENTS / name).iterdir()}
+
+
+def test_the_readmes_headline_is_the_experiments() -> None:
+    readme = (EXPERIMENTS.parent / "README.md").read_text()
+    content = experiment.content_of(EXPERIMENTS / "degradation" / "records")
+    errors = {(row["arm"], row["depth"]): cell(row, "train_error", 1) for row in content.rows}
+    for depth in (20, 56):
+        assert f"| {depth} layers | {errors['plain', depth]} | {errors['residual', depth]} |" in readme
+    assert content.paper is not None
+    (told,) = [one for one in content.paper.statements if one.claim.test == "grows_more"]
+    assert told.comparison is not None
+    assert (told.verdict, told.comparison.n) == ("supported", 3)
+    assert f"**supported**, *{amount(told.comparison, 'train_error').split(', p')[0]}, p = 0.0025" in readme
+    assert told.p == pytest.approx(0.0025, abs=5e-5)
+
+
+def test_it_stops_where_a_number_has_no_run(tmp_path: Path) -> None:
+    folder = tmp_path / "degradation"
+    shutil.copytree(EXPERIMENTS / "degradation", folder)
+    whole = records.kept(folder / "records")
+    gone = replace(whole, runs=[run for run in whole.runs if run["config"]["model"]["depth"] == 20])
+    records.keep(gone, folder / "records")
+    with pytest.raises(SystemExit, match="These rows have no run: plain 56, residual 56"):
+        experiment.write(folder, (), 3)
+    with pytest.raises(SystemExit, match="fewer than 4 seeds: plain-20, residual-20"):
+        experiment.write(folder, (), 4)
+
+
+def test_it_stops_where_a_figure_has_nothing_to_draw(tmp_path: Path) -> None:
+    folder = tmp_path / "degradation"
+    shutil.copytree(EXPERIMENTS / "degradation", folder)
+    with pytest.raises(SystemExit, match="there is no figure nobodys"):
+        experiment.write(folder, ("nobodys",), 3)
+
+
+def test_what_is_kept_comes_back(tmp_path: Path) -> None:
+    whole = records.kept(EXPERIMENTS / "degradation" / "records")
+    records.keep(whole, tmp_path)
+    again = records.kept(tmp_path)
+    assert again.metrics.equals(whole.metrics)
+    assert again.layers.equals(whole.layers)
+    assert again.runs == whole.runs
+    assert records.asked_of(tmp_path)["item"] == "he2015/fig6"
