@@ -15,7 +15,7 @@ from resjax.report.page import Content
 from resjax.report.paper import Paper
 from resjax.report.paper_page import COLUMNS, degradation_cells
 from resjax.report.paper_words import degradation_sentences, many, statement_cells
-from resjax.report.reproduction import Reproduction, from_json
+from resjax.report.reproduction import from_json
 from resjax.report.tables import cell, columns
 
 KEPT, PAGE = "records", "README.md"
@@ -57,7 +57,7 @@ def require(content: Content, seeds: int) -> None:
     if few:
         raise SystemExit(f"Of these there are fewer than {seeds} seeds: {', '.join(few)}")
     if content.paper is not None:
-        asked: Reproduction = content.paper.item
+        asked = content.paper.asked
         there = {*content.paper.found.groups, *(row for row, _ in content.paper.found.searched)}
         missing = [entry.row for entry in asked.entries if entry.row not in there]
         if missing:
@@ -94,7 +94,7 @@ def sentences(content: Content) -> str:
 
 def verdicts(made: Paper) -> str:
     """Every statement with its numbers, but for those that this size does not run."""
-    rows = [statement_cells(one, made.item) for one in made.statements if one.verdict != "not run"]
+    rows = [statement_cells(one, made.asked) for one in made.statements if one.verdict != "not run"]
     return markdown.table((title for title, _ in COLUMNS), rows) + f"\n{many(made.statements)}\n"
 
 
@@ -124,7 +124,7 @@ def search(made: Paper) -> str:
         ]
         for row, step in tried
     ]
-    lines = "".join(f"- {one.sentence(made.item.preset.fails)}\n" for one in made.searched)
+    lines = "".join(f"- {one.sentence(made.asked.preset.fails)}\n" for one in made.searched)
     body = markdown.table(("row", "depth", "training error, % by seed", "trained"), rows)
     return f"{body}\n{lines}\n{searched.NOTE}\n"
 

@@ -28,7 +28,7 @@ class Paper:
     searched: list[Largest]
 
     @property
-    def item(self) -> Reproduction:
+    def asked(self) -> Reproduction:
         """What was asked for."""
         return self.found.reproduction
 
@@ -47,12 +47,12 @@ def paper(reproduction: Reproduction, sweep: Sweep, pool: Pool) -> Paper:
 
 def as_json(made: Paper) -> dict[str, Any]:
     """For programs: what was asked, how it differs from the paper, and every table."""
-    return {"item": made.item.item.name, "size": made.item.size, "changed": made.item.changed} | tables(made)
+    return {"item": made.asked.item.name, "size": made.asked.size, "changed": made.asked.changed} | tables(made)
 
 
 def tables(made: Paper) -> dict[str, list[dict[str, Any]]]:
     """By their files' names: published numbers beside ours, statements, degradation, chosen steps, the search."""
-    loss = made.item.preset.loss
+    loss = made.asked.preset.loss
     return {
         "beside_paper_numbers": [one.row() for one in made.published],
         "statements": [one.row() for one in made.statements],

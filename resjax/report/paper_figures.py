@@ -64,8 +64,8 @@ def beside_paper(made: Paper) -> Figure | None:
 
 def different(made: Paper) -> list[str]:
     """What keeps these runs from being the paper's."""
-    elsewhere = made.item.item.elsewhere
-    return [*([f"the paper's are of {elsewhere}"] if elsewhere else []), *made.item.changed[:6]]
+    elsewhere = made.asked.item.elsewhere
+    return [*([f"the paper's are of {elsewhere}"] if elsewhere else []), *made.asked.changed[:6]]
 
 
 def numbers(made: Paper, one: Any) -> list[tuple[Any, ...]]:
@@ -86,7 +86,7 @@ def numbers(made: Paper, one: Any) -> list[tuple[Any, ...]]:
 def iterations(made: Paper) -> Figure | None:
     """Iterations to the stated loss against depth, an arm a line, on a log axis."""
     data = degradation.by_depth(made.degradation)
-    loss = made.item.preset.loss
+    loss = made.asked.preset.loss
     if loss is None or data["depth"].n_unique() < 2:
         return None
     depths = sorted(set(data["depth"]))

@@ -27,17 +27,17 @@ COLUMNS = (
 
 def section(made: Paper) -> str:
     """The page's first part."""
-    parts = [f"<h2>{text(made.item.item.title)}</h2>", *(f"<p>{text(line)}</p>" for line in heading(made.item))]
+    parts = [f"<h2>{text(made.asked.item.title)}</h2>", *(f"<p>{text(line)}</p>" for line in heading(made.asked))]
     if made.statements:
         kinds = [kind for _, kind in COLUMNS]
-        rows = [list(zip(statement_cells(one, made.item), kinds, strict=True)) for one in made.statements]
+        rows = [list(zip(statement_cells(one, made.asked), kinds, strict=True)) for one in made.statements]
         parts += ["<h3>Verdicts</h3>", table(list(COLUMNS), rows), folded(f"{statements.RULE} {many(made.statements)}")]
     if made.published:
         titles = [(name, "") for name in ("row", "quantity", "paper", "ours", "difference", "verdict")]
         cells = [[(cell, "") for cell in one.cells()] for one in made.published]
         parts += ["<h3>Beside the paper</h3>", table(titles, cells), folded(published.NOTE)]
     if made.searched:
-        limit = made.item.preset.fails
+        limit = made.asked.preset.fails
         parts += ["<h3>The largest depth that trains</h3>", bullets([one.sentence(limit) for one in made.searched])]
         parts += [search_table(made), folded(searched.NOTE)]
     elif made.degradation:

@@ -66,7 +66,7 @@ def many(tested: list[Judged]) -> str:
 
 def degradation_sentences(made: Paper) -> list[str]:
     """Onset and growth, an arm a line."""
-    return [f"{one.panel}, {one.arm}: {onset(one)}; {growth(one, made.item.preset.loss)}." for one in made.degradation]
+    return [f"{one.panel}, {one.arm}: {onset(one)}; {growth(one, made.asked.preset.loss)}." for one in made.degradation]
 
 
 def onset(one: Degradation) -> str:
@@ -90,7 +90,7 @@ def growth(one: Degradation, loss: float | None) -> str:
 
 def terminal(made: Paper) -> list[Table | str]:
     """The same for a terminal, without what is on the page only."""
-    shown: list[Table | str] = list(heading(made.item)[:1])
+    shown: list[Table | str] = list(heading(made.asked)[:1])
     if made.published:
         beside = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
         for name in ("row", "quantity", "paper", "ours mean ± std (n)", "difference", "verdict"):
@@ -99,10 +99,10 @@ def terminal(made: Paper) -> list[Table | str]:
             beside.add_row(*number.cells())
         shown.append(beside)
     for statement in made.statements:
-        cells = statement_cells(statement, made.item)
+        cells = statement_cells(statement, made.asked)
         test = f" ({cells[3]}, n = {cells[4]})" if cells[3] else ""
         shown.append(f"- {statement.verdict.upper()}: {cells[0]}: {cells[2]}{test}")
-    shown += [f"- {row.sentence(made.item.preset.fails)}" for row in made.searched]
+    shown += [f"- {row.sentence(made.asked.preset.fails)}" for row in made.searched]
     if not made.searched:
         shown += [f"- {sentence}" for sentence in degradation_sentences(made)]
-    return [*shown, heading(made.item)[-2]]
+    return [*shown, heading(made.asked)[-2]]

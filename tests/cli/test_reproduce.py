@@ -163,7 +163,8 @@ def check_page(folder: Path, item: str, size: str = "smoke") -> dict[str, Any]:
 
 
 def test_an_item_from_its_command_to_its_page(here: Path, capsys: Out) -> None:
-    words = ["densenet/table2", "--preset", "smoke", "train.steps=8", "train.evaluate_every=4", "model.growth=2"]
+    words = ["densenet/table2", "--preset", "smoke", "train.steps=8", "train.evaluate_every=4"]
+    words += ["model.depth=10", "model.growth=2"]
     assert main(["reproduce", *words]) == 0
     first = capsys.readouterr()
     folder = here / "runs" / "densenet_table2_smoke"
