@@ -7,7 +7,7 @@ from importlib import resources
 from itertools import product
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]
+from yaml import safe_load  # type: ignore[import-untyped]
 
 from resjax.config import nearest
 from resjax.errors import InputError
@@ -25,10 +25,10 @@ def items() -> dict[str, Item]:
     """Every item by its name, such as he2015/fig6 or depth_lr."""
     found: dict[str, Item] = {}
     folder = resources.files("resjax.papers")
-    sizes = yaml.safe_load((folder / SIZES).read_text(encoding="utf-8"))
+    sizes = safe_load((folder / SIZES).read_text(encoding="utf-8"))
     for file in sorted(folder.iterdir(), key=lambda file: file.name):
         if file.name.endswith(".yaml") and file.name != SIZES:
-            said = yaml.safe_load(file.read_text(encoding="utf-8"))
+            said = safe_load(file.read_text(encoding="utf-8"))
             for item in read(file.name.removesuffix(".yaml"), said, sizes):
                 found[item.name] = item
     return found

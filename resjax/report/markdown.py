@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 REGION = re.compile(r"(<!-- table: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+BAR = re.compile(r"(?<!\\)\|")
 
 
 def fill(text: str, makers: Mapping[str, Callable[[], str]], only: Collection[str] = ()) -> str:
@@ -17,7 +18,7 @@ def fill(text: str, makers: Mapping[str, Callable[[], str]], only: Collection[st
 
 
 def table(titles: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A table; a bar in a cell is told from one between cells."""
+    """A table; a bar in a cell is told from one between cells, where it is not already."""
     names = list(titles)
-    lines = [names, ["---"] * len(names), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    lines = [names, ["---"] * len(names), *([BAR.sub(r"\\|", cell) for cell in row] for row in rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -247,8 +247,11 @@ def imports() -> set[str]:
     return found
 
 
+PLAIN_YAML = ("yaml.YAMLError", "yaml.safe_load")  # which makes plain values alone
+
+
 def test_nothing_of_ours_can_run_what_it_reads() -> None:
-    assert not [name for name in imports() if name.startswith(NEVER_IMPORTED) and name != "yaml.YAMLError"]
+    assert not [name for name in imports() if name.startswith(NEVER_IMPORTED) and name not in PLAIN_YAML]
     for name, given, written in calls():
         assert name.removeprefix("builtins.") not in NEVER_CALLED, written
         assert not name.endswith("instantiate"), written
