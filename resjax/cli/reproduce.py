@@ -96,7 +96,7 @@ def make(planned: Plan, options: argparse.Namespace) -> int:
         note(planned)
         code, before = start(planned.launch, hint=False), planned
         planned = next_round(planned)
-        if planned.jobs == before.jobs:  # nothing came of the round: the runs were skipped
+        if not code and planned.jobs == before.jobs:  # nothing came of the round: the runs were skipped
             code = 1
     note(planned)
     if code > 1:
