@@ -22,6 +22,7 @@ LOOKING = (
     ("train", "evaluate_every"),
     ("probes", "at"),
     ("probes", "every"),
+    ("probes", "last"),
     ("probes", "train_grad_norm"),
     ("probes", "parts"),
     ("probes", "per_example"),
@@ -161,7 +162,8 @@ class ProbesConfig:
     """When to look at every layer, and on how many examples."""
 
     at: list[int] = setting([0, 1, 10, 100, 1000], "steps at which the probes run, before that step's update")
-    every: int = setting(0, "also every so many steps; 0: never. The last step is always probed", minimum=0)
+    every: int = setting(0, "also every so many steps; 0: never", minimum=0)
+    last: bool = setting(True, "also after the last update")
     batch_size: int = setting(128, "examples of the fixed probe batch", minimum=1)
     parts: int = setting(4, "parts of the probe batch, between which gradient noise is seen; 0: not", minimum=0)
     per_example: bool = setting(False, "also every example's own gradient, a backward pass each: costly")

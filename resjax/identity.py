@@ -36,6 +36,7 @@ def _without_effect(config: Config) -> dict[str, list[str]]:
         data += ["image_size", "channels", "classes"]
     if config.data.validation_examples is None:  # left out: ids from before there was such a setting stay
         data += ["validation_examples"]
+    probes = ["last"] if config.probes.last else []  # ids from before there was such a setting stay
     schedule = []
     if config.schedule.name != "step":
         schedule += ["boundaries", "decay"]
@@ -44,6 +45,7 @@ def _without_effect(config: Config) -> dict[str, list[str]]:
     return {
         "model": sorted(keys_of(ModelConfig) - settings_of(config.model)),
         "data": data,
+        "probes": probes,
         "optimizer": ["second_moment", "epsilon"] if config.optimizer.name == "sgd" else ["nesterov"],
         "schedule": schedule,
     }

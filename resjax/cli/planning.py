@@ -18,6 +18,7 @@ from resjax.records import flat
 from resjax.report.groups import pool
 from resjax.report.reproduction import Entry, Found, Reproduction, from_json, match
 from resjax.report.searched import known
+from resjax.training import agenda
 
 # Bytes, measured on runs of he2015/fig6 at laptop: a row of metrics.jsonl and of layers.parquet, a run's other files.
 METRICS_ROW, LAYERS_ROW, OTHERS = 190, 160, 60_000
@@ -191,8 +192,8 @@ def estimated(row: str, config: Config) -> dict[str, Any]:
 
 def disk_bytes(config: Config, parameters: int, layers: int) -> int:
     """What a run leaves: metrics, layers, checkpoints; an estimate."""
-    steps, probes = config.train.steps, config.probes
-    looks = len({step for step in probes.at if step < steps} | set(range(0, steps, probes.every or steps))) + 1
+    steps = config.train.steps
+    looks = sum(agenda.probed(config, step) for step in range(steps)) + config.probes.last
     logged = steps // config.train.log_every
     state = STATE * parameters * (3 if config.optimizer.name == "adam" else 2)
     each = METRICS_ROW * logged + LAYERS_ROW * looks * layers + CHECKPOINTS * state

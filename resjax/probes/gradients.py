@@ -32,39 +32,36 @@ def cosine(one: Array, other: Array) -> Float[Array, ""]:
     return jnp.sum((one / norm(one)) * (other / norm(other)))
 
 
-def before(layers: Sequence[LayerInfo], tree: Any) -> Any:
-    """Each weight layer's own array of the equal unit before it, in its place; nan where there is none."""
-    stacked = {info.path for info in layers if info.index is not None}
+def cosine_before(layers: Sequence[LayerInfo], tree: Any) -> Float[Array, " layer"]:
+    """The cosine of every weight layer's own array and that of the equal unit before it; nan where there is none."""
 
-    def shifted(path: tuple[Any, ...], leaf: Array) -> Array:
-        nothing = jnp.full_like(leaf, jnp.nan)
-        if tuple(entry.key for entry in path) not in stacked:
+    def of_path(leaf: Array, stacked: bool) -> Array:
+        nothing = jnp.full(1, jnp.nan, leaf.dtype)
+        if not stacked or len(leaf) == 1:
             return nothing
-        return jnp.concatenate([nothing[:1], leaf[:-1]])
+        return jnp.concatenate([nothing, jax.vmap(cosine)(leaf[1:], leaf[:-1])])
 
-    return jax.tree.map_with_path(shifted, tree)
+    return _in_forward_order(of_path, layers, tree)
 
 
 def per_layer(measure: Callable[..., Array], layers: Sequence[LayerInfo], *trees: Any) -> Float[Array, " layer"]:
     """`measure` of every weight layer's own array (of each tree), in forward order."""
+
+    def of_path(*leaves_and_stacked: Any) -> Array:
+        *leaves, stacked = leaves_and_stacked
+        return jax.vmap(measure)(*leaves) if stacked else measure(*leaves)[None]
+
+    return _in_forward_order(of_path, layers, *trees)
+
+
+def _in_forward_order(of_path: Callable[..., Array], layers: Sequence[LayerInfo], *trees: Any) -> Array:
+    """`of_path` of the arrays of every path, and of whether they are stacked: a number a unit of the stack, or one."""
     arrays = [dict(_by_path(tree)) for tree in trees]
-    paths = list(dict.fromkeys(info.path for info in layers))
-    values = [_measure_leaf(measure, path, layers, arrays) for path in paths]
-    starts = dict(zip(paths, np.cumsum([0, *(len(value) for value in values)]), strict=False))
+    stacked = {info.path: info.index is not None for info in layers}
+    values = [of_path(*(by_path[path] for by_path in arrays), several) for path, several in stacked.items()]
+    starts = dict(zip(stacked, np.cumsum([0, *(len(value) for value in values)]), strict=False))
     # One gather puts them in forward order; a slice a layer would make a deep net slow to compile.
     return jnp.concatenate(values)[np.array([starts[info.path] + (info.index or 0) for info in layers])]
-
-
-def _measure_leaf(
-    measure: Callable[..., Array],
-    path: tuple[Any, ...],
-    layers: Sequence[LayerInfo],
-    arrays: Sequence[dict[Any, Array]],
-) -> Array:
-    """`measure` of one array, or of each unit's part of a stacked one."""
-    leaves = [by_path[path] for by_path in arrays]
-    stacked = next(info.index is not None for info in layers if info.path == path)
-    return jax.vmap(measure)(*leaves) if stacked else measure(*leaves)[None]
 
 
 def _by_path(tree: Any) -> list[tuple[tuple[Any, ...], Array]]:

@@ -11,7 +11,7 @@ from resjax.models import Mode, Model
 from resjax.models.build import Pass
 from resjax.models.types import Hidden, Within
 from resjax.probes.activations import act_correlation, act_rms, act_var, dead_fraction, response_std
-from resjax.probes.gradients import before, cosine, norm, per_layer, rms
+from resjax.probes.gradients import cosine_before, norm, per_layer, rms
 from resjax.probes.passes import Backward, backward, cotangents, no_taps, tapped
 
 Quantities = dict[str, Float[Array, " layer"]]
@@ -89,12 +89,13 @@ def look(
 def of_gradients(model: Model, found: Backward, params: Any, step_of: Callable[[Any], Any]) -> Quantities:
     """What follows from the gradient of the mean loss, a number a weight layer."""
     layers, grads = model.weight_layers, found.grads
+    entries = per_layer(lambda grad: jnp.full((), grad.size, grad.dtype), layers, grads)
     return {
         "grad_norm": found.grad_norm[0],
-        "grad_rms": per_layer(rms, layers, grads),
+        "grad_rms": found.grad_norm[0] / jnp.sqrt(entries),
         "weight_norm": per_layer(norm, layers, params),
         "update_ratio": per_layer(lambda u, w: norm(u) / norm(w), layers, step_of(grads), params),
-        "grad_cosine": per_layer(cosine, layers, grads, before(layers, grads)),
+        "grad_cosine": cosine_before(layers, grads),
     }
 
 

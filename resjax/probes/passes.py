@@ -90,18 +90,28 @@ def cotangents(batch: int, parts: int, each: bool, dtype: Any) -> Float[Array, "
 
 
 def backward(model: Model, pull: Pull, params: Any, rows: Float[Array, "row batch"]) -> Backward:
-    """Every pass, one after the other; the first row is the mean's, whose gradient is kept. pull: from `jax.vjp`."""
+    """Every pass, one after the other; the first row is the mean's, whose gradient is kept. pull: from `jax.vjp`.
+
+    A row alone is not scanned and not compared with itself: that halves what there is to compile.
+    """
     layers = model.weight_layers
 
-    def one(first: Any, numbered: tuple[Array, Array]) -> tuple[Any, tuple[Array, ...]]:
-        number, row = numbered
+    def one(row: Array) -> tuple[Any, tuple[Array, Array, Array]]:
         grads, taps = pull(row)
-        first = jax.tree.map(lambda kept, grad: jnp.where(number == 0, grad, kept), first, grads)
-        away = per_layer(norm, layers, jax.tree.map(jnp.subtract, grads, first))
         norms = jnp.concatenate([tap[:, 0] for tap in taps])
         cosines = [tap[:, 1] if tap.shape[1] > 1 else jnp.full_like(tap[:, 0], jnp.nan) for tap in taps]
-        return first, (per_layer(norm, layers, grads), away, norms, jnp.concatenate(cosines))
+        return grads, (per_layer(norm, layers, grads), norms, jnp.concatenate(cosines))
 
+    def further(first: Any, numbered: tuple[Array, Array]) -> tuple[Any, tuple[Array, ...]]:
+        number, row = numbered
+        grads, (norms, *of_taps) = one(row)
+        first = jax.tree.map(lambda kept, grad: jnp.where(number == 0, grad, kept), first, grads)
+        away = per_layer(norm, layers, jax.tree.map(jnp.subtract, grads, first))
+        return first, (norms, away, *of_taps)
+
+    if len(rows) == 1:
+        grads, (norms, *of_taps) = one(rows[0])
+        return Backward(grads, *(found[None] for found in (norms, jnp.zeros_like(norms), *of_taps)))
     nothing = jax.tree.map(jnp.zeros_like, params)
-    first, found = lax.scan(one, nothing, (jnp.arange(len(rows)), rows))
+    first, found = lax.scan(further, nothing, (jnp.arange(len(rows)), rows))
     return Backward(first, *found)

@@ -8,6 +8,11 @@ def probed(config: Config, step: int) -> bool:
     return step in config.probes.at or _falls(step, config.probes.every)
 
 
+def ever_probed(config: Config) -> bool:
+    """Whether the probes look at all in a run that goes well."""
+    return config.probes.last or any(probed(config, step) for step in range(config.train.steps))
+
+
 def saved(config: Config, step: int) -> bool:
     """Whether the state after `step` updates is a checkpoint. The first one would be the initial values."""
     return step > 0 and _falls(step, config.checkpoint.every)

@@ -149,7 +149,8 @@ class Run:
             yield last
         if self.alive:
             self.programs.check()
-            yield from self.look(self.step)
+            if self.config.probes.last:
+                yield from self.look(self.step)
             yield from self.last_test()
         times = dict(self.programs.clock.seconds)
         images = self.step * self.config.train.batch_size * len(self.programs.seeds)

@@ -27,7 +27,7 @@ from resjax.probes.look import Looks, look
 from resjax.probes.table import columns, first_bad_layer
 from resjax.rows import Started
 from resjax.stopping import Poll, StopError, never
-from resjax.training import hosts
+from resjax.training import agenda, hosts
 from resjax.training.chunk import first_orders, make_chunk
 from resjax.training.evaluation import make_evaluate
 from resjax.training.packing import packings
@@ -161,9 +161,9 @@ def prepare(config: Config, source: Source, stop: Poll = never) -> Programs:
         chunk, numbers = make_chunk(config, step), (np.asarray(0), np.asarray(1))
         with ThreadPoolExecutor(1) as pool:  # while one program compiles, the next one is traced
             advance = pool.submit(ready.layout.compile, chunk, ready.states, ready.keys, orders, *numbers, ready.train)
-            at_home = ready.at_home((ready.states, ready.keys))
-            # Compiled and not run; JAX keeps it for the calls to come (a test counts compilations).
-            ready.probe.lower(*at_home, jnp.asarray(0), *ready.probe_batch).compile()
+            if agenda.ever_probed(config):  # compiled and not run; JAX keeps it for the calls to come (a test counts)
+                at_home = ready.at_home((ready.states, ready.keys))
+                ready.probe.lower(*at_home, jnp.asarray(0), *ready.probe_batch).compile()
             compiled = advance.result()
         faults.point("compiled")
         ready.check()

@@ -5,7 +5,7 @@ import pytest
 
 from resjax.config import ModelConfig
 from resjax.models import build
-from resjax.probes.gradients import before, cosine, norm, per_layer, rms
+from resjax.probes.gradients import cosine, cosine_before, norm, per_layer, rms
 
 
 @pytest.mark.parametrize("size", [1e25, 1.0, 1e-30])
@@ -69,19 +69,24 @@ def test_zero_has_no_direction() -> None:
         assert np.isnan(cosine(one, other))
 
 
-def test_before_is_the_same_layer_of_the_equal_unit_before() -> None:
-    """Of a net of depth 20, units 2 and 3 of each stage are equal, and in the first stage 1 as well."""
+def test_the_cosine_is_with_the_same_layer_of_the_equal_unit_before() -> None:
+    """Every array points at its own angle: of two layers the cosine is that of the difference.
+
+    Of a net of depth 20, units 2 and 3 of each stage are equal, and in the first stage 1 as well.
+    """
     model = build(ModelConfig(depth=20, width=4), (8, 8, 3), 10)
-    names = [info.name for info in model.weight_layers]
-    numbered = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), model.shapes[0])
-    for number, info in enumerate(model.weight_layers):
-        leaf = numbered
+    angles = {info.name: float(number**2) for number, info in enumerate(model.weight_layers)}
+    tree = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), model.shapes[0])
+    for info in model.weight_layers:
+        leaf = tree
         for key in info.path:
             leaf = leaf[key]
-        leaf[... if info.index is None else info.index] = number
-    found = per_layer(jnp.mean, model.weight_layers, before(model.weight_layers, jax.tree.map(jnp.asarray, numbered)))
+        own = leaf[... if info.index is None else info.index].reshape(-1)
+        own[:2] = np.cos(angles[info.name]), np.sin(angles[info.name])
+    found = cosine_before(model.weight_layers, jax.tree.map(jnp.asarray, tree))
     twins = {"stage1.unit2": "stage1.unit1", **{f"stage{stage}.unit3": f"stage{stage}.unit2" for stage in (1, 2, 3)}}
-    expected = dict.fromkeys(names, np.nan)
+    expected = dict.fromkeys(angles, np.nan)
     for twin, first in twins.items():
-        expected |= {f"{twin}.{conv}": names.index(f"{first}.{conv}") for conv in ("conv1", "conv2")}
-    np.testing.assert_array_equal(found, list(expected.values()))
+        for conv in ("conv1", "conv2"):
+            expected[f"{twin}.{conv}"] = np.cos(angles[f"{twin}.{conv}"] - angles[f"{first}.{conv}"])
+    np.testing.assert_allclose(found, list(expected.values()), atol=1e-6)

@@ -23,6 +23,13 @@ def test_a_chunk_ends_at_the_next_thing_due_and_nowhere_else() -> None:
         assert step + agenda.steps_until_due(CONFIG, step) == next(stop for stop in stops if stop > step)
 
 
+def test_whether_anything_is_ever_probed() -> None:
+    never = ProbesConfig(at=[50], every=0, last=False)
+    assert not agenda.ever_probed(replace(CONFIG, probes=never))
+    for probes in (replace(never, at=[49]), replace(never, every=50), replace(never, last=True)):
+        assert agenda.ever_probed(replace(CONFIG, probes=probes))
+
+
 def test_where_nothing_is_due_it_ends_with_the_training() -> None:
     quiet = replace(CONFIG, train=TrainConfig(steps=50), probes=ProbesConfig(at=[]), checkpoint=CheckpointConfig())
     assert agenda.steps_until_due(quiet, 0) == 50

@@ -281,6 +281,30 @@ def test_nothing_is_compiled_again_whatever_is_due(monkeypatch: pytest.MonkeyPat
         assert sum(program in line for line in finished) == 1, finished
 
 
+def test_a_run_without_probes_compiles_none() -> None:
+    """And trains as the others: its losses are theirs to the last bit."""
+    probes = {"at": [], "last": False}
+    mlp, train = {"name": "mlp", "depth": 5, "width": 8}, {"steps": 7}
+    with jax.log_compiles(), warnings_of_compilation() as said:
+        rows = rows_of(small(model=mlp, train=train, probes=probes))
+    assert not [row for row in rows if isinstance(row, Layers)]
+    assert not [line for line in said if "jit(probe)" in line]
+    probed = rows_of(small(model=mlp, train=train))
+    assert [row for row in rows if isinstance(row, Metrics)] == [row for row in probed if isinstance(row, Metrics)]
+
+
+def test_without_probes_a_divergence_is_still_placed() -> None:
+    config = small(
+        model={"name": "mlp", "depth": 5, "width": 8},
+        train={"steps": 7},
+        schedule={"learning_rate": 1e30},
+        probes={"at": [], "last": False},
+    )
+    [outcome] = rows_of(config)[-1].outcomes
+    assert outcome.diverged_at is not None
+    assert outcome.first_bad_layer
+
+
 @contextmanager
 def warnings_of_compilation() -> Iterator[list[str]]:
     """What JAX says that it compiles."""
