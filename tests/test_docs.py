@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from resjax.cli.imports import planned
-from resjax.cli.overrides import checked, launch, register
+from resjax.cli.overrides import checked, launch
 from resjax.cli.reproduce import parser
 from resjax.config import Config
 from resjax.data import source
@@ -45,7 +45,6 @@ def commands(text: str, name: str) -> list[list[str]]:
 @cache
 def jobs(words: tuple[str, ...]) -> list[Config]:
     """What the command would train. Several jobs take `launch` longer than one takes `checked`."""
-    register()
     return launch(words).jobs if "-m" in words else [checked(words)]
 
 

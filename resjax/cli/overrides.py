@@ -71,7 +71,6 @@ def register() -> None:
 
 def launch(words: Sequence[str]) -> Launch:
     """Check every word and every job of the sweep. InputError says what is wrong and what to type."""
-    register()
     flags, overrides, folders = split(words)
     parsed = parse(overrides)
     for override in parsed:
@@ -204,6 +203,7 @@ def checked(overrides: Sequence[str]) -> Config:
 
 def composed(overrides: Sequence[str], with_hydra: bool) -> DictConfig:
     """Compose, with errors that say what to type."""
+    register()
     try:
         with initialize_config_dir(str(conf_folder()), version_base="1.3", job_name="train"):
             return compose("train", overrides=list(overrides), return_hydra_config=with_hydra)

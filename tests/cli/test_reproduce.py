@@ -45,15 +45,21 @@ def test_a_dry_run_counts_as_the_paper_does(capsys: Out, here: Path) -> None:
     assert not list(here.iterdir())
 
 
-def test_a_dry_run_opens_no_device(here: Path) -> None:
+@pytest.mark.parametrize(
+    ("item", "says"),
+    [("he2015/fig7", "4 runs in runs/he2015_fig7_smoke"),
+     ("trainable_depth", "2 runs in runs/trainable_depth_smoke")],
+)  # fmt: skip
+def test_a_dry_run_opens_no_device(item: str, says: str, here: Path) -> None:
+    """A process of its own: what an earlier command told Hydra is not there."""
     code = (
         "import sys; from resjax.cli import main; code = main(sys.argv[1:]); from jax._src import xla_bridge; "
         "sys.exit(code or xla_bridge.backends_are_initialized())"
     )
-    words = ["reproduce", "he2015/fig7", "--preset", "smoke", "--dry-run"]
+    words = ["reproduce", item, "--preset", "smoke", "--dry-run"]
     done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "4 runs in runs/he2015_fig7_smoke" in done.stdout
+    assert says in done.stdout
     assert "data.name=digits (cifar10 in the paper)" in done.stdout
 
 
