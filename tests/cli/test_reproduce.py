@@ -60,7 +60,7 @@ def test_a_dry_run_opens_no_device(item: str, says: str, here: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert says in done.stdout
-    assert "data.name=digits (cifar10 in the paper)" in done.stdout
+    assert "data.name=digits (cifar10 in the " in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -189,6 +189,26 @@ def test_an_item_from_its_command_to_its_page(here: Path, capsys: Out) -> None:
     (folder / "report" / "report.html").unlink()
     assert main(["report", "densenet_table2_smoke"]) == 0
     check_page(folder, "densenet/table2")
+
+
+@pytest.mark.parametrize("item", ["he2015/fig7", "trainable_depth"])
+@pytest.mark.parametrize(("left_with", "code"), [(130, 130), (143, 143), (1, 1)])
+def test_a_sweep_that_ended_early_writes_no_page(
+    item: str, left_with: int, code: int, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its exit code stays: 130 and 143 say that the same command goes on."""
+    monkeypatch.setattr("resjax.cli.train.start", lambda *_, **__: left_with)
+    assert main(["reproduce", item, "--preset", "smoke"]) == code
+    (folder,) = (here / "runs").iterdir()
+    assert [path.name for path in folder.iterdir()] == ["reproduction.json"]
+
+
+def test_a_search_whose_round_brings_nothing_ends(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when every run of it was skipped: not the same round for ever."""
+    rounds: list[int] = []
+    monkeypatch.setattr("resjax.cli.train.start", lambda *_, **__: rounds.append(1) or 0)
+    assert main(["reproduce", "trainable_depth", "--preset", "smoke"]) == 1
+    assert len(rounds) == 1
 
 
 PARTS = [f"{name}/{part}" for name, item in items().items() for part in item.parts]
