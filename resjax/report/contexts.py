@@ -16,6 +16,7 @@ BOOKKEEPING = ("sweep", "runs", "rerun", "data.root")
 SETTINGS = ("seed", "seeds", *BOOKKEEPING, "model.unroll", "model.remat", *map(".".join, LOOKING))
 # The arm's name tells a shortcut's own settings.
 OF_SHORTCUTS = {f"model.{name}" for row in SHORTCUTS.values() for name in row.settings}
+OWN = ("model.order", "model.branch")
 TREATMENTS = ("model.depth", "model.shortcut", "model.norm", *sorted(OF_SHORTCUTS))
 
 
@@ -42,8 +43,9 @@ def labelled(done: list[dict[str, Any]]) -> Iterable[tuple[list[dict[str, Any]],
 
 
 def _told(keys: list[str], form: dict[str, Any]) -> str:
-    """Settings for people."""
-    return ", ".join(f"{key.rsplit('.', 1)[-1]}={form[key]}" for key in keys)
+    """Settings for people; the family's own order and unit need no word."""
+    said = [key for key in keys if not (key in OWN and form[key] is None)]
+    return ", ".join(f"{key.rsplit('.', 1)[-1]}={form[key]}" for key in said)
 
 
 def _differs(key: str, forms: list[dict[str, Any]]) -> bool:
@@ -69,7 +71,8 @@ def _context(run: dict[str, Any]) -> dict[str, Any]:
     model = dict(run["canonical"]["model"])
     usual = completed(ModelConfig(**{key: model[key] for key in ("name", "depth", "layout") if key in model}))
     # The family's own order and unit are null, whether they were named or not.
-    own = {key: None for key in ("order", "branch") if model.get(key) == getattr(usual, key)}
+    names = (key.removeprefix("model.") for key in OWN)
+    own = {key: None for key in names if model.get(key) == getattr(usual, key)}
     config["model"] = model | own
     config["data"] = {"validation_examples": None} | config["data"]  # which runs from before it was there lack
     form = {key: value for key, value in flat(config).items() if key not in (*SETTINGS, *TREATMENTS)}

@@ -86,7 +86,7 @@ def training_curves(pool: Pool) -> Figure | None:
         "of a hundredth of the steps; solid with dots: test error where it was evaluated; means over the seeds that "
         "finished, bands and bars from the least to the largest seed; a cross above a panel is a seed that diverged."
     )
-    return finish(chart, "training_curves", "Error against step", caption, both)
+    return finish(chart, "training_curves", "Error against step", caption, both, ("panel", "arm"))
 
 
 def final_by_depth(pool: Pool) -> Figure | None:

@@ -47,7 +47,8 @@ def gradients(pool: Pool, quantity: str) -> Figure | None:
     caption += f" {zeros} values of exactly zero cannot stand on a log axis and are left out." if zeros else ""
     caption += series.thinned(pool)
     caption += OVERLAY if data["theory"].count() else ""
-    return finish(alt.vconcat(*[part for part in parts if part is not None]), NAMES[quantity], title, caption, data)
+    chart = alt.vconcat(*[part for part in parts if part is not None])
+    return finish(chart, NAMES[quantity], title, caption, data, ("panel", "depth", "moment"))
 
 
 def in_time(data: pl.DataFrame) -> list[str]:
@@ -108,7 +109,7 @@ def heat_map(pool: Pool) -> Figure | None:
     zeros = series.left_out(pool, LAYERS)
     caption += f" {zeros} values of exactly zero are left out." if zeros else ""
     caption += series.thinned(pool)
-    return finish(chart, "gradient_heat_map", "Gradient by layer and step", caption, data)
+    return finish(chart, "gradient_heat_map", "Gradient by layer and step", caption, data, ("panel", "arm", "depth"))
 
 
 def _heat_panels(pool: Pool, data: pl.DataFrame, panel: str) -> Any | None:
@@ -122,7 +123,7 @@ def _heat_panels(pool: Pool, data: pl.DataFrame, panel: str) -> Any | None:
     colour = alt.Color("value:Q", title="|dL/dw|", scale=scale, legend=alt.Legend(**labels))
     tips = [alt.Tooltip("value:Q", format=".3~g"), "n:Q", alt.Tooltip("moment:N", title="step"), "layer:O", "name:N"]
     seam = alt.Stroke("value:Q", scale=scale, legend=None)  # or the paper shows between the cells
-    cells = alt.Chart().mark_rect(aria=False, strokeWidth=1)
+    cells = alt.Chart().transform_filter("isValid(datum.value)").mark_rect(aria=False, strokeWidth=1)
     cells = cells.encode(
         x=alt.X("moment:O", title="step", sort=order, axis=alt.Axis(labelAngle=0)),
         y=alt.Y("layer:O", title="weight layer", axis=alt.Axis(labelOverlap="greedy", ticks=False)),

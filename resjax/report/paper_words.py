@@ -70,10 +70,17 @@ def degradation_sentences(made: Paper) -> list[str]:
 
 
 def onset(one: Degradation) -> str:
-    """Where degradation begins."""
+    """Where degradation begins, and the depths of which seeds diverged."""
     if one.onset is None:
-        return "no onset shown" + (" (undecided)" if one.at_latest else "")
-    return f"onset at depth {one.onset}{' at the latest' if one.at_latest else ''}"
+        shown = "no onset shown" + (" (undecided)" if one.at_latest else "")
+    else:
+        shown = f"onset at depth {one.onset}{' at the latest' if one.at_latest else ''}"
+    lost = [
+        f"{len(group.diverged)} of {len(group.seeds)} seeds diverged at depth {group.depth}"
+        for group in (step.group for step in one.steps)
+        if group.diverged
+    ]
+    return ", ".join([shown, *lost])
 
 
 def growth(one: Degradation, loss: float | None) -> str:

@@ -1,5 +1,6 @@
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import polars as pl
 import pytest
@@ -7,7 +8,7 @@ import vl_convert
 
 from resjax.records import Sweep
 from resjax.report import series
-from resjax.report.charts import VEGA_LITE
+from resjax.report.charts import VEGA_LITE, every_cell
 from resjax.report.figures import figures
 from resjax.report.groups import pool
 
@@ -94,3 +95,44 @@ def test_deep_networks_are_thinned(make: Make, sweep_of: Join) -> None:
     assert found.height <= series.MOST_LAYERS + 2
     assert found["position"].max() == 1
     assert "thinned" in {figure.name: figure for figure in figures(pooled)}["gradient_heat_map"].caption
+
+
+def grids(spec: Any) -> Iterator[tuple[str, str]]:
+    """The fields of rows and columns of every grid of panels in a specification."""
+    if isinstance(spec, list):
+        for part in spec:
+            yield from grids(part)
+    elif isinstance(spec, dict):
+        facet = spec.get("facet", {})
+        if {"row", "column"} <= set(facet):
+            yield facet["row"]["field"], facet["column"]["field"]
+        for key, part in spec.items():
+            if key != "datasets":
+                yield from grids(part)
+
+
+def test_a_grid_of_panels_has_each_of_them(make: Make, sweep_of: Join) -> None:
+    """Vega sets panels one behind the other: where one had no row, the next would stand under its heading."""
+    sparse = sweep_of(make("plain", 20, "none"), make("plain", 32), make("residual", 20), make("residual", 56))
+    seen = set()
+    for figure in figures(pool(sparse)):
+        rows = figure.spec["datasets"]["rows"]
+        for row, column in grids(figure.spec):
+            seen.add(figure.name)
+            parts = [rows] if row == "panel" else [[r for r in rows if r["panel"] == p] for p in panels_of(rows)]
+            for part in parts:
+                both = {(r[row], r[column]) for r in part}
+                assert len(both) == len({r for r, _ in both}) * len({c for _, c in both}), figure.name
+    assert seen == {"training_curves", "gradient_by_unit", "gradient_by_layer", "gradient_heat_map", "variance_by_unit"}
+
+
+def panels_of(rows: list[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(row["panel"] for row in rows))
+
+
+def test_an_empty_panel_draws_nothing() -> None:
+    data = pl.DataFrame({"panel": ["a", "b"], "arm": ["plain", "rezero"], "value": [1.0, 2.0]})
+    found = every_cell(data, "panel", "arm")
+    assert found.rows() == [*data.rows(), ("a", "rezero", None), ("b", "plain", None)]
+    within = data.with_columns(depth=pl.Series([20, 56]))
+    assert every_cell(within, "panel", "arm", "depth").rows() == within.rows()

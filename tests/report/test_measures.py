@@ -12,6 +12,7 @@ from resjax.papers.item import QUANTITIES
 from resjax.report.degradation import degradation
 from resjax.report.groups import pool
 from resjax.report.measures import KINDS, measure, scaled
+from resjax.report.paper_words import onset
 
 Make = Callable[..., Any]
 
@@ -97,3 +98,12 @@ def test_a_depth_that_never_gets_there_is_counted(make: Make, sweep_of: Make) ->
     assert [step.reached for step in plain.steps] == [3, 1]
     assert plain.growth.n == 1
     assert plain.law is None
+
+
+def test_an_onset_tells_what_diverged(make: Make, sweep_of: Make) -> None:
+    """A depth whose seeds diverged has no error to be worse, and is no less worse for that."""
+    lost = sweep_of(make("residual", 20), make("residual", 56, outcomes={0: 3, 2: 3}))
+    (found,) = degradation(pool(lost))
+    assert onset(found).endswith(", 2 of 3 seeds diverged at depth 56")
+    (well,) = degradation(pool(sweep_of(make("residual", 20), make("residual", 56))))
+    assert "diverged" not in onset(well)
