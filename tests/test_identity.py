@@ -64,6 +64,7 @@ def test_what_decides_nothing_is_not_in_the_id(sections: dict[str, dict[str, obj
         {"schedule": {"boundaries": [0.4]}},
         {"train": {"precision": "float64"}},
         {"probes": {"every": 5}},
+        {"probes": {"last": False}},
     ],
 )
 def test_what_decides_the_result_is_in_the_id(sections: dict[str, dict[str, object]]) -> None:
@@ -136,15 +137,17 @@ def test_runs_that_differ_in_their_seeds_alone_share_a_group() -> None:
     more = Config(seed=3, seeds=2)
     assert run_id(more) != run_id(Config())
     assert group_id(more) == group_id(Config())
+    assert group_id(changed(probes={"last": False})) == group_id(Config())
     assert group_id(changed(model={"depth": 56})) != group_id(Config())
 
 
 def test_what_was_recorded_before_a_setting_was_there_keeps_its_id() -> None:
-    """The runs of experiments/degradation are of a time before data.validation_examples."""
+    """The runs of experiments/degradation are of a time before data.validation_examples and probes.last."""
     runs = json.loads(RECORDED.read_text())
     assert len(runs) == 12
     for run in runs:
         assert "validation_examples" not in run["config"]["data"]
+        assert "last" not in run["config"]["probes"]
         config = from_plain(run["config"])
         assert canonical(config, run["devices"]["count"]) == run["canonical"]
         assert run_id(config, run["devices"]["count"]) == run["id"]

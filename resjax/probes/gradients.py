@@ -35,31 +35,33 @@ def cosine(one: Array, other: Array) -> Float[Array, ""]:
 def cosine_before(layers: Sequence[LayerInfo], tree: Any) -> Float[Array, " layer"]:
     """The cosine of every weight layer's own array and that of the equal unit before it; nan where there is none."""
 
-    def of_path(leaf: Array, stacked: bool) -> Array:
+    def of_path(is_stacked: bool, leaf: Array) -> Array:
         nothing = jnp.full(1, jnp.nan, leaf.dtype)
-        if not stacked or len(leaf) == 1:
+        if not is_stacked or len(leaf) == 1:
             return nothing
         return jnp.concatenate([nothing, jax.vmap(cosine)(leaf[1:], leaf[:-1])])
 
-    return _in_forward_order(of_path, layers, tree)
+    return _gathered(of_path, layers, tree)
 
 
 def per_layer(measure: Callable[..., Array], layers: Sequence[LayerInfo], *trees: Any) -> Float[Array, " layer"]:
     """`measure` of every weight layer's own array (of each tree), in forward order."""
 
-    def of_path(*leaves_and_stacked: Any) -> Array:
-        *leaves, stacked = leaves_and_stacked
-        return jax.vmap(measure)(*leaves) if stacked else measure(*leaves)[None]
+    def of_path(is_stacked: bool, *leaves: Array) -> Array:
+        return jax.vmap(measure)(*leaves) if is_stacked else measure(*leaves)[None]
 
-    return _in_forward_order(of_path, layers, *trees)
+    return _gathered(of_path, layers, *trees)
 
 
-def _in_forward_order(of_path: Callable[..., Array], layers: Sequence[LayerInfo], *trees: Any) -> Array:
-    """`of_path` of the arrays of every path, and of whether they are stacked: a number a unit of the stack, or one."""
+def _gathered(of_path: Callable[..., Array], layers: Sequence[LayerInfo], *trees: Any) -> Array:
+    """A number a weight layer, in forward order: `of_path` gives those of a path, one, or one a unit of its stack.
+
+    It is called with whether the path's arrays are stacked, and with them.
+    """
     arrays = [dict(_by_path(tree)) for tree in trees]
-    stacked = {info.path: info.index is not None for info in layers}
-    values = [of_path(*(by_path[path] for by_path in arrays), several) for path, several in stacked.items()]
-    starts = dict(zip(stacked, np.cumsum([0, *(len(value) for value in values)]), strict=False))
+    stacked_by_path = {info.path: info.index is not None for info in layers}
+    values = [of_path(is_, *(by_path[path] for by_path in arrays)) for path, is_ in stacked_by_path.items()]
+    starts = dict(zip(stacked_by_path, np.cumsum([0, *(len(value) for value in values)]), strict=False))
     # One gather puts them in forward order; a slice a layer would make a deep net slow to compile.
     return jnp.concatenate(values)[np.array([starts[info.path] + (info.index or 0) for info in layers])]
 

@@ -92,7 +92,7 @@ def cotangents(batch: int, parts: int, each: bool, dtype: Any) -> Float[Array, "
 def backward(model: Model, pull: Pull, params: Any, rows: Float[Array, "row batch"]) -> Backward:
     """Every pass, one after the other; the first row is the mean's, whose gradient is kept. pull: from `jax.vjp`.
 
-    A row alone is not scanned and not compared with itself: that halves what there is to compile.
+    A row alone is not scanned and not compared with itself: there is less to compile.
     """
     layers = model.weight_layers
 

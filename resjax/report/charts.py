@@ -32,26 +32,30 @@ class Figure:
     data: pl.DataFrame
 
 
-def finish(chart: Any, name: str, title: str, caption: str, data: pl.DataFrame, grid: Sequence[str] = ()) -> Figure:
-    """A figure of a chart; colours and type come from the theme alone. grid: see `every_cell`."""
+def finish(
+    chart: Any, name: str, title: str, caption: str, data: pl.DataFrame, grid: Sequence[str] = (), **empty: Any
+) -> Figure:
+    """A figure of a chart; colours and type come from the theme alone. grid and empty: see `every_cell`."""
     spec = chart.to_dict()
     spec.pop("config", None)
-    rows = significant(every_cell(data, *grid) if grid else data)
+    rows = significant(every_cell(data, *grid, **empty) if grid else data)
     inside = {"description": f"{title}. {caption}", "datasets": {"rows": rows}}
     return Figure(name, title, caption, spec | inside, data)
 
 
-def every_cell(data: pl.DataFrame, *grid: str) -> pl.DataFrame:
+def every_cell(data: pl.DataFrame, *grid: str, **empty: Any) -> pl.DataFrame:
     """With an empty row for each panel that a grid of rows and columns lacks, without which Vega moves the panels that
     come after it one place up, under headings that are not theirs.
 
-    grid: the columns of what is a grid of its own, if any, then those of its rows and columns.
+    grid: the columns of what is a grid of its own, if any, then those of its rows and columns. empty: what other
+    columns say in an empty row, where nothing would be a category of its own. A filter of the values would take the
+    empty rows away again, as Vega-Lite filters before it makes panels.
     """
     *within, row, column = grid
     rows, columns = data.select(*within, row).unique(), data.select(*within, column).unique()
     cells = rows.join(columns, on=within) if within else rows.join(columns, how="cross")
     missing = cells.join(data, on=[*within, row, column], how="anti").sort(*within, row, column)
-    return pl.concat([data, missing], how="diagonal")
+    return pl.concat([data, missing.with_columns(**{name: pl.lit(is_) for name, is_ in empty.items()})], how="diagonal")
 
 
 def only(column: str, value: str) -> str:

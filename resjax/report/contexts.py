@@ -16,7 +16,7 @@ BOOKKEEPING = ("sweep", "runs", "rerun", "data.root")
 SETTINGS = ("seed", "seeds", *BOOKKEEPING, "model.unroll", "model.remat", *map(".".join, LOOKING))
 # The arm's name tells a shortcut's own settings.
 OF_SHORTCUTS = {f"model.{name}" for row in SHORTCUTS.values() for name in row.settings}
-OWN = ("model.order", "model.branch")
+FAMILYS_OWN = ("model.order", "model.branch")
 TREATMENTS = ("model.depth", "model.shortcut", "model.norm", *sorted(OF_SHORTCUTS))
 
 
@@ -44,7 +44,7 @@ def labelled(done: list[dict[str, Any]]) -> Iterable[tuple[list[dict[str, Any]],
 
 def _told(keys: list[str], form: dict[str, Any]) -> str:
     """Settings for people; the family's own order and unit need no word."""
-    said = [key for key in keys if not (key in OWN and form[key] is None)]
+    said = [key for key in keys if not (key in FAMILYS_OWN and form[key] is None)]
     return ", ".join(f"{key.rsplit('.', 1)[-1]}={form[key]}" for key in said)
 
 
@@ -71,7 +71,7 @@ def _context(run: dict[str, Any]) -> dict[str, Any]:
     model = dict(run["canonical"]["model"])
     usual = completed(ModelConfig(**{key: model[key] for key in ("name", "depth", "layout") if key in model}))
     # The family's own order and unit are null, whether they were named or not.
-    names = (key.removeprefix("model.") for key in OWN)
+    names = (key.removeprefix("model.") for key in FAMILYS_OWN)
     own = {key: None for key in names if model.get(key) == getattr(usual, key)}
     config["model"] = model | own
     config["data"] = {"validation_examples": None} | config["data"]  # which runs from before it was there lack

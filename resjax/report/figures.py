@@ -135,7 +135,7 @@ def _final_panels(pool: Pool, data: pl.DataFrame, quantity: str, columns: int, f
     lost = lost.encode(y=alt.value(-8), tooltip=["arm:N", "depth:O", "seed:O"])
     panel = alt.layer(bars, line, dots, means, lost).properties(width=width_of(columns, 270), height=190)
     row = alt.Row("panel:N", header=header(labels=first), sort=pool.panels)
-    shown = only("quantity", quantity) + (" && (datum.diverged || datum.value > 0)" if kind == "log" else "")
-    return (
-        panel.facet(data=ROWS, row=row).transform_filter(shown).resolve_scale(y="independent").properties(spacing=ROOM)
-    )
+    rows = panel.facet(data=ROWS, row=row).transform_filter(only("quantity", quantity))
+    if kind == "log":  # no filter: a row that lost all its values would let the next one stand beside its heading
+        rows = rows.transform_calculate(value="datum.value > 0 ? datum.value : null")
+    return rows.resolve_scale(y="independent").properties(spacing=ROOM)

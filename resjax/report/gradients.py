@@ -109,7 +109,8 @@ def heat_map(pool: Pool) -> Figure | None:
     zeros = series.left_out(pool, LAYERS)
     caption += f" {zeros} values of exactly zero are left out." if zeros else ""
     caption += series.thinned(pool)
-    return finish(chart, "gradient_heat_map", "Gradient by layer and step", caption, data, ("panel", "arm", "depth"))
+    grid, first = ("panel", "arm", "depth"), in_time(data)[0]
+    return finish(chart, "gradient_heat_map", "Gradient by layer and step", caption, data, grid, moment=first)
 
 
 def _heat_panels(pool: Pool, data: pl.DataFrame, panel: str) -> Any | None:
@@ -123,7 +124,7 @@ def _heat_panels(pool: Pool, data: pl.DataFrame, panel: str) -> Any | None:
     colour = alt.Color("value:Q", title="|dL/dw|", scale=scale, legend=alt.Legend(**labels))
     tips = [alt.Tooltip("value:Q", format=".3~g"), "n:Q", alt.Tooltip("moment:N", title="step"), "layer:O", "name:N"]
     seam = alt.Stroke("value:Q", scale=scale, legend=None)  # or the paper shows between the cells
-    cells = alt.Chart().transform_filter("isValid(datum.value)").mark_rect(aria=False, strokeWidth=1)
+    cells = alt.Chart().mark_rect(aria=False, strokeWidth=1)
     cells = cells.encode(
         x=alt.X("moment:O", title="step", sort=order, axis=alt.Axis(labelAngle=0)),
         y=alt.Y("layer:O", title="weight layer", axis=alt.Axis(labelOverlap="greedy", ticks=False)),

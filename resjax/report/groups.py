@@ -135,8 +135,11 @@ def arm_order(arm: str) -> tuple[int, str]:
 
 
 def pool(sweep: Sweep) -> Pool:
-    """Pool the runs that are done. A seed that was trained twice in one group is counted once."""
-    done = [run for run in sweep.runs if run["status"] == "done"]
+    """Pool the runs that are done. A seed that was trained twice in one group is counted once, where it was looked at
+    the more often.
+    """
+    looks = dict(sweep.layers.group_by("run").agg(pl.col("step").n_unique()).iter_rows())
+    done = sorted((run for run in sweep.runs if run["status"] == "done"), key=lambda run: -looks.get(run["id"], 0))
     chosen = {(run["group"], seed["seed"]): run["id"] for run in reversed(done) for seed in run["seeds"]}
     keys = pl.DataFrame(
         [(group, number, run) for (group, number), run in chosen.items()],

@@ -20,7 +20,7 @@ TITLES = {
     "activation_gradient": "Activation gradient by depth",
     "gradient_map": "Weight gradient by layer and step",
     "growth_rate": "Growth of the activation gradient from a layer to the one before",
-    "response": "Response of every layer at the last step",
+    "response": "Response of every layer at the last probed step",
     "variance": "Variance by depth",
 }
 VEGA_LITE = "5.8"  # the nearest that is at hand to wandb's own

@@ -35,7 +35,7 @@ def verdict(
     """Sentences under their headings; a heading without a sentence is left out."""
     found = {
         RECIPES: recipe_sentences(pool),
-        GRADIENTS: gradient_sentences(health),
+        GRADIENTS: gradient_sentences(health, not pool.layers.is_empty()),
         THEORY: theory_sentences(compared),
         DEGRADATION: depth_sentences(pool, depths),
         SHORTCUTS: shortcut_sentences(shortcuts),
@@ -60,8 +60,10 @@ def _values(key: str, forms: list[dict[str, object]]) -> str:
     return "|".join(dict.fromkeys(str(form.get(key)) for form in forms))
 
 
-def gradient_sentences(health: list[Health]) -> list[str]:
-    """A sentence a norm and arm: its depths by what their gradients do, step by step."""
+def gradient_sentences(health: list[Health], looked: bool) -> list[str]:
+    """A sentence a norm and arm: its depths by what their gradients do, step by step. looked: whether any probe ran."""
+    if not looked:
+        return ["No layer was looked at (probes.at, probes.every, probes.last): nothing is said of gradients."]
     if not health:
         return ["No gradients were recorded that are finite and not zero: nothing is said of them."]
     by_arm: dict[tuple[str, str], dict[str, list[Health]]] = {}

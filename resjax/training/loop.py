@@ -141,7 +141,7 @@ class Run:
             yield from self.rows(self.pending.popleft())
 
     def finish(self) -> Iterator[Row]:
-        """What is left on the device, the last checkpoint, the last probe, the test, and the outcomes."""
+        """What is left on the device, the last checkpoint, the last probe if any, the test, and the outcomes."""
         yield from self.drain()
         known = self.saved == self.step
         last = self.snapshot()

@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -124,6 +125,31 @@ def test_a_grid_of_panels_has_each_of_them(make: Make, sweep_of: Join) -> None:
                 both = {(r[row], r[column]) for r in part}
                 assert len(both) == len({r for r, _ in both}) * len({c for _, c in both}), figure.name
     assert seen == {"training_curves", "gradient_by_unit", "gradient_by_layer", "gradient_heat_map", "variance_by_unit"}
+
+
+def test_no_filter_of_values_comes_before_the_panels(make: Make, sweep_of: Join) -> None:
+    """It would take the empty rows away again: Vega-Lite moves the filter of a panel of one mark in front of them."""
+    sparse = sweep_of(make("plain", 32), make("residual", 20), make("residual", 56))
+    looked = 0
+    for figure in figures(pool(sparse)):
+        vega = vl_convert.vegalite_to_vega(json.dumps(figure.spec), vl_version=VEGA_LITE)
+        sources = {data["name"]: data for data in vega["data"]}
+        for name in faceted(vega["marks"]):
+            filters, at = [], sources.get(name)
+            while at is not None:
+                filters += [step["expr"] for step in at.get("transform", []) if step["type"] == "filter"]
+                at = sources.get(at.get("source", ""))
+            assert not any(re.search(r'datum(\.|\[")value', found) for found in filters), (figure.name, filters)
+            looked += 1
+    assert looked > 9
+
+
+def faceted(marks: list[dict[str, Any]]) -> Iterator[str]:
+    """The data sets that are dealt out to panels."""
+    for mark in marks:
+        if "facet" in mark.get("from", {}):
+            yield mark["from"]["facet"]["data"]
+        yield from faceted(mark.get("marks", []))
 
 
 def panels_of(rows: list[dict[str, Any]]) -> list[str]:

@@ -19,6 +19,16 @@ def test_runs_that_differ_in_seeds_are_pooled_and_a_seed_counts_once(make: Make,
     assert pooled.metrics.filter(seed=2, step=0).height == 1
 
 
+def test_of_a_seed_that_was_trained_twice_the_run_that_was_looked_at_counts(make: Make, sweep_of: Join) -> None:
+    looked_at, metrics, layers = make(seeds=range(2))
+    without = looked_at | {"id": "0"}  # first by its id
+    for runs in ([(without, metrics, layers.clear()), (looked_at, metrics, layers)],
+                 [(looked_at, metrics, layers), (without, metrics, layers.clear())]):  # fmt: skip
+        pooled = pool(sweep_of(*runs))
+        assert [seed.number for seed in pooled.groups[0].seeds] == [0, 1]
+        assert pooled.layers["seed"].unique().sort().to_list() == [0, 1]
+
+
 def test_only_runs_that_are_done_count(make: Make, sweep_of: Join) -> None:
     left, cut = make(depth=20), make(depth=32)
     cut[0]["status"] = "failed"

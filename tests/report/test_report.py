@@ -118,7 +118,7 @@ def test_nothing_done(sweep_of: Join, tmp_path: Path) -> None:
     found = report.write(sweep_of(), tmp_path)
     assert (found.rows, found.verdict) == (
         [],
-        ["No gradients were recorded that are finite and not zero: nothing is said of them."],
+        ["No layer was looked at (probes.at, probes.every, probes.last): nothing is said of gradients."],
     )
 
 

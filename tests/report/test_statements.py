@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import polars as pl
 import pytest
 from reproduced import iterations, reproduced
 
@@ -39,6 +40,15 @@ def test_lower_is_supported_contradicted_or_undecided(make: Make, sweep_of: Make
     assert (first.comparison.method, first.comparison.n, first.needed) == ("paired t", 5, 2)
     assert first.detectable is not None
     assert 0 < first.detectable < 0.05
+
+
+def test_what_was_not_looked_at_is_told(make: Make, sweep_of: Make) -> None:
+    run, metrics, layers = make("residual")
+    rows = {"seen": make("plain"), "not": (run, metrics, layers.filter(pl.col("step") == 0))}
+    at = [lower("not", "seen", f"gradient_unsteadiness@{moment}") for moment in ("0", "end")]
+    first, last = statements(reproduced(rows, at, sweep_of))
+    assert "no such number" not in first.told
+    assert (last.verdict, last.told) == ("undecided", "not: 3 of 3 seeds have no such number (probes.at, probes.last)")
 
 
 def test_one_seed_decides_nothing(make: Make, sweep_of: Make) -> None:

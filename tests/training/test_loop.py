@@ -293,6 +293,22 @@ def test_a_run_without_probes_compiles_none() -> None:
     assert [row for row in rows if isinstance(row, Metrics)] == [row for row in probed if isinstance(row, Metrics)]
 
 
+def test_the_last_look_can_be_left_out() -> None:
+    """And what goes on from a snapshot leaves it out as well."""
+    config = small(
+        model={"name": "mlp", "depth": 5, "width": 8},
+        train={"steps": 7},
+        probes={"at": [0, 5], "last": False},
+        checkpoint={"every": 4},
+    )
+    rows = rows_of(config)
+    assert [row.step for row in rows if isinstance(row, Layers)] == [0, 5]
+    snapshot = next(row for row in rows if isinstance(row, Snapshot))
+    again = list(fit(config, digits(), snapshot))
+    assert [row.step for row in again if isinstance(row, Layers)] == [5]
+    assert again[-1].digest == rows[-1].digest
+
+
 def test_without_probes_a_divergence_is_still_placed() -> None:
     config = small(
         model={"name": "mlp", "depth": 5, "width": 8},
