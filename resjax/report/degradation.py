@@ -27,11 +27,12 @@ BY_DEPTH |= {"low": pl.Float64, "high": pl.Float64, "n": pl.Int64}
 
 @dataclass(frozen=True)
 class Step:
-    """One depth of an arm. reached: of all seeds those that got to the loss; iterations: of these."""
+    """One depth of an arm. reached: of all seeds those that got to the loss; iterations: theirs; logs: the ln of it."""
 
     group: Group
     gap: Claim | None
     iterations: Estimate
+    logs: Estimate
     reached: int
 
     def row(self, loss: float | None) -> dict[str, object]:
@@ -63,9 +64,13 @@ class Degradation:
     @property
     def factors(self) -> tuple[float | None, float | None, float | None]:
         """For 10 layers more, with the interval."""
-        ends = (self.growth.mean, self.growth.low, self.growth.high)
-        mean, low, high = (None if end is None else math.exp(10 * end) for end in ends)
-        return mean, low, high
+        return of_logs(self.growth, 10.0)
+
+
+def of_logs(found: Estimate, times: float = 1.0) -> tuple[float | None, float | None, float | None]:
+    """exp of so many times a logarithm's mean and the ends of its interval."""
+    mean, low, high = (None if end is None else math.exp(times * end) for end in (found.mean, found.low, found.high))
+    return mean, low, high
 
 
 def degradation(pool: Pool, loss: float | None = None) -> list[Degradation]:
@@ -78,8 +83,9 @@ def of_arm(pool: Pool, groups: list[Group], loss: float | None) -> Degradation:
     iterations = {group.id: measure(pool, group, "iterations_to_loss", loss) for group in groups}
     gaps = [claim("depth", group, groups[0], "train_error") for group in groups[1:]]
     steps = [
-        Step(group, gap, estimate(iterations[group.id].values()), len(iterations[group.id]))
+        Step(group, gap, estimate(found), estimate(map(math.log, found)), len(found))
         for group, gap in zip(groups, [None, *gaps], strict=True)
+        for found in [list(iterations[group.id].values())]
     ]
     worse = next((gap for gap in gaps if gap.outcome == HIGHER), None)
     onset = worse.of.depth if worse else None
@@ -107,11 +113,11 @@ def fit(groups: list[Group], iterations: dict[str, dict[int, float]]) -> tuple[E
 
 
 def by_depth(found: list[Degradation]) -> pl.DataFrame:
-    """Every seed-mean of the iterations, for a figure: panel, arm, depth, value, low, high, n."""
+    """The geometric mean over seeds of the iterations, with its interval, for a figure on a log axis."""
     rows = [
-        (one.panel, one.arm, s.group.depth, s.iterations.mean, s.iterations.low, s.iterations.high, s.reached)
+        (one.panel, one.arm, step.group.depth, *of_logs(step.logs), step.reached)
         for one in found
-        for s in one.steps
-        if s.iterations.mean is not None
+        for step in one.steps
+        if step.logs.mean is not None
     ]
     return pl.DataFrame(rows, schema=BY_DEPTH, orient="row")

@@ -109,7 +109,7 @@ def iterations(made: Paper) -> Figure | None:
         data=ROWS, column=alt.Column("panel:N", header=header(), sort=panels)
     )
     caption = (
-        "A straight line on this axis is exponential growth with depth. Means over the seeds that got there, with 95 % "
-        "intervals; a depth that no seed brought to the loss has no point."
+        "A straight line on this axis is exponential growth with depth. Geometric means over the seeds that got there, "
+        "with 95 % intervals; a depth that no seed brought to the loss has no point."
     )
     return finish(chart, "iterations_to_loss", "Iterations to a training loss, by depth", caption, data)

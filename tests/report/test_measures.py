@@ -9,7 +9,7 @@ import pytest
 from reproduced import iterations
 
 from resjax.papers.item import QUANTITIES
-from resjax.report.degradation import degradation
+from resjax.report.degradation import by_depth, degradation
 from resjax.report.groups import pool
 from resjax.report.measures import KINDS, measure, scaled
 from resjax.report.paper_words import onset
@@ -107,3 +107,15 @@ def test_an_onset_tells_what_diverged(make: Make, sweep_of: Make) -> None:
     assert onset(found).endswith(", 2 of 3 seeds diverged at depth 56")
     (well,) = degradation(pool(sweep_of(make("residual", 20), make("residual", 56))))
     assert "diverged" not in onset(well)
+
+
+def test_on_a_log_axis_the_mean_is_geometric(make: Make, sweep_of: Make) -> None:
+    at = {20: {0: 10, 1: 1000}, 56: {0: 100, 1: 100}}
+    runs = [iterations(make("plain", depth, seeds=range(2), train__steps=2000), by) for depth, by in at.items()]
+    pooled = pool(sweep_of(*runs))
+    shallow, deep = by_depth(degradation(pooled, loss=1.0)).sort("depth").iter_rows(named=True)
+    first, second = measure(pooled, pooled.groups[0], "iterations_to_loss", 1.0).values()
+    assert second > 20 * first
+    assert shallow["value"] == pytest.approx(math.sqrt(first * second))
+    assert shallow["low"] > 0
+    assert deep["low"] == pytest.approx(deep["high"])
