@@ -198,13 +198,13 @@ def decided(claim: Claim, found: Found, told: Comparison, spread: float | None, 
 
 
 def lost_in(row: str, claim: Claim, found: Found) -> str:
-    """Seeds of a row that diverged, or never got to the loss; nothing where there are none."""
+    """Seeds of a row that diverged, never got to the loss, or have no number; nothing where there are none."""
     group = found.groups[row]
     unknown = len(group.finished) - len(values_of(row, claim, found).keys() & {s.number for s in group.finished})
     counts = {
         "diverged": len(group.diverged),
         "never got to the loss": len(never(row, claim, found)),
-        "have no such number (probes.at, probes.last)": unknown,
+        f"have no {kind_of(claim.quantity).title} recorded": unknown,
     }
     told = [f"{count} of {len(group.seeds)} seeds {what}" for what, count in counts.items() if count]
     return f"{row}: {listing(told)}" if told else ""
