@@ -5,7 +5,7 @@ n pairs cannot go below p = 2 / 2^n.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,6 +83,11 @@ def exactly(value: float) -> Estimate:
     return Estimate(1, value, 0.0, value, value)
 
 
+def deviation(values: Sequence[float]) -> float | None:
+    """The sample standard deviation; None from one value."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else None
+
+
 def has_spread(x: Array) -> bool:
     """Whether the values differ by more than rounding."""
     return bool(np.ptp(x) > NO_SPREAD * max(np.abs(x).max(), 1e-6))
@@ -130,15 +135,14 @@ def interaction(
     Only the seeds that all four share; with one of them there is a difference and no test.
     """
     shared = sorted(a_deep.keys() & a_shallow.keys() & b_deep.keys() & b_shallow.keys())
-    changes = np.array([(a_deep[seed] - a_shallow[seed]) - (b_deep[seed] - b_shallow[seed]) for seed in shared])
-    if len(shared) >= 2:
-        return paired(changes)
-    return Comparison(len(shared), "none", float(changes[0]) if shared else None)
+    return paired(np.array([(a_deep[seed] - a_shallow[seed]) - (b_deep[seed] - b_shallow[seed]) for seed in shared]))
 
 
 def paired(differences: Array) -> Comparison:
-    """The mean of two or more paired differences."""
+    """The mean of paired differences; no test of one, or none."""
     n, found = len(differences), estimate(differences)
+    if n < 2:
+        return Comparison(n, "none", found.mean)
     if not has_spread(differences):
         return Comparison(n, "no spread", found.mean, found.low, found.high)
     flips = sign_flip_p(differences) if n >= PERMUTATION_FROM else None

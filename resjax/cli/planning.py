@@ -20,10 +20,12 @@ from resjax.report.reproduction import Entry, Found, Reproduction, from_json, ma
 from resjax.report.searched import known
 from resjax.training import agenda
 
-# Bytes, measured on runs of he2015/fig6 at laptop: a row of metrics.jsonl and of layers.parquet, a run's other files.
+# Bytes, measured on the runs of experiments/: a row of metrics.jsonl and of layers.parquet, a run's other files; what
+# wandb's folder has of its own, and for each of metrics' rows.
 METRICS_ROW, LAYERS_ROW, OTHERS = 190, 160, 60_000
+MIRROR, MIRROR_ROW = 250_000, 800
 STATE = 4  # bytes a number; a checkpoint has the parameters and as many for momentum, or twice for Adam
-CHECKPOINTS = 2  # that are kept
+CHECKPOINTS = 2  # that are kept at most: a run of minutes leaves one
 
 
 @dataclass(frozen=True)
@@ -70,11 +72,11 @@ def plan(item: Item, part: str | None, size: str, settings: Sequence[str], runs:
 def checked_launch(item: Item, row: str, size: str, own: Sequence[str]) -> Launch:
     """A row as a sweep of one run: every word is checked. InputError where a setting has several values."""
     made = launch(["-m", *said(item, row, size, own)])
-    decides = "model.depth" if item.search else ""
-    if len(made.jobs) != 1 or decides in map(key_of, own):
+    decided = item.search and "model.depth" in map(key_of, own)
+    if len(made.jobs) != 1 or decided:
+        what = "the search decides model.depth" if decided else "a setting has several values"
         raise InputError(
-            f"{' '.join(own)}: a setting has several values, or is one that the item decides.\n"
-            "Expected one value a setting, and another way for the depth of a search.\n"
+            f"{' '.join(own)}: {what}.\nExpected one value a setting, of those that the item leaves open.\n"
             f"Type: resjax reproduce {item.name} --dry-run, or resjax train -m for a sweep"
         )
     return made
@@ -191,10 +193,12 @@ def estimated(row: str, config: Config) -> dict[str, Any]:
 
 
 def disk_bytes(config: Config, parameters: int, layers: int) -> int:
-    """What a run leaves: metrics, layers, checkpoints; an estimate."""
+    """At most what a run leaves: metrics, layers, checkpoints, wandb's mirror; an estimate."""
     steps = config.train.steps
     looks = sum(agenda.probed(config, step) for step in range(steps)) + config.probes.last
     logged = steps // config.train.log_every
     state = STATE * parameters * (3 if config.optimizer.name == "adam" else 2)
-    each = METRICS_ROW * logged + LAYERS_ROW * looks * layers + CHECKPOINTS * state
-    return OTHERS + config.seeds * each
+    others, row = OTHERS, METRICS_ROW
+    if config.tracker.name == "wandb":
+        others, row = others + MIRROR, row + MIRROR_ROW
+    return others + config.seeds * (row * logged + LAYERS_ROW * looks * layers + CHECKPOINTS * state)

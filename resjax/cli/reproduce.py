@@ -20,7 +20,7 @@ from resjax.progress import duration
 
 DESCRIPTION = """A paper's figure or table, or a question that none printed: makes the runs that it needs, skips those
 that are done, and ends with a page that sets ours beside the paper's, with a verdict on every statement and its test.
-Sizes: smoke (digits, a minute or two), laptop (a tenth of CIFAR-10, under an hour on two cores), quarter (16,000
+Sizes: smoke (digits, two or three minutes), laptop (a tenth of CIFAR-10, under an hour on two cores), quarter (16,000
 updates, a GPU), paper (as published). Settings are those of resjax train and come last: seeds=5, tracker=none,
 hydra.launcher.jobs=2."""
 SHOWN = ("row", "parameters", "multiply_adds", "steps", "seeds", "time_here", "disk")
@@ -29,14 +29,16 @@ SHOWN = ("row", "parameters", "multiply_adds", "steps", "seeds", "time_here", "d
 def run(words: Sequence[str]) -> int:
     """Print or make it; 0 done, 1 a job failed, InputError, or as a signal stopped it."""
     options = parser().parse_intermixed_args(list(words))
+    settings = [word for word in options.words if "=" in word]
     named = [word for word in options.words if "=" not in word]
-    if not named:
+    if not named and not settings and not options.dry_run:
         show([listed(name) for name in items()], options.json)
         return 0
-    if len(named) > 1:
-        raise InputError(f"{' '.join(named)} are several.\nExpected one item.\nType: resjax reproduce {named[0]}")
+    if len(named) != 1:
+        found = f"{' '.join(named)} are several" if named else "No item is named"
+        expected = "Expected one item, and settings as SETTING=VALUE."
+        raise InputError(f"{found}.\n{expected}\nType: resjax reproduce {(named or ['he2015/fig6'])[0]}")
     item, part = find(named[0])
-    settings = [word for word in options.words if "=" in word]
     planned = plan(item, part, options.preset, settings, options.runs)
     if options.dry_run:
         return tell(planned, options.json)

@@ -7,13 +7,14 @@ A folder of experiments/ has README.md, figure.py and records/; regions of READM
 import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import resjax.report as report
 from resjax import records
-from resjax.report import markdown, searched
+from resjax.report import markdown, published, searched
 from resjax.report.page import Content
 from resjax.report.paper import Paper
-from resjax.report.paper_page import COLUMNS, degradation_cells
+from resjax.report.paper_page import COLUMNS, degradation_cells, search_cells
 from resjax.report.paper_words import degradation_sentences, many, statement_cells
 from resjax.report.reproduction import from_json
 from resjax.report.tables import cell, columns
@@ -26,19 +27,27 @@ def main(folder: Path, figures: Collection[str], seeds: int, usage: str) -> None
     if len(sys.argv) > 2:
         raise SystemExit(usage)
     if sys.argv[1:]:
-        records.keep(records.read(Path(sys.argv[1])), folder / KEPT)
+        take(Path(sys.argv[1]), folder, figures, seeds)
     write(folder, figures, seeds)
+
+
+def take(sweep: Path, folder: Path, figures: Collection[str], seeds: int) -> None:
+    """Keep the sweep's records beside the page. SystemExit, and the old ones stay, where they are not all there."""
+    found = records.read(sweep)
+    if not found.runs:
+        raise SystemExit(f"{sweep} holds no run. Expected a sweep's folder.\nType: resjax status {sweep.name}")
+    with TemporaryDirectory() as place:
+        records.keep(found, Path(place))
+        require(content_of(Path(place)), figures, seeds)
+    records.keep(found, folder / KEPT)
 
 
 def write(folder: Path, figures: Collection[str], seeds: int) -> None:
     """The page and the figures of the records in `folder`. SystemExit where a number has too few runs behind it."""
     content = content_of(folder / KEPT)
-    require(content, seeds)
+    require(content, figures, seeds)
     page = folder / PAGE
     page.write_text(markdown.fill(page.read_text(encoding="utf-8"), makers(content)), encoding="utf-8")
-    missing = set(figures) - {figure.name for figure in content.figures}
-    if missing:
-        raise SystemExit(f"there is no figure {', '.join(sorted(missing))}: the records have nothing to draw of it")
     for figure in content.figures:
         if figure.name in figures:
             report.draw(figure, folder)
@@ -51,8 +60,8 @@ def content_of(kept: Path) -> Content:
     return report.assemble(records.kept(kept), reproduction=from_json(asked) if asked else None)
 
 
-def require(content: Content, seeds: int) -> None:
-    """Every row that was asked for has its runs, and every network its seeds."""
+def require(content: Content, figures: Collection[str], seeds: int) -> None:
+    """Every row that was asked for has its runs, every network its seeds, every figure something to draw."""
     few = [group.label for group in content.pool.groups if len(group.seeds) < seeds]
     if few:
         raise SystemExit(f"Of these there are fewer than {seeds} seeds: {', '.join(few)}")
@@ -62,6 +71,9 @@ def require(content: Content, seeds: int) -> None:
         missing = [entry.row for entry in asked.entries if entry.row not in there]
         if missing:
             raise SystemExit(f"These rows have no run: {', '.join(missing)}")
+    undrawn = set(figures) - {figure.name for figure in content.figures}
+    if undrawn:
+        raise SystemExit(f"there is no figure {', '.join(sorted(undrawn))}: the records have nothing to draw of it")
 
 
 def makers(content: Content) -> dict[str, Callable[[], str]]:
@@ -100,10 +112,7 @@ def verdicts(made: Paper) -> str:
 
 def beside(made: Paper) -> str:
     """The paper's numbers beside ours."""
-    return markdown.table(
-        ("row", "quantity", "paper", "ours, mean ± std (n)", "difference", "verdict"),
-        (one.cells() for one in made.published),
-    )
+    return markdown.table(published.TITLES, (one.cells() for one in made.published))
 
 
 def degraded(made: Paper) -> str:
@@ -114,21 +123,6 @@ def degraded(made: Paper) -> str:
 
 def search(made: Paper) -> str:
     """Every depth that was tried."""
-    tried = [(one.row, step) for one in made.searched for step in one.tried]
-    rows = [
-        [
-            row,
-            str(step.group.depth),
-            percents(step.group.final("train_error")),
-            f"{step.trained}/{len(step.group.seeds)}",
-        ]
-        for row, step in tried
-    ]
     lines = "".join(f"- {one.sentence(made.asked.preset.fails)}\n" for one in made.searched)
-    body = markdown.table(("row", "depth", "training error, % by seed", "trained"), rows)
+    body = markdown.table(*search_cells(made))
     return f"{body}\n{lines}\n{searched.NOTE}\n"
-
-
-def percents(values: dict[int, float]) -> str:
-    """Every seed's."""
-    return ", ".join(f"{100 * value:.1f}" for value in values.values()) or "diverged"

@@ -183,8 +183,9 @@ def log_ratios(pool: Pool) -> SeedValues:
 
 
 def log_ranges(pool: Pool) -> SeedValues:
-    """ln of the largest |dL/dh| over the smallest of all units, where every one is finite."""
+    """ln of the largest |dL/dh| over the smallest of all units, where every one is finite and not every one is zero."""
     units = pool.layers.filter(kind="unit")
+    units = units.filter((pl.col("act_grad_norm") != 0).any().over("group", "moment", "seed"))
     gradient = pl.col("act_grad_norm").clip(lower_bound=TINY)
     ends = units.group_by("group", "moment", "seed", maintain_order=True).agg(
         (gradient.max() / gradient.min()).log().alias("value"),
@@ -215,6 +216,18 @@ def log_levels(pool: Pool, shown: list[str]) -> SeedValues:
     )
     signal = (1 - (-pl.col("loss")).exp()).clip(lower_bound=TINY)
     return by_seed(both.with_columns(value=pl.col("log") - signal.log()).to_dicts())
+
+
+def silent(pool: Pool) -> dict[tuple[str, str], dict[str, list[int]]]:
+    """By panel and arm, then by moment: the depths at which |dL/dh| of every unit is zero, in every seed."""
+    found: dict[tuple[str, str], dict[str, list[int]]] = {}
+    units = pool.layers.filter(pl.col("kind") == "unit", pl.col("moment").is_in(moments(pool)))
+    zero = units.group_by("group", "moment").agg((pl.col("act_grad_norm") == 0).fill_null(value=False).all())
+    there = set(zero.filter("act_grad_norm").select("group", "moment").iter_rows())
+    for group, moment in ((group, moment) for group in pool.groups for moment in moments(pool)):
+        if (group.id, moment) in there:
+            found.setdefault((group.panel, group.arm), {}).setdefault(moment, []).append(group.depth)
+    return found
 
 
 def losses(pool: Pool, shown: list[str]) -> pl.DataFrame:

@@ -3,15 +3,19 @@
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 
+from resjax.errors import InputError
+
 REGION = re.compile(r"(<!-- table: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 BAR = re.compile(r"(?<!\\)\|")
 
 
 def fill(text: str, makers: Mapping[str, Callable[[], str]], only: Collection[str] = ()) -> str:
-    """The text with its regions made anew: all of them, or `only` these."""
+    """The text with its regions made anew: all of them, or `only` these. InputError where one is unknown."""
 
     def region(found: re.Match[str]) -> str:
         head, name, body, end = found.groups()
+        if name not in makers:
+            raise InputError(f"<!-- table: {name} --> is no table of these.\nExpected one of: {', '.join(makers)}")
         return f"{head}{body}{end}" if only and name not in only else f"{head}\n{makers[name]()}\n{end}"
 
     return REGION.sub(region, text)

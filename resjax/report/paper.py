@@ -66,10 +66,7 @@ def biased_rows(made: Paper) -> list[dict[str, Any]]:
     """Row, best test error, and where there is a validation split the error that it chooses."""
     found = []
     for row, group in made.found.groups.items():
-        values = {
-            q: estimate(measure(made.found.pool, group, q).values())
-            for q in ("best_test_error", "selected_test_error", "test_error")
-        }
+        values = {q: estimate(measure(made.found.pool, group, q).values()) for q in CHOSEN}
         found.append(
             {"row": row} | {f"{q}_{k}": getattr(v, k) for q, v in values.items() for k in ("mean", "std", "n")}
         )

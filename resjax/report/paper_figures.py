@@ -9,6 +9,7 @@ from resjax.report import degradation
 from resjax.report.charts import ROWS, Figure, arm_colour, finish, header, powers, width_of
 from resjax.report.measures import measure
 from resjax.report.paper import Paper
+from resjax.report.published import BesidePaper
 from resjax.report.theme import GREY
 
 ROW_HEIGHT = 22  # pixels
@@ -68,7 +69,7 @@ def different(made: Paper) -> list[str]:
     return [*([f"the paper's are of {elsewhere}"] if elsewhere else []), *made.asked.changed[:6]]
 
 
-def numbers(made: Paper, one: Any) -> list[tuple[Any, ...]]:
+def numbers(made: Paper, one: BesidePaper) -> list[tuple[Any, ...]]:
     """One row's seeds, mean and published number, in percent."""
     row, reference = one.reference.row, one.reference
     group = made.found.groups.get(row)

@@ -12,6 +12,7 @@ BIASED = (
     "of any verdict. That at the step of the least validation error is unbiased; it needs data.validation_examples."
 )
 
+YES = {True: "yes", False: "no"}
 COLUMNS = (
     ("statement", "long"),
     ("verdict", ""),
@@ -33,7 +34,7 @@ def section(made: Paper) -> str:
         rows = [list(zip(statement_cells(one, made.asked), kinds, strict=True)) for one in made.statements]
         parts += ["<h3>Verdicts</h3>", table(list(COLUMNS), rows), folded(f"{statements.RULE} {many(made.statements)}")]
     if made.published:
-        titles = [(name, "") for name in ("row", "quantity", "paper", "ours", "difference", "verdict")]
+        titles = [(name, "") for name in published.TITLES]
         cells = [[(cell, "") for cell in one.cells()] for one in made.published]
         parts += ["<h3>Beside the paper</h3>", table(titles, cells), folded(published.NOTE)]
     if made.searched:
@@ -78,15 +79,20 @@ def degradation_cells(made: Paper) -> tuple[tuple[str, ...], list[list[str]]]:
 
 def search_table(made: Paper) -> str:
     """Every depth that was tried."""
-    names = [("row", ""), ("depth", "number"), ("training error, %", "number"), ("trained", "number"), ("trains", "")]
+    titles, rows = search_cells(made)
+    kinds = ("", "number", "number", "number", "")
+    return table(list(zip(titles, kinds, strict=True)), [list(zip(row, kinds, strict=True)) for row in rows])
+
+
+def search_cells(made: Paper) -> tuple[tuple[str, ...], list[list[str]]]:
+    """The titles, and a row a depth that was tried."""
     rows = []
-    for one in searched.rows(made.searched):
-        error = "–" if one["train_error"] is None else f"{100 * float(str(one['train_error'])):.1f}"  # noqa: RUF001
-        cells = [str(one["row"]), str(one["depth"]), error, f"{one['trained']}/{one['seeds']}"]
-        rows.append(
-            [*zip(cells, ("", "number", "number", "number"), strict=True), ("yes" if one["trains"] else "no", "")]
-        )
-    return table(names, rows)
+    for one in made.searched:
+        for step in one.tried:
+            errors = [f"{100 * error:.1f}" for error in step.group.final("train_error").values()]
+            trained = f"{step.trained}/{len(step.group.seeds)}"
+            rows.append([one.row, str(step.group.depth), ", ".join(errors) or "diverged", trained, YES[step.trains]])
+    return ("row", "depth", "training error, %, by seed", "seeds that trained", "trains"), rows
 
 
 def biased_table(made: Paper) -> str:

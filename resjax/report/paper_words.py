@@ -2,7 +2,7 @@
 
 from rich.table import Table
 
-from resjax.report import statements
+from resjax.report import published, statements
 from resjax.report.degradation import Degradation
 from resjax.report.measures import kind_of
 from resjax.report.paper import Paper
@@ -30,17 +30,17 @@ def statement_cells(one: Judged, made: Reproduction) -> list[str]:
     smaller = [word for row in (*claim.of, *claim.beside) for word in made.changed_of(row) if word.startswith("model.")]
     here = f" (here {', '.join(dict.fromkeys(word.split()[0] for word in smaller))})" if smaller else ""
     if c is None or c.difference is None:
-        return [claim.says + here, one.verdict, one.told, "", "", "", "", "", claim.source]
+        return [claim.says + here, one.word, one.told, "", "", "", "", "", claim.source]
     told = effect(c.difference, claim.quantity, claim.test)
     if c.low is not None and c.high is not None and c.p is not None:
         ends = [effect(end, claim.quantity, claim.test, bare=True) for end in (c.low, c.high)]
-        told += f" [{', '.join(ends)}], p {p_value(c.p)}"
+        told += f" [{', '.join(ends)}]" + ("" if one.p is None else f", p {p_value(c.p)}")
     holm = "" if one.p_holm is None else f"{one.p_holm:.2g}"
     least = "" if one.detectable is None else effect(one.detectable, claim.quantity, claim.test, bare=True).lstrip("+")
     needed = "" if one.needed is None else f"{one.needed}{' (paper)' if one.of_paper else ''}"
     told += f"; {one.told}" if one.told else ""
     told = f"{kind.title}: {told}" if kind.unit else told
-    return [claim.says + here, one.verdict, told, c.method, str(c.n), holm, least, needed, claim.source]
+    return [claim.says + here, one.word, told, c.method, str(c.n), holm, least, needed, claim.source]
 
 
 def effect(value: float, quantity: str, test: str, bare: bool = False) -> str:
@@ -90,9 +90,20 @@ def growth(one: Degradation, loss: float | None) -> str:
         return f"iterations to a loss of {loss:g} nats: too few depths reach it" if loss else "no loss is stated"
     between = "" if low is None or high is None else f" [{factor(low)}, {factor(high)}]"
     law = f", closer to {'an exponential' if one.law == 'exponential' else 'a power law'}" if one.law else ""
+    law += bent(one)
     lost = [f"{s.group.depth} ({len(s.group.seeds) - s.reached})" for s in one.steps if s.reached < len(s.group.seeds)]
     missing = f"; not reached at depth {listing(lost)} (seeds)" if lost else ""
     return f"iterations to {loss:g} nats ×{factor(mean)}{between} for 10 layers{law}, n = {one.growth.n}{missing}"  # noqa: RUF001
+
+
+def bent(one: Degradation) -> str:
+    """Whether the factor itself changes with depth: then no one exponential describes it."""
+    mean, low, high = one.bends
+    if mean is None or low is None or high is None or low <= 1 <= high:
+        return ""
+    ends = f"from depth {one.steps[0].group.depth} to {one.steps[-1].group.depth}"
+    word = "faster" if low > 1 else "slower"
+    return f" but {word} than one: the factor itself ×{factor(mean)} [{factor(low)}, {factor(high)}] {ends}"  # noqa: RUF001
 
 
 def terminal(made: Paper) -> list[Table | str]:
@@ -100,7 +111,7 @@ def terminal(made: Paper) -> list[Table | str]:
     shown: list[Table | str] = list(heading(made.asked)[:1])
     if made.published:
         beside = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-        for name in ("row", "quantity", "paper", "ours mean ± std (n)", "difference", "verdict"):
+        for name in published.TITLES:
             beside.add_column(name, overflow="fold")
         for number in made.published:
             beside.add_row(*number.cells())
@@ -108,7 +119,7 @@ def terminal(made: Paper) -> list[Table | str]:
     for statement in made.statements:
         cells = statement_cells(statement, made.asked)
         test = f" ({cells[3]}, n = {cells[4]})" if cells[3] else ""
-        shown.append(f"- {statement.verdict.upper()}: {cells[0]}: {cells[2]}{test}")
+        shown.append(f"- {statement.word.upper()}: {cells[0]}: {cells[2]}{test}")
     shown += [f"- {row.sentence(made.asked.preset.fails)}" for row in made.searched]
     if not made.searched:
         shown += [f"- {sentence}" for sentence in degradation_sentences(made)]

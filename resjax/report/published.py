@@ -12,9 +12,11 @@ from resjax.statistics import Comparison, Estimate, estimate
 
 NOTE = (
     "A test is made only against a published mean with its spread (Welch's t from the summary); a single number, a "
-    "best run or a median gives a difference. A band was read off a figure. Nothing is comparable with the paper that "
-    "was run on other data or by another recipe: the difference then says what this size does, and no more."
+    "best run or a median gives a difference, beside a median that of our median. A band was read off a figure. Nothing "
+    "is comparable with the paper that was run on other data or by another recipe: the difference then says what this "
+    "size does, and no more."
 )
+TITLES = ("row", "quantity", "paper", "ours, mean ± std (n)", "difference", "verdict")
 OF_NETWORK = ("model.", "data.name", "data.resize")  # the settings that decide a network's counts
 
 
@@ -34,7 +36,7 @@ class BesidePaper:
         return kind_of(self.reference.quantity)
 
     def cells(self) -> list[str]:
-        """Row, quantity, paper with how sure, ours, difference, verdict."""
+        """Under TITLES; the paper's with how sure it is."""
         digits, reference = self.kind.digits, self.reference
         ours = "not run" if self.ours.mean is None and not self.lost else "–"  # noqa: RUF001
         if self.ours.mean is not None:

@@ -13,7 +13,7 @@ from resjax.power import detectable, seeds_needed
 from resjax.report.measures import Values, kind_of, measure, missing, scaled
 from resjax.report.reproduction import Found
 from resjax.report.words import listing
-from resjax.statistics import SIGNIFICANT, Comparison, compare, interaction, paired
+from resjax.statistics import SIGNIFICANT, Comparison, compare, deviation, interaction, paired
 
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
 UNTESTED, ABSENT = "not tested", "not run"
@@ -28,7 +28,8 @@ RULE = (
     "One seed gives a difference and no test. Detectable: the difference that this many seeds find in 80 of 100 "
     "tries, were the spread the one seen; needed: the seeds for the paper's difference, where these runs are the "
     "paper's and it printed both numbers, else for the one seen; both are the t test's, and from six pairs, where "
-    "the permutations have to agree, a little short. p (Holm): corrected for the number of tests on this page."
+    "the permutations have to agree, a little short. p (Holm): corrected for the number of tests in this table; "
+    "uncorrected: it stands by its own p, and not by that."
 )
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
@@ -48,6 +49,12 @@ class Judged:
     needed: int | None = None
     of_paper: bool = False
     p_holm: float | None = None
+
+    @property
+    def word(self) -> str:
+        """The verdict, and whether it stands only where it is the one test that was made."""
+        alone = self.verdict in (SUPPORTED, CONTRADICTED) and self.p_holm is not None and self.p_holm >= SIGNIFICANT
+        return f"{self.verdict}, uncorrected" if alone else self.verdict
 
     @property
     def p(self) -> float | None:
@@ -128,38 +135,39 @@ def rises(claim: Claim, found: Found) -> Judged:
     if kind_of(claim.quantity).exact:
         return in_order(claim, found)
     slopes, weights = slopes_of(claim, found)
-    return decided(claim, found, mean_of(slopes), deviation(slopes.tolist()), weights)
+    return decided(claim, found, paired(slopes), deviation(slopes.tolist()), weights)
 
 
 def level(claim: Claim, found: Found) -> Judged:
     """A slope whose whole interval is within 10 % for 10 layers, or beyond."""
     slopes, weights = slopes_of(claim, found)
-    told = mean_of(slopes)
+    told = paired(slopes)
     ends = (told.low, told.high)
     beyond = None not in ends and ((told.low or 0.0) > LEVEL or (told.high or 0.0) < -LEVEL)
     word = SUPPORTED if told.within(LEVEL) else CONTRADICTED if beyond else UNDECIDED
     why = "; ".join(filter(None, (lost_in(row, claim, found) for row in weights)))
-    return Judged(
-        claim, UNDECIDED if why else word, told, why, detectable=detectable(deviation(slopes.tolist()), told.n)
-    )
+    return Judged(claim, UNDECIDED if why else word, told, why)
 
 
 def in_order(claim: Claim, found: Found) -> Judged:
     """Known without error: whether each deeper row has more."""
     groups = sorted((found.groups[row] for row in claim.of), key=lambda group: group.depth)
     numbers = [next(iter(measure(found.pool, group, claim.quantity).values()), math.nan) for group in groups]
-    rising = all(a < b for a, b in pairwise(numbers))
-    told = f"counted: {', '.join(f'{number:,.0f}' for number in numbers)}"
-    return Judged(claim, SUPPORTED if rising else CONTRADICTED, told=told)
+    if any(map(math.isnan, numbers)):
+        return Judged(claim, UNDECIDED, told=f"{kind_of(claim.quantity).title} not recorded")
+    word = SUPPORTED if all(a < b for a, b in pairwise(numbers)) else CONTRADICTED
+    return Judged(claim, word, told=f"counted: {', '.join(f'{number:,.0f}' for number in numbers)}")
 
 
 def fails(claim: Claim, found: Found) -> Judged:
     """Every seed of `of` diverged, or ends above the error that counts as failed; no test, a count."""
     group, limit = found.groups[claim.of[0]], claim.above or found.reproduction.preset.fails
-    above = sum(100 * value > limit for value in measure(found.pool, group, claim.quantity).values())
-    failed, total = above + len(group.diverged), len(group.seeds)
-    word = SUPPORTED if failed == total > 1 else CONTRADICTED if failed == 0 and total > 1 else UNDECIDED
-    return Judged(claim, word, told=f"{failed} of {total} seeds diverged or end above {limit:g} %")
+    known = measure(found.pool, group, claim.quantity).values()
+    failed, total = sum(100 * value > limit for value in known) + len(group.diverged), len(group.seeds)
+    unknown = total - len(known) - len(group.diverged)
+    word = SUPPORTED if failed == total > 1 else CONTRADICTED if failed == unknown == 0 and total > 1 else UNDECIDED
+    told = f"{failed} of {total} seeds diverged or end above {limit:g} %"
+    return Judged(claim, word, told=f"{told}; {unknown} have no number" if unknown else told)
 
 
 def trains(claim: Claim, found: Found) -> Judged:
@@ -211,14 +219,18 @@ def lost_in(row: str, claim: Claim, found: Found) -> str:
 
 
 def paper_difference(claim: Claim, found: Found) -> float | None:
-    """What the paper's numbers differ by, in the test's unit; None where not all are known, or not of these runs."""
+    """What the paper's numbers differ by, in the test's unit; None where they are not both known and of one statistic,
+    or not of these runs.
+    """
     kind, made = kind_of(claim.quantity), found.reproduction
     rows = (*claim.of, *claim.beside)
     if claim.test != "lower" or kind.log or made.item.elsewhere or any(made.changed_of(row) for row in rows):
         return None
-    known = {r.row: r.value for r in made.item.references if r.quantity == claim.quantity}
+    known = {r.row: r for r in made.item.references if r.quantity == claim.quantity and r.value is not None}
     of, beside = known.get(rows[0]), known.get(rows[1])
-    return None if of is None or beside is None else (beside - of) / kind.scale
+    if of is None or beside is None or of.statistic != beside.statistic:
+        return None
+    return ((beside.value or 0.0) - (of.value or 0.0)) / kind.scale
 
 
 def slopes_of(claim: Claim, found: Found) -> tuple[Array, dict[str, float]]:
@@ -229,18 +241,6 @@ def slopes_of(claim: Claim, found: Found) -> tuple[Array, dict[str, float]]:
     weights: Any = (x - x.mean()) / ((x - x.mean()) @ (x - x.mean()))
     y = np.array([[own[seed] for own in values] for seed in shared]).reshape(len(shared), len(values))
     return y @ weights, dict(zip(claim.of, weights.tolist(), strict=True))
-
-
-def mean_of(slopes: Array) -> Comparison:
-    """Their mean; no test of one, or none."""
-    if len(slopes) > 1:
-        return paired(slopes)
-    return Comparison(len(slopes), "none", float(slopes[0]) if len(slopes) else None)
-
-
-def deviation(values: Sequence[float]) -> float | None:
-    """The sample standard deviation; None from one value."""
-    return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
 def holm(tested: list[Judged]) -> list[Judged]:

@@ -7,7 +7,7 @@ from resjax.classes import UNDECIDED as OPEN
 from resjax.report.claims import HIGHER, IMPOSSIBLE, LOWER, UNDECIDED, Claim, series
 from resjax.report.expected import Beside
 from resjax.report.groups import END, Group, Pool, arm_order, norm_label
-from resjax.report.health import Health, factors
+from resjax.report.health import Health, factors, silent
 from resjax.report.words import amount, capital, factor, listing, p_value, signed
 
 RECIPES, GRADIENTS, THEORY, DEGRADATION, SHORTCUTS, DIVERGENCE = (
@@ -35,7 +35,7 @@ def verdict(
     """Sentences under their headings; a heading without a sentence is left out."""
     found = {
         RECIPES: recipe_sentences(pool),
-        GRADIENTS: gradient_sentences(health, not pool.layers.is_empty()),
+        GRADIENTS: gradient_sentences(health, pool),
         THEORY: theory_sentences(compared),
         DEGRADATION: depth_sentences(pool, depths),
         SHORTCUTS: shortcut_sentences(shortcuts),
@@ -60,9 +60,9 @@ def _values(key: str, forms: list[dict[str, object]]) -> str:
     return "|".join(dict.fromkeys(str(form.get(key)) for form in forms))
 
 
-def gradient_sentences(health: list[Health], looked: bool) -> list[str]:
-    """A sentence a norm and arm: its depths by what their gradients do, step by step. looked: whether any probe ran."""
-    if not looked:
+def gradient_sentences(health: list[Health], pool: Pool) -> list[str]:
+    """A sentence a norm and arm: its depths by what their gradients do, step by step, and where there are none."""
+    if pool.layers.is_empty():
         return ["No layer was looked at (probes.at, probes.every, probes.last): nothing is said of gradients."]
     if not health:
         return ["No gradients were recorded that are finite and not zero: nothing is said of them."]
@@ -71,29 +71,36 @@ def gradient_sentences(health: list[Health], looked: bool) -> list[str]:
         by_arm.setdefault((item.group.panel, item.group.arm), {}).setdefault(item.moment, []).append(item)
     panels = list(dict.fromkeys(panel for panel, _ in by_arm))
     keys = sorted(by_arm, key=lambda key: (panels.index(key[0]), arm_order(key[1])))
-    return [f"{capital(panel)}, {arm}: {_by_moment(by_arm[panel, arm])}." for panel, arm in keys]
+    quiet = silent(pool)
+    return [f"{capital(key[0])}, {key[1]}: {_by_moment(by_arm[key], quiet.get(key, {}))}." for key in keys]
 
 
-def _by_moment(moments: dict[str, list[Health]]) -> str:
+def _by_moment(seen: dict[str, list[Health]], quiet: dict[str, list[int]]) -> str:
     """Clauses, one for each stretch of moments at which the same depths do the same."""
-    depths = sorted({item.group.depth for items in moments.values() for item in items})
+    depths = sorted({item.group.depth for items in seen.values() for item in items})
     stretches: list[tuple[list[str], list[Health]]] = []
-    for moment in sorted(moments, key=lambda m: float("inf") if m == END else int(m)):
-        now = moments[moment]
+    for moment in sorted(seen, key=lambda m: float("inf") if m == END else int(m)):
+        now = seen[moment]
         if stretches and _states(stretches[-1][1]) == _states(now):
             stretches[-1][0].append(moment)
             stretches[-1][1].extend(now)
         else:
             stretches.append(([moment], list(now)))
-    return "; ".join(f"{_when(at, len(moments))} {_what(items, depths)}" for at, items in stretches)
+    probed = len(seen.keys() | quiet.keys())
+    none = [f"{_when([at], probed)} no gradient but zero at {_depths(sorted(of))}" for at, of in quiet.items()]
+    return "; ".join([*none, *(f"{_when(at, probed)} {_what(items, depths)}" for at, items in stretches)])
 
 
-def _when(moments: list[str], probed: int) -> str:
-    if len(moments) == probed > 1:
+def _depths(depths: list[int]) -> str:
+    return f"depth{'s' if len(depths) > 1 else ''} {listing(depths)}"
+
+
+def _when(at: list[str], probed: int) -> str:
+    if len(at) == probed > 1:
         return "at every probed step"
-    steps = [moment for moment in moments if moment != END]
+    steps = [moment for moment in at if moment != END]
     words = [f"step{'s' if len(steps) > 1 else ''} {listing(steps)}"] if steps else []
-    return "at " + " and ".join([*words, *(["the end"] if END in moments else [])])
+    return "at " + " and ".join([*words, *(["the end"] if END in at else [])])
 
 
 def _states(items: list[Health]) -> set[tuple[str, int]]:

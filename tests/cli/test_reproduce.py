@@ -67,6 +67,9 @@ def test_a_dry_run_opens_no_device(item: str, says: str, here: Path) -> None:
     ("words", "message"),
     [(["he2015/fig9"], "he2015/fig9 is no figure"),
      (["he2015/fig6", "he2015/fig7"], "are several"),
+     (["seeds=5", "--dry-run"], "No item is named"),
+     (["--dry-run"], "No item is named"),
+     (["trainable_depth", "model.depth=20", "--dry-run"], "the search decides model.depth"),
      (["he2015/fig6/right", "--preset", "laptop", "--dry-run"], "has no row at the size laptop"),
      (["he2015/fig6", "seeds=1,2", "--dry-run"], "several values"),
      (["he2015/fig6", "model.dept=3", "--dry-run"], "there is no setting model.dept"),
@@ -102,10 +105,6 @@ def test_the_papers_recipe(here: Path) -> None:
 def test_clusters_are_taken(here: Path) -> None:
     item, _ = find("he2015/fig6")
     assert plan(item, None, "smoke", ["hydra/launcher=submitit_slurm"], "runs").launch.launcher.where == "slurm"
-
-
-def test_the_depth_of_a_search_is_its_own(capsys: Out, here: Path) -> None:
-    assert "one that the item decides" in refused(capsys, "trainable_depth", "model.depth=20", "--dry-run")
 
 
 def test_parts_of_an_item_share_their_rows(here: Path) -> None:
@@ -178,6 +177,10 @@ def test_an_item_from_its_command_to_its_page(here: Path, capsys: Out) -> None:
     assert [row["row"] for row in asked["rows"]] == ["40, k=12 C10+", "BC 100, k=12 C10+"]
     assert "not comparable at this size" in " ".join(first.out.split())
     assert "model.growth=2 (12 in the paper)" in first.out
+    for row in said(capsys, *words, "--dry-run"):
+        (run,) = folder.glob(f"{row['run']}-*")
+        left = sum(file.stat().st_size for file in run.rglob("*") if file.is_file())
+        assert 0.3 < left / row["disk_bytes"] < 1, (row["row"], left)
     begun = time.monotonic()
     found = said(capsys, *words)
     assert time.monotonic() - begun < 30, "it trained again"

@@ -60,6 +60,23 @@ def test_it_stops_where_a_figure_has_nothing_to_draw(tmp_path: Path) -> None:
         experiment.write(folder, ("nobodys",), 3)
 
 
+def test_a_sweep_that_is_not_all_there_replaces_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "degradation"
+    shutil.copytree(EXPERIMENTS / "degradation", folder)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(SystemExit, match="holds no run"):
+        experiment.take(tmp_path / "nothing", folder, (), 3)
+    whole = records.kept(folder / "records")
+    part = replace(whole, runs=[run for run in whole.runs if run["config"]["model"]["depth"] == 20])
+    monkeypatch.setattr(records, "read", lambda _: part)
+    with pytest.raises(SystemExit, match="These rows have no run: plain 56, residual 56"):
+        experiment.take(tmp_path, folder, (), 3)
+    assert records.kept(folder / "records").metrics.equals(whole.metrics)
+    monkeypatch.setattr(records, "read", lambda _: whole)
+    experiment.take(tmp_path, folder, (), 3)
+    assert records.kept(folder / "records").metrics.equals(whole.metrics)
+
+
 def test_what_is_kept_comes_back(tmp_path: Path) -> None:
     whole = records.kept(EXPERIMENTS / "degradation" / "records")
     records.keep(whole, tmp_path)

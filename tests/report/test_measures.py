@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from reproduced import iterations
@@ -12,7 +13,7 @@ from resjax.papers.item import QUANTITIES
 from resjax.report.degradation import by_depth, degradation
 from resjax.report.groups import pool
 from resjax.report.measures import KINDS, measure, scaled
-from resjax.report.paper_words import onset
+from resjax.report.paper_words import growth, onset
 
 Make = Callable[..., Any]
 
@@ -87,6 +88,24 @@ def test_degradation_has_its_onset_and_its_growth(make: Make, sweep_of: Make) ->
     assert plain.law == "exponential"
     assert residual.factors[0] == pytest.approx(1.0)
     assert [step.reached for step in plain.steps] == [3, 3, 3, 3]
+
+
+@pytest.mark.parametrize(("bend", "bent"), [(0.0, False), (0.001, True)])
+def test_growth_that_is_faster_than_one_exponential_is_told(
+    bend: float, bent: bool, make: Make, sweep_of: Make
+) -> None:
+    """ln iterations = 4 + 0.03 depth + bend depth^2, and of each seed a deviation of 0.05."""
+    draw = np.random.default_rng(0).normal
+    made = []
+    for depth in (8, 20, 32, 44):
+        at = {seed: round(math.exp(4 + 0.03 * depth + bend * depth**2 + draw(0, 0.05))) for seed in range(3)}
+        made.append(iterations(make("plain", depth, train__steps=2000, train__log_every=1), at))
+    (plain,) = degradation(pool(sweep_of(*made)), loss=1.99)
+    said = growth(plain, 1.99)
+    assert "closer to an exponential" in said
+    assert ("faster than one" in said) is bent
+    if bent:
+        assert plain.bends[0] == pytest.approx(math.exp(10 * 2 * bend * 36), rel=0.3)
 
 
 def test_a_depth_that_never_gets_there_is_counted(make: Make, sweep_of: Make) -> None:

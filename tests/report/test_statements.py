@@ -187,3 +187,31 @@ def test_holms_correction() -> None:
     corrected = holm([*given, Judged(claim, "")])
     assert [one.p_holm for one in corrected] == [pytest.approx(0.03), pytest.approx(0.06), pytest.approx(0.06), None]
     assert survive(corrected) == 1
+
+
+def test_a_verdict_that_stands_only_alone_says_so() -> None:
+    claim = Claim("", "", "lower")
+    given = [Judged(claim, "supported", Comparison(3, "t", 1.0, p=p)) for p in (0.001, 0.04)]
+    given += [Judged(claim, "undecided", Comparison(3, "t", 1.0, p=0.3)), Judged(claim, "supported")]
+    assert [one.word for one in holm(given)] == ["supported", "supported, uncorrected", "undecided", "supported"]
+
+
+def test_what_is_not_recorded_decides_no_count(make: Make, sweep_of: Make) -> None:
+    runs = {depth: make("plain", depth, seeds=range(2), level=0.1) for depth in (20, 56)}
+    run, metrics, layers = runs[56]
+    error = pl.when(pl.col("seed") == 0).then(None).otherwise(pl.col("train_error"))
+    runs[56] = ({**run, "model": {**run["model"], "parameters": None}}, metrics.with_columns(train_error=error), layers)
+    rows = {str(depth): run for depth, run in runs.items()}
+    claims = [Claim("", "", "rises", "parameters", ("20", "56")), Claim("", "", "trains", "train_error", ("56",))]
+    cost, count = statements(reproduced(rows, claims, sweep_of))
+    assert (cost.verdict, cost.told) == ("undecided", "parameters not recorded")
+    assert count.verdict == "undecided"
+    assert count.told.endswith("; 1 have no number")
+
+
+def test_numbers_of_two_kinds_make_no_difference_of_the_papers(make: Make, sweep_of: Make) -> None:
+    rows = {"good": make("residual", level=0.02), "bad": make("plain", level=0.3)}
+    median = Reference("good", "train_error", "read", 1.0, statistic="median", n=5)
+    mean = Reference("bad", "train_error", "read", 3.0, statistic="mean", n=5)
+    found = reproduced(rows, [lower("good", "bad")], sweep_of, references=(median, mean))
+    assert not statements(found)[0].of_paper

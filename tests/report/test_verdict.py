@@ -79,3 +79,13 @@ def test_nothing_diverged_and_nothing_recorded_are_told(make: Make, sweep_of: Jo
     found = told(sweep_of((run, metrics, layers.clear())))
     assert found[DIVERGENCE] == ["No seed diverged (n = 3)."]
     assert "nothing is said" in found[GRADIENTS][0]
+
+
+def test_where_every_gradient_is_zero_is_told(make: Make, sweep_of: Join) -> None:
+    """As of a head that begins at zero (Fixup): that is no gradient which stays, and not left out either."""
+    run, metrics, layers = make("residual", 20, "none")
+    first = pl.when(pl.col("step") == 0).then(0.0).otherwise(pl.col("act_grad_norm"))
+    sweep = sweep_of((run, metrics, layers.with_columns(act_grad_norm=first)))
+    said = told(sweep)[GRADIENTS][0]
+    assert "residual: at step 0 no gradient but zero at depth 20; at steps 1, 10 and 100 and the end healthy" in said
+    assert (pool(sweep).groups[0].id, "0") not in health.log_ranges(pool(sweep))
