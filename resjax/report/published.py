@@ -11,10 +11,10 @@ from resjax.report.words import minus
 from resjax.statistics import Comparison, Estimate, estimate
 
 NOTE = (
-    "A test is made only against a published mean with its spread (Welch's t from the summary); a single number, a best "
-    "run or a median gives a difference, beside a median that of our median. A band was read off a figure. Nothing is "
-    "comparable with the paper that was run on other data or by another recipe: the difference then says what this size "
-    "does, and no more."
+    "A test is made only against a published mean with its spread (Welch's t from the summary); a single number, a "
+    "best run or a median gives a difference, beside a median that of our median. A band was read off a figure. "
+    "Nothing is comparable with the paper that was run on other data or by another recipe: the difference then says "
+    "what this size does, and no more."
 )
 TITLES = ("row", "quantity", "paper", "ours, mean ± std (n)", "difference", "verdict")
 OF_NETWORK = ("model.", "data.name", "data.resize")  # the settings that decide a network's counts
