@@ -168,15 +168,16 @@ def check_page(folder: Path, item: str, size: str = "smoke") -> dict[str, Any]:
 
 
 def test_an_item_from_its_command_to_its_page(here: Path, capsys: Out) -> None:
-    words = ["densenet/table2", "--preset", "smoke", "train.steps=8", "train.evaluate_every=4"]
-    words += ["model.depth=10", "model.growth=2"]
+    words = ["he2016/fig1", "--preset", "smoke", "train.steps=8", "train.evaluate_every=4"]
+    words += ["model.depth=8", "model.branch=basic", "model.shortcut=identity"]
     assert main(["reproduce", *words]) == 0
     first = capsys.readouterr()
-    folder = here / "runs" / "densenet_table2_smoke"
-    asked = check_page(folder, "densenet/table2")
-    assert [row["row"] for row in asked["rows"]] == ["40, k=12 C10+", "BC 100, k=12 C10+"]
+    folder = here / "runs" / "he2016_fig1_smoke"
+    asked = check_page(folder, "he2016/fig1")
+    rows = ["original 1001", "pre-activation 1001"]
+    assert [row["row"] for row in asked["rows"]] == rows
     assert "not comparable at this size" in " ".join(first.out.split())
-    assert "model.growth=2 (12 in the paper)" in first.out
+    assert "model.depth=8 (1001 in the paper)" in first.out
     for row in said(capsys, *words, "--dry-run"):
         (run,) = folder.glob(f"{row['run']}-*")
         left = sum(file.stat().st_size for file in run.rglob("*") if file.is_file())
@@ -184,14 +185,13 @@ def test_an_item_from_its_command_to_its_page(here: Path, capsys: Out) -> None:
     begun = time.monotonic()
     found = said(capsys, *words)
     assert time.monotonic() - begun < 30, "it trained again"
-    (statement,) = [row for row in found["statements"] if row["verdict"] != "not run"]
-    assert statement["method"] == "paired t"
-    assert statement["n"] == 2
-    assert {row["row"] for row in found["beside_paper_numbers"]} == {"40, k=12 C10+", "BC 100, k=12 C10+"}
-    assert all(row["paper"] for row in found["beside_paper_numbers"])
+    loss, error, _ = found["statements"]
+    assert (loss["method"], loss["n"], error["method"]) == ("paired t", 2, "paired t")
+    assert [row["row"] for row in found["beside_paper_numbers"]] == rows
+    assert [row["paper"] for row in found["beside_paper_numbers"]] == [7.61, 4.92]
     (folder / "report" / "report.html").unlink()
-    assert main(["report", "densenet_table2_smoke"]) == 0
-    check_page(folder, "densenet/table2")
+    assert main(["report", "he2016_fig1_smoke"]) == 0
+    check_page(folder, "he2016/fig1")
 
 
 @pytest.mark.parametrize("item", ["he2015/fig7", "trainable_depth"])
