@@ -15,6 +15,7 @@ from resjax.legal import slug
 from resjax.papers.bisection import next_depth
 from resjax.papers.item import Item, key_of
 from resjax.records import flat
+from resjax.report.contexts import typed
 from resjax.report.groups import pool
 from resjax.report.reproduction import Entry, Found, Reproduction, from_json, match
 from resjax.report.searched import known
@@ -109,12 +110,7 @@ def changes(form: Mapping[str, Any], paper: Mapping[str, Any], item: Item) -> It
     ours, theirs = flat(dict(form)), flat(dict(paper))
     for key in dict.fromkeys([*theirs, *ours]):
         if ours.get(key) != theirs.get(key):
-            yield f"{key}={told(ours.get(key))} ({told(theirs.get(key))} {whole})"
-
-
-def told(value: Any) -> str:
-    """A setting's value as it is typed."""
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+            yield f"{key}={typed(ours.get(key))} ({typed(theirs.get(key))} {whole})"
 
 
 def planned(made: Reproduction, own: Sequence[str], jobs: Sequence[Config], first: Launch) -> Plan:

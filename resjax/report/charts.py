@@ -73,6 +73,11 @@ def header(**settings: Any) -> Any:
     return alt.Header(title=None, **settings)
 
 
+def by_setting(**settings: Any) -> Any:
+    """The heading of a row or column of panels that names a norm and its settings, one a line."""
+    return header(labelExpr="split(datum.value, ', ')", **settings)
+
+
 def arm_colour(pool: Pool) -> Any:
     """One colour an arm, plain first."""
     return alt.Color("arm:N", title="arm", legend=LEGEND, scale=alt.Scale(domain=pool.arms))

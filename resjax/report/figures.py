@@ -8,7 +8,18 @@ import polars as pl
 
 from resjax.report import series
 from resjax.report.atlas import rate_by_step, ratio_by_depth, response_std
-from resjax.report.charts import ROWS, Figure, arm_colour, depth_colour, finish, header, only, powers, width_of
+from resjax.report.charts import (
+    ROWS,
+    Figure,
+    arm_colour,
+    by_setting,
+    depth_colour,
+    finish,
+    header,
+    only,
+    powers,
+    width_of,
+)
 from resjax.report.gradients import gradients, heat_map
 from resjax.report.groups import Pool
 from resjax.report.health import Health, assess
@@ -77,7 +88,7 @@ def training_curves(pool: Pool) -> Figure | None:
     chart = panel.facet(
         data=ROWS,
         column=alt.Column("arm:N", header=header(), sort=pool.arms),
-        row=alt.Row("panel:N", header=header(), sort=pool.panels),
+        row=alt.Row("panel:N", header=by_setting(), sort=pool.panels),
     )
     chart = chart.properties(spacing=ROOM)
     caption = (
@@ -134,7 +145,7 @@ def _final_panels(pool: Pool, data: pl.DataFrame, quantity: str, columns: int, f
     lost = base.transform_filter("datum.diverged").mark_point(shape="cross", angle=45, size=70, filled=True)
     lost = lost.encode(y=alt.value(-8), tooltip=["arm:N", "depth:O", "seed:O"])
     panel = alt.layer(bars, line, dots, means, lost).properties(width=width_of(columns, 270), height=190)
-    row = alt.Row("panel:N", header=header(labels=first), sort=pool.panels)
+    row = alt.Row("panel:N", header=by_setting(labels=first), sort=pool.panels)
     rows = panel.facet(data=ROWS, row=row).transform_filter(only("quantity", quantity))
     if kind == "log":  # no filter: a row that lost all its values would let the next one stand beside its heading
         rows = rows.transform_calculate(value="datum.value > 0 ? datum.value : null")

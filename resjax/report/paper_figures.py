@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 
 from resjax.report import degradation
-from resjax.report.charts import ROWS, Figure, arm_colour, finish, header, powers, width_of
+from resjax.report.charts import ROWS, Figure, arm_colour, by_setting, finish, powers, width_of
 from resjax.report.measures import measure
 from resjax.report.paper import Paper
 from resjax.report.published import BesidePaper
@@ -107,7 +107,7 @@ def iterations(made: Paper) -> Figure | None:
     layers = alt.layer(bars.encode(y="low:Q", y2="high:Q"), base.mark_line(strokeWidth=2).encode(y=y), points)
     panels = made.found.pool.panels
     chart = layers.properties(width=width_of(len(panels), 420), height=240).facet(
-        data=ROWS, column=alt.Column("panel:N", header=header(), sort=panels)
+        data=ROWS, column=alt.Column("panel:N", header=by_setting(), sort=panels)
     )
     caption = (
         "A straight line on this axis is exponential growth with depth. Geometric means over the seeds that got there, "

@@ -79,7 +79,7 @@ def test_runs_from_before_there_was_a_validation_set_are_compared_with_later_one
     found = pool(sweep_of(before, after)).groups
     assert found[0].context == found[1].context
     places = [group.place for group in pool(sweep_of(before, apart)).groups]
-    assert places == ["validation_examples=None", "validation_examples=100"]
+    assert places == ["validation_examples=null", "validation_examples=100"]
     old = sweep_of(before)
     without = replace(old, metrics=old.metrics.drop("validation_loss", "validation_error"))
     assert pool(without).groups == pool(old).groups
