@@ -22,9 +22,9 @@ from resjax.report.searched import known
 from resjax.training import agenda
 
 # Bytes, measured on the runs of experiments/: a row of metrics.jsonl and of layers.parquet, a run's other files; what
-# wandb's folder has of its own, and for each of metrics' rows.
+# wandb's folder has of its own, and for each of their rows.
 METRICS_ROW, LAYERS_ROW, OTHERS = 190, 160, 60_000
-MIRROR, MIRROR_ROW = 250_000, 800
+MIRROR, MIRROR_METRICS_ROW, MIRROR_LAYERS_ROW = 250_000, 600, 300
 STATE = 4  # bytes a number; a checkpoint has the parameters and as many for momentum, or twice for Adam
 CHECKPOINTS = 2  # that are kept at most: a run of minutes leaves one
 
@@ -160,7 +160,7 @@ def together_with(asked: Mapping[str, Any], made: Reproduction) -> Reproduction:
 
 def dry_run(made: Plan) -> list[dict[str, Any]]:
     """A row a run: its size, its work, seconds here and bytes on disk; from shapes alone."""
-    names = [entry.row if entry.depth is None else f"{entry.row} {entry.depth}" for entry in made.reproduction.entries]
+    names = [entry.name for entry in made.reproduction.entries]
     return [estimated(*of) for of in zip(names[len(names) - len(made.jobs) :], made.jobs, strict=True)]
 
 
@@ -194,7 +194,8 @@ def disk_bytes(config: Config, parameters: int, layers: int) -> int:
     looks = sum(agenda.probed(config, step) for step in range(steps)) + config.probes.last
     logged = steps // config.train.log_every
     state = STATE * parameters * (3 if config.optimizer.name == "adam" else 2)
-    others, row = OTHERS, METRICS_ROW
+    metrics, rows = config.seeds * logged, config.seeds * looks * layers
+    found = OTHERS + METRICS_ROW * metrics + LAYERS_ROW * rows + CHECKPOINTS * config.seeds * state
     if config.tracker.name == "wandb":
-        others, row = others + MIRROR, row + MIRROR_ROW
-    return others + config.seeds * (row * logged + LAYERS_ROW * looks * layers + CHECKPOINTS * state)
+        found += MIRROR + MIRROR_METRICS_ROW * metrics + MIRROR_LAYERS_ROW * rows
+    return found

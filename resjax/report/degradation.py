@@ -20,8 +20,7 @@ NOTE = (
     "the stated one or below; a seed that never gets there is counted and left out, so that means are too low where "
     "there are any. Fit: each seed's straight line through ln iterations against depth, its factor for 10 layers more; "
     "where its interval leaves out 1 also the closer law, ln iterations against depth (exponential) or against its ln "
-    "(power), which leaves less beside it, and how that factor changes from the shallowest depth to the deepest, of a "
-    "parabola a seed: an exponential has one factor at every depth."
+    "(power), which leaves less beside it."
 )
 BY_DEPTH: dict[str, Any] = {"panel": pl.String, "arm": pl.String, "depth": pl.Int64, "value": pl.Float64}
 BY_DEPTH |= {"low": pl.Float64, "high": pl.Float64, "n": pl.Int64}
@@ -51,9 +50,8 @@ class Step:
 class Degradation:
     """An arm by depth. onset: None where no depth is worse; at_latest: whether a shallower one is undecided.
 
-    growth: of ln iterations a layer, over seeds; bend: of the ln of the factor for 10 layers, from the shallowest depth
-    to the deepest; law: "exponential" or "power", None from fewer than three depths, where as many seeds say the one as
-    the other, or where the growth may be none. Without it there is no bend.
+    growth: of ln iterations a layer, over seeds; law: "exponential" or "power", None from fewer than three depths,
+    where as many seeds say the one as the other, or where the growth may be none.
     """
 
     panel: str
@@ -62,18 +60,12 @@ class Degradation:
     onset: int | None
     at_latest: bool
     growth: Estimate
-    bend: Estimate
     law: str | None
 
     @property
     def factors(self) -> tuple[float | None, float | None, float | None]:
         """For 10 layers more, with the interval."""
         return of_logs(self.growth, 10.0)
-
-    @property
-    def bends(self) -> tuple[float | None, float | None, float | None]:
-        """The factor's own factor, with the interval."""
-        return of_logs(self.bend)
 
 
 def of_logs(found: Estimate, times: float = 1.0) -> tuple[float | None, float | None, float | None]:
@@ -103,9 +95,9 @@ def of_arm(pool: Pool, groups: list[Group], loss: float | None) -> Degradation:
     return Degradation(groups[0].panel, groups[0].arm, tuple(steps), onset, bool(open_), *fitted)
 
 
-def fit(groups: list[Group], iterations: dict[str, dict[int, float]]) -> tuple[Estimate, Estimate, str | None]:
-    """The growth a layer of ln iterations, a straight line a seed; its bend; the closer law of most seeds."""
-    slopes, bends, closer = [], [], list[str]()
+def fit(groups: list[Group], iterations: dict[str, dict[int, float]]) -> tuple[Estimate, str | None]:
+    """The growth a layer of ln iterations, a straight line a seed, and the closer law of most seeds."""
+    slopes, closer = [], list[str]()
     for seed in sorted({seed for values in iterations.values() for seed in values}):
         points = [(g.depth, iterations[g.id][seed]) for g in groups if seed in iterations[g.id]]
         x, y = np.array([depth for depth, _ in points], float), np.log([value for _, value in points])
@@ -116,13 +108,11 @@ def fit(groups: list[Group], iterations: dict[str, dict[int, float]]) -> tuple[E
         exponential, power = line(x, y, [0] * len(x)), line(np.log(x), y, [0] * len(x))
         if exponential and power:
             closer.append("power" if power.left < exponential.left else "exponential")
-        if len(set(x)) > 3:
-            bends.append(float(10 * 2 * np.polyfit(centred, y, 2)[0] * (x.max() - x.min())))
     growth = estimate(slopes)
     if growth.low is None or growth.high is None or growth.low <= 0 <= growth.high:
-        return growth, estimate([]), None
+        return growth, None
     lead = closer.count("exponential") - closer.count("power")
-    return growth, estimate(bends), "exponential" if lead > 0 else "power" if lead < 0 else None
+    return growth, "exponential" if lead > 0 else "power" if lead < 0 else None
 
 
 def by_depth(found: list[Degradation]) -> pl.DataFrame:

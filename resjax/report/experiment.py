@@ -36,9 +36,13 @@ def take(sweep: Path, folder: Path, figures: Collection[str], seeds: int) -> Non
     found = records.read(sweep)
     if not found.runs:
         raise SystemExit(f"{sweep} holds no run. Expected a sweep's folder.\nType: resjax status {sweep.name}")
+    if (folder / KEPT).exists() and records.asked_of(folder / KEPT) and not records.asked_of(sweep):
+        raise SystemExit(f"{sweep} is not of resjax reproduce, and the records in {folder / KEPT} are.")
     with TemporaryDirectory() as place:
         records.keep(found, Path(place))
-        require(content_of(Path(place)), figures, seeds)
+        content = content_of(Path(place))
+        require(content, figures, seeds)
+        markdown.fill((folder / PAGE).read_text(encoding="utf-8"), makers(content))
     records.keep(found, folder / KEPT)
 
 
@@ -66,9 +70,9 @@ def require(content: Content, figures: Collection[str], seeds: int) -> None:
     if few:
         raise SystemExit(f"Of these there are fewer than {seeds} seeds: {', '.join(few)}")
     if content.paper is not None:
-        asked = content.paper.asked
-        there = {*content.paper.found.groups, *(row for row, _ in content.paper.found.searched)}
-        missing = [entry.row for entry in asked.entries if entry.row not in there]
+        found = content.paper.found
+        there = {(row, None) for row in found.groups} | found.searched.keys()
+        missing = [entry.name for entry in found.reproduction.entries if (entry.row, entry.depth) not in there]
         if missing:
             raise SystemExit(f"These rows have no run: {', '.join(missing)}")
     undrawn = set(figures) - {figure.name for figure in content.figures}

@@ -224,8 +224,8 @@ def silent(pool: Pool) -> dict[tuple[str, str], dict[str, list[int]]]:
     units = pool.layers.filter(pl.col("kind") == "unit", pl.col("moment").is_in(moments(pool)))
     zero = units.group_by("group", "moment").agg((pl.col("act_grad_norm") == 0).fill_null(value=False).all())
     there = set(zero.filter("act_grad_norm").select("group", "moment").iter_rows())
-    for group, moment in ((group, moment) for group in pool.groups for moment in moments(pool)):
-        if (group.id, moment) in there:
+    for group in pool.groups:
+        for moment in (moment for moment in moments(pool) if (group.id, moment) in there):
             found.setdefault((group.panel, group.arm), {}).setdefault(moment, []).append(group.depth)
     return found
 

@@ -15,7 +15,10 @@ def fill(text: str, makers: Mapping[str, Callable[[], str]], only: Collection[st
     def region(found: re.Match[str]) -> str:
         head, name, body, end = found.groups()
         if name not in makers:
-            raise InputError(f"<!-- table: {name} --> is no table of these.\nExpected one of: {', '.join(makers)}")
+            known = ", ".join(makers)
+            raise InputError(
+                f"<!-- table: {name} --> is no table of these.\nExpected one of: {known}\nType: one, or take it out"
+            )
         return f"{head}{body}{end}" if only and name not in only else f"{head}\n{makers[name]()}\n{end}"
 
     return REGION.sub(region, text)

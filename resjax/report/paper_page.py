@@ -89,9 +89,10 @@ def search_cells(made: Paper) -> tuple[tuple[str, ...], list[list[str]]]:
     rows = []
     for one in made.searched:
         for step in one.tried:
-            errors = [f"{100 * error:.1f}" for error in step.group.final("train_error").values()]
+            ended = step.group.final("train_error")
+            errors = [f"{100 * ended[s.number]:.1f}" if s.number in ended else "diverged" for s in step.group.seeds]
             trained = f"{step.trained}/{len(step.group.seeds)}"
-            rows.append([one.row, str(step.group.depth), ", ".join(errors) or "diverged", trained, YES[step.trains]])
+            rows.append([one.row, str(step.group.depth), ", ".join(errors), trained, YES[step.trains]])
     return ("row", "depth", "training error, %, by seed", "seeds that trained", "trains"), rows
 
 

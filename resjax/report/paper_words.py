@@ -2,7 +2,7 @@
 
 from rich.table import Table
 
-from resjax.report import published, statements
+from resjax.report import published
 from resjax.report.degradation import Degradation
 from resjax.report.measures import kind_of
 from resjax.report.paper import Paper
@@ -61,7 +61,8 @@ def factor_of(logarithm: float) -> str:
 def many(tested: list[Judged]) -> str:
     """How many tests, and how many would stand corrected."""
     made = sum(one.p is not None for one in tested)
-    return f"Tests here: {made}; below 0.05 by Holm's correction: {statements.survive(tested)}."
+    kept = sum(one.keeps_holm is True for one in tested)
+    return f"Tests here: {made}; below 0.05 by Holm's correction: {kept}."
 
 
 def degradation_sentences(made: Paper) -> list[str]:
@@ -90,20 +91,9 @@ def growth(one: Degradation, loss: float | None) -> str:
         return f"iterations to a loss of {loss:g} nats: too few depths reach it" if loss else "no loss is stated"
     between = "" if low is None or high is None else f" [{factor(low)}, {factor(high)}]"
     law = f", closer to {'an exponential' if one.law == 'exponential' else 'a power law'}" if one.law else ""
-    law += bent(one)
     lost = [f"{s.group.depth} ({len(s.group.seeds) - s.reached})" for s in one.steps if s.reached < len(s.group.seeds)]
     missing = f"; not reached at depth {listing(lost)} (seeds)" if lost else ""
     return f"iterations to {loss:g} nats ×{factor(mean)}{between} for 10 layers{law}, n = {one.growth.n}{missing}"  # noqa: RUF001
-
-
-def bent(one: Degradation) -> str:
-    """Whether the factor itself changes with depth: then no one exponential describes it."""
-    mean, low, high = one.bends
-    if mean is None or low is None or high is None or low <= 1 <= high:
-        return ""
-    ends = f"from depth {one.steps[0].group.depth} to {one.steps[-1].group.depth}"
-    word = "faster" if low > 1 else "slower"
-    return f" but {word} than one: the factor itself ×{factor(mean)} [{factor(low)}, {factor(high)}] {ends}"  # noqa: RUF001
 
 
 def terminal(made: Paper) -> list[Table | str]:

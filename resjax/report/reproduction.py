@@ -19,6 +19,11 @@ class Entry:
     changed: tuple[str, ...] = ()
     depth: int | None = None  # of a search
 
+    @property
+    def name(self) -> str:
+        """The row, and of a search its depth."""
+        return self.row if self.depth is None else f"{self.row} {self.depth}"
+
 
 @dataclass(frozen=True)
 class Reproduction:

@@ -19,17 +19,17 @@ SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
 UNTESTED, ABSENT = "not tested", "not run"
 LEVEL = math.log(1.1) / 10  # of a logarithm a layer: within 10 % for 10 layers
 RULE = (
-    "A positive difference favours the statement. Differences are by seed where two seeds or more are shared "
-    "(paired t; sign-flip permutation from 10 pairs, beside the t test from 6), else Welch's. Supported or "
-    "contradicted: the 95 % interval excludes zero and every p is below 0.05; everything else is undecided, and so "
-    "is what favours a net that lost seeds to divergence, or some of whose seeds never got to the loss (such a seed "
-    "counts with the steps it had). That something stays level is supported where the whole interval is within 10 % "
-    "for 10 layers, and contradicted where all of it is beyond; that a net trains or fails is counted, not tested. "
-    "One seed gives a difference and no test. Detectable: the difference that this many seeds find in 80 of 100 "
-    "tries, were the spread the one seen; needed: the seeds for the paper's difference, where these runs are the "
-    "paper's and it printed both numbers, else for the one seen; both are the t test's, and from six pairs, where "
-    "the permutations have to agree, a little short. p (Holm): corrected for the number of tests in this table; "
-    "uncorrected: it stands by its own p, and not by that."
+    "A positive difference favours the statement. Differences are by seed where two seeds or more are shared (paired "
+    "t; sign-flip permutation from 10 pairs, beside the t test from 6), else Welch's. Supported or contradicted: the "
+    "95 % interval excludes zero and every p is below 0.05; everything else is undecided, and so is what favours a net "
+    "that lost seeds to divergence, or some of whose seeds never got to the loss (such a seed counts with the steps it "
+    "had). That something stays level is supported where the whole interval is within 10 % for 10 layers, and "
+    "contradicted where all of it is beyond; that a net trains or fails is counted. One seed gives a difference and no "
+    "test. Detectable: the difference that this many seeds find in 80 of 100 tries, were the spread the one seen; "
+    "needed: the seeds for the paper's difference, where these runs are the paper's and it printed both numbers as one "
+    "statistic, else for the one seen; both are the t test's, and from six pairs, where the permutations have to "
+    "agree, a little short. p (Holm): corrected for the tests in this table; uncorrected: it stands by its own p, not "
+    "by that."
 )
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
@@ -51,9 +51,14 @@ class Judged:
     p_holm: float | None = None
 
     @property
+    def keeps_holm(self) -> bool | None:
+        """Whether the corrected p is below 0.05; None where there is none."""
+        return None if self.p_holm is None else self.p_holm < SIGNIFICANT
+
+    @property
     def word(self) -> str:
         """The verdict, and whether it stands only where it is the one test that was made."""
-        alone = self.verdict in (SUPPORTED, CONTRADICTED) and self.p_holm is not None and self.p_holm >= SIGNIFICANT
+        alone = self.verdict in (SUPPORTED, CONTRADICTED) and self.keeps_holm is False
         return f"{self.verdict}, uncorrected" if alone else self.verdict
 
     @property
@@ -71,7 +76,7 @@ class Judged:
         told |= {"quantity": claim.quantity, "of": "; ".join(claim.of), "beside": "; ".join(claim.beside)}
         numbers = {"difference": c.difference, "low": c.low, "high": c.high, "p": self.p, "p_holm": self.p_holm}
         tail = {"n": c.n, "method": c.method, "detectable": self.detectable, "needed": self.needed, "told": self.told}
-        return told | numbers | tail | {"verdict": self.verdict}
+        return told | numbers | tail | {"verdict": self.verdict, "keeps_holm": self.keeps_holm}
 
 
 def statements(found: Found) -> list[Judged]:
@@ -251,8 +256,3 @@ def holm(tested: list[Judged]) -> list[Judged]:
         largest = max(largest, min(1.0, (len(order) - rank) * (tested[place].p or 0.0)))
         corrected[place] = largest
     return [replace(one, p_holm=corrected.get(place)) for place, one in enumerate(tested)]
-
-
-def survive(tested: Sequence[Judged]) -> int:
-    """How many of the tests are below 0.05 when corrected."""
-    return sum(one.p_holm is not None and one.p_holm < SIGNIFICANT for one in tested)

@@ -69,26 +69,29 @@ def gradient_sentences(health: list[Health], pool: Pool) -> list[str]:
     by_arm: dict[tuple[str, str], dict[str, list[Health]]] = {}
     for item in health:
         by_arm.setdefault((item.group.panel, item.group.arm), {}).setdefault(item.moment, []).append(item)
-    panels = list(dict.fromkeys(panel for panel, _ in by_arm))
-    keys = sorted(by_arm, key=lambda key: (panels.index(key[0]), arm_order(key[1])))
     quiet = silent(pool)
-    return [f"{capital(key[0])}, {key[1]}: {_by_moment(by_arm[key], quiet.get(key, {}))}." for key in keys]
+    keys = sorted(by_arm.keys() | quiet.keys(), key=lambda key: (pool.panels.index(key[0]), arm_order(key[1])))
+    return [f"{capital(key[0])}, {key[1]}: {_by_moment(by_arm.get(key, {}), quiet.get(key, {}))}." for key in keys]
 
 
 def _by_moment(seen: dict[str, list[Health]], quiet: dict[str, list[int]]) -> str:
     """Clauses, one for each stretch of moments at which the same depths do the same."""
     depths = sorted({item.group.depth for items in seen.values() for item in items})
-    stretches: list[tuple[list[str], list[Health]]] = []
-    for moment in sorted(seen, key=lambda m: float("inf") if m == END else int(m)):
-        now = seen[moment]
-        if stretches and _states(stretches[-1][1]) == _states(now):
+    stretches: list[tuple[list[str], list[Health], list[int]]] = []
+    moments = sorted(seen.keys() | quiet.keys(), key=lambda moment: float("inf") if moment == END else int(moment))
+    for moment in moments:
+        now, none = seen.get(moment, []), sorted(quiet.get(moment, []))
+        if stretches and (_states(stretches[-1][1]), stretches[-1][2]) == (_states(now), none):
             stretches[-1][0].append(moment)
             stretches[-1][1].extend(now)
         else:
-            stretches.append(([moment], list(now)))
-    probed = len(seen.keys() | quiet.keys())
-    none = [f"{_when([at], probed)} no gradient but zero at {_depths(sorted(of))}" for at, of in quiet.items()]
-    return "; ".join([*none, *(f"{_when(at, probed)} {_what(items, depths)}" for at, items in stretches)])
+            stretches.append(([moment], list(now), none))
+    told = []
+    for at, items, none in stretches:
+        words = [f"no gradient but zero at {_depths(none)}"] if none else []
+        words += [_what(items, depths)] if items else []
+        told.append(f"{_when(at, len(moments))} {', '.join(words)}")
+    return "; ".join(told)
 
 
 def _depths(depths: list[int]) -> str:

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from resjax.cli import main
-from resjax.cli.planning import next_round, plan, together_with
+from resjax.cli.planning import dry_run, next_round, plan, together_with
 from resjax.identity import arm, canonical, run_id
 from resjax.papers.loading import find, items
 from resjax.records import LAYERS_SCHEMA, METRICS_SCHEMA, Sweep
@@ -105,6 +105,26 @@ def test_the_papers_recipe(here: Path) -> None:
 def test_clusters_are_taken(here: Path) -> None:
     item, _ = find("he2015/fig6")
     assert plan(item, None, "smoke", ["hydra/launcher=submitit_slurm"], "runs").launch.launcher.where == "slurm"
+
+
+@pytest.mark.parametrize(("size", "steps"), [("paper", 400), ("quarter", 400), ("laptop", 25), ("smoke", 2)])
+def test_he_2016_warm_up_for_a_stated_number_of_steps(size: str, steps: int, here: Path) -> None:
+    for name in ("table1", "table2", "table3", "fig1"):
+        item, _ = find(f"he2016/{name}")
+        for job in plan(item, None, size, [], "runs").jobs:
+            schedule = job.schedule
+            assert (schedule.warmup_learning_rate, schedule.warmup_error, schedule.warmup_max_steps) == (0.01, 0, steps)
+
+
+@pytest.mark.parametrize(
+    ("row", "left"), [("plain 20", 7_259_064), ("plain 56", 39_811_706), ("residual 56", 20_366_599)]
+)
+def test_the_disk_that_is_foretold_is_enough(row: str, left: int, here: Path) -> None:
+    """Beside what runs of experiments/article_claims left, wandb's mirror among it; two of them kept one checkpoint."""
+    item, _ = find("article")
+    digits = ["data=digits", "data.resize=null", "data.train_examples=null", "data.test_examples=null"]
+    foretold = {one["row"]: one["disk_bytes"] for one in dry_run(plan(item, None, "laptop", digits, "runs"))}
+    assert 0.4 < left / foretold[row] < 1
 
 
 def test_parts_of_an_item_share_their_rows(here: Path) -> None:

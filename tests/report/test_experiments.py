@@ -9,7 +9,8 @@ from types import ModuleType
 import pytest
 
 from resjax import records
-from resjax.report import experiment
+from resjax.errors import InputError
+from resjax.report import experiment, markdown
 from resjax.report.tables import cell
 from resjax.report.words import amount
 
@@ -70,11 +71,29 @@ def test_a_sweep_that_is_not_all_there_replaces_nothing(tmp_path: Path, monkeypa
     part = replace(whole, runs=[run for run in whole.runs if run["config"]["model"]["depth"] == 20])
     monkeypatch.setattr(records, "read", lambda _: part)
     with pytest.raises(SystemExit, match="These rows have no run: plain 56, residual 56"):
+        experiment.take(folder / "records", folder, (), 3)
+    with pytest.raises(SystemExit, match="is not of resjax reproduce"):
         experiment.take(tmp_path, folder, (), 3)
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
     monkeypatch.setattr(records, "read", lambda _: whole)
-    experiment.take(tmp_path, folder, (), 3)
+    experiment.take(folder / "records", folder, (), 3)
     assert records.kept(folder / "records").metrics.equals(whole.metrics)
+
+
+def test_a_search_has_to_have_every_depth_that_it_asked_for(tmp_path: Path) -> None:
+    folder = tmp_path / "trainable_depth"
+    shutil.copytree(EXPERIMENTS / "trainable_depth", folder)
+    whole = records.kept(folder / "records")
+    records.keep(
+        replace(whole, runs=[r for r in whole.runs if r["config"]["model"]["depth"] != 56]), folder / "records"
+    )
+    with pytest.raises(SystemExit, match="These rows have no run: plain 56, residual 56"):
+        experiment.write(folder, (), 3)
+
+
+def test_a_table_that_nobody_makes_is_told() -> None:
+    with pytest.raises(InputError, match="table: nobodys --> is no table of these"):
+        markdown.fill("<!-- table: nobodys -->\n<!-- end -->", {"errors": str})
 
 
 def test_what_is_kept_comes_back(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from reproduced import iterations, reproduced
 
 from resjax.papers.item import Claim, Reference
 from resjax.report.reproduction import Found
-from resjax.report.statements import Judged, holm, statements, survive
+from resjax.report.statements import Judged, holm, statements
 from resjax.statistics import Comparison
 
 Make = Callable[..., Any]
@@ -186,7 +186,7 @@ def test_holms_correction() -> None:
     given = [Judged(claim, "", Comparison(3, "t", 1.0, p=p)) for p in (0.01, 0.04, 0.03)]
     corrected = holm([*given, Judged(claim, "")])
     assert [one.p_holm for one in corrected] == [pytest.approx(0.03), pytest.approx(0.06), pytest.approx(0.06), None]
-    assert survive(corrected) == 1
+    assert [one.keeps_holm for one in corrected] == [True, False, False, None]
 
 
 def test_a_verdict_that_stands_only_alone_says_so() -> None:

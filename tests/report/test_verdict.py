@@ -88,4 +88,8 @@ def test_where_every_gradient_is_zero_is_told(make: Make, sweep_of: Join) -> Non
     sweep = sweep_of((run, metrics, layers.with_columns(act_grad_norm=first)))
     said = told(sweep)[GRADIENTS][0]
     assert "residual: at step 0 no gradient but zero at depth 20; at steps 1, 10 and 100 and the end healthy" in said
+    none = layers.with_columns(act_grad_norm=pl.lit(0.0))
+    both = told(sweep_of((run, metrics, none), make("plain", 20, "none")))[GRADIENTS]
+    assert "No norm, residual: at every probed step no gradient but zero at depth 20." in both
+    assert len(both) == 2
     assert (pool(sweep).groups[0].id, "0") not in health.log_ranges(pool(sweep))

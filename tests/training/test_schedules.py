@@ -46,6 +46,13 @@ def test_a_warm_up_that_learns_nothing_ends_at_its_cap() -> None:
     np.testing.assert_allclose(realised_with_warmup(config, [0.9] * 12), [0.01] * 7 + [0.1] * 5, rtol=1e-6)
 
 
+def test_a_warm_up_of_a_stated_length_ends_whatever_is_learnt() -> None:
+    """He et al. 2016: 400 iterations."""
+    config = ScheduleConfig(warmup_learning_rate=0.01, warmup_error=0, warmup_max_steps=7)
+    realised = realised_with_warmup(config, [0.0] * 100)
+    np.testing.assert_allclose(realised[:9], [0.01] * 7 + [0.1] * 2, rtol=1e-6)
+
+
 def test_the_schedule_runs_on_during_the_warm_up() -> None:
     config = ScheduleConfig(warmup_learning_rate=0.02, warmup_max_steps=6)
     np.testing.assert_allclose(
