@@ -45,7 +45,7 @@ def labelled(done: list[dict[str, Any]]) -> Iterable[tuple[list[dict[str, Any]],
 def _told(keys: list[str], form: dict[str, Any]) -> str:
     """Settings for people; the family's own order and unit need no word."""
     said = [key for key in keys if not (key in FAMILYS_OWN and form[key] is None)]
-    return ", ".join(f"{key.rsplit('.', 1)[-1]}={typed(form[key])}" for key in said)
+    return ", ".join(f"{key.removesuffix('.name').rsplit('.', 1)[-1]}={typed(form[key])}" for key in said)
 
 
 def typed(value: Any) -> str:
