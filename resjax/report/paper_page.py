@@ -16,7 +16,7 @@ YES = {True: "yes", False: "no"}
 COLUMNS = (
     ("statement", "long"),
     ("verdict", ""),
-    ("difference", ""),
+    ("difference", "long"),
     ("test", ""),
     ("n", "number"),
     ("p (Holm)", "number"),
@@ -31,11 +31,13 @@ def section(made: Paper) -> str:
     parts = [f"<h2>{text(made.asked.item.title)}</h2>", *(f"<p>{text(line)}</p>" for line in heading(made.asked))]
     if made.statements:
         kinds = [kind for _, kind in COLUMNS]
-        rows = [list(zip(statement_cells(one, made.asked), kinds, strict=True)) for one in made.statements]
+        tested_first = sorted(made.statements, key=lambda one: one.verdict == statements.ABSENT)
+        rows = [list(zip(statement_cells(one, made.asked), kinds, strict=True)) for one in tested_first]
         parts += ["<h3>Verdicts</h3>", table(list(COLUMNS), rows), folded(f"{statements.RULE} {many(made.statements)}")]
     if made.published:
-        titles = [(name, "") for name in published.TITLES]
-        cells = [[(cell, "") for cell in one.cells()] for one in made.published]
+        kinds = ["", "", "", "", "", "long"]
+        titles = list(zip(published.TITLES, kinds, strict=True))
+        cells = [list(zip(one.cells(), kinds, strict=True)) for one in made.published]
         parts += ["<h3>Beside the paper</h3>", table(titles, cells), folded(published.NOTE)]
     if made.searched:
         limit = made.asked.preset.fails
