@@ -162,7 +162,7 @@ def test_beside_trained_runs_both_are_told_apart(imported: Path) -> None:
     assert {(row["arm"], row["setting"]) for row in rows} == {
         ("plain", "mean=[0.3], std=[0.4], imported=plain.npz"),
         ("residual", "mean=[0.3], std=[0.4], imported=residual.npz"),
-        ("plain", "mean=None, std=None, imported=False"),
+        ("plain", "mean=null, std=null, imported=false"),
     }
 
 
