@@ -20,8 +20,8 @@ from resjax.progress import duration
 
 DESCRIPTION = """A paper's figure or table, or a question that none printed: makes the runs that it needs, skips those
 that are done, and ends with a page that sets ours beside the paper's, with a verdict on every statement and its test.
-Sizes: smoke (digits, two or three minutes), laptop (a tenth of CIFAR-10, an hour or so on two cores), quarter (16,000
-updates, a GPU), paper (as published). Settings are those of resjax train and come last: seeds=5, tracker=none,
+Sizes: smoke (digits, two or three minutes), laptop (a tenth of CIFAR-10, fig6 under an hour on two cores), quarter
+(16,000 updates, a GPU), paper (as published). Settings are those of resjax train and come last: seeds=5, tracker=none,
 hydra.launcher.jobs=2."""
 SHOWN = ("row", "parameters", "multiply_adds", "steps", "seeds", "time_here", "disk")
 
