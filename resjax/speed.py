@@ -1,8 +1,9 @@
 """How long training takes on this machine, from a matrix product's speed: an estimate, and where it may be wrong.
 
 A step's arithmetic is taken to run at a share of a matrix product's rate, and every weight layer to cost a fixed time
-besides. The share is that of ResNet-20 in docs/performance.md (44 G multiply-adds a second of 86 to 92); the fixed time
-is a guess. Nothing was measured on other devices: nothing is said of them.
+besides. The share lies between those of two machines: 0.5 of ResNet-20 in docs/performance.md (44 G multiply-adds a
+second of 86 to 92), and 0.37 of the nets of experiments/degradation_laptop (24 of 66). The fixed time is a guess.
+Nothing was measured on other devices: nothing is said of them.
 """
 
 import time
@@ -12,9 +13,9 @@ from functools import cache
 import numpy as np
 
 EDGE, TRIALS = 1024, 4  # of the matrices multiplied
-SHARE = 0.5  # of their rate, in multiply-adds of convolutions, forward and twice that backward
+SHARE = 0.43  # of their rate, in multiply-adds of convolutions, forward and twice that backward
 LAYER_SECONDS = 1.5e-4  # a step and weight layer besides
-COMPILE_SECONDS = 20.0  # cold, at any depth
+COMPILE_SECONDS = 40.0  # cold, at any depth, the probes' program with it: experiments/degradation_laptop
 PASSES = 3  # a forward pass, and a backward one that is two
 
 

@@ -20,9 +20,9 @@ from resjax.progress import duration
 
 DESCRIPTION = """A paper's figure or table, or a question that none printed: makes the runs that it needs, skips those
 that are done, and ends with a page that sets ours beside the paper's, with a verdict on every statement and its test.
-Sizes: smoke (digits, two or three minutes), laptop (a tenth of CIFAR-10, fig6 under an hour on two cores), quarter
-(16,000 updates, a GPU), paper (as published). Settings are those of resjax train and come last: seeds=5, tracker=none,
-hydra.launcher.jobs=2."""
+Sizes: smoke (digits, two or three minutes), laptop (a tenth of CIFAR-10; he2015/fig6 took 44 minutes on two cores),
+quarter (16,000 updates, a GPU), paper (as published). Settings are those of resjax train and come last: seeds=5,
+tracker=none, hydra.launcher.jobs=2."""
 SHOWN = ("row", "parameters", "multiply_adds", "steps", "seeds", "time_here", "disk")
 
 
@@ -73,7 +73,7 @@ def tell(planned: Plan, as_json: bool) -> int:
     show([told(row) for row in found], as_json=False, columns=SHOWN)
     seconds, size = (sum(row[key] for row in found) for key in ("seconds", "disk_bytes"))
     shown = Console()
-    total = f"{duration(seconds)} on this machine's CPU, {scaled(size)}B on disk"
+    total = f"{duration(seconds)} on this machine's CPU (training and compilation), {scaled(size)}B on disk"
     lines = [f"{len(found)} runs in {planned.folder}: {total}"]
     lines += [f"Size {planned.size}: {'; '.join(planned.reproduction.changed) or 'the whole recipe'}"]
     if planned.item.search:

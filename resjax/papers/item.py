@@ -18,6 +18,7 @@ QUANTITIES = (
     *("train_error", "test_error", "gap", "best_test_error", "selected_test_error", "train_loss"),
     *("iterations_to_loss", "gradient_unsteadiness", "response_std", "parameters", "multiply_adds"),
 )
+CEILING = 100.0  # percent: a band up to here is a lower bound
 TESTS = ("lower", "grows_more", "rises", "level", "trains", "fails", "untested")
 
 
@@ -139,7 +140,8 @@ def published(reference: Reference) -> str:
     if reference.fails:
         return "fails (> 20)"
     if reference.band is not None:
-        return "{:g} to {:g}".format(*reference.band)
+        low, high = reference.band
+        return f"above {low:g}" if high == CEILING else f"{low:g} to {high:g}"
     whole = reference.value is not None and reference.value >= 1000
     digits = ",.0f" if whole else "g" if reference.places is None else f".{reference.places}f"
     value = format(reference.value, digits)

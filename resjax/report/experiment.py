@@ -1,7 +1,8 @@
 """An experiment's page, from the records beside it alone: README.md's tables, and its figures.
 
 A folder of experiments/ has README.md, figure.py and records/; regions of README.md stand between
-`<!-- table: NAME -->` and `<!-- end -->`: errors, sentences, verdicts, paper, degradation, search.
+`<!-- table: NAME -->` and `<!-- end -->`: errors, sentences, verdicts, paper, degradation, search. A second question to
+the same runs is a folder whose records/ has the question alone, and `of`, the other folder's records.
 """
 
 import sys
@@ -22,13 +23,13 @@ from resjax.report.tables import cell, columns
 KEPT, PAGE = "records", "README.md"
 
 
-def main(folder: Path, figures: Collection[str], seeds: int, usage: str) -> None:
+def main(folder: Path, figures: Collection[str], seeds: int, usage: str, of: Path | None = None) -> None:
     """Fill the page and draw the figures; with a sweep's folder on the command line, take its records first."""
-    if len(sys.argv) > 2:
+    if len(sys.argv) > (2 if of is None else 1):
         raise SystemExit(usage)
     if sys.argv[1:]:
         take(Path(sys.argv[1]), folder, figures, seeds)
-    write(folder, figures, seeds)
+    write(folder, figures, seeds, of)
 
 
 def take(sweep: Path, folder: Path, figures: Collection[str], seeds: int) -> None:
@@ -46,9 +47,9 @@ def take(sweep: Path, folder: Path, figures: Collection[str], seeds: int) -> Non
     records.keep(found, folder / KEPT)
 
 
-def write(folder: Path, figures: Collection[str], seeds: int) -> None:
+def write(folder: Path, figures: Collection[str], seeds: int, of: Path | None = None) -> None:
     """The page and the figures of the records in `folder`. SystemExit where a number has too few runs behind it."""
-    content = content_of(folder / KEPT)
+    content = content_of(of or folder / KEPT, folder / KEPT)
     require(content, figures, seeds)
     page = folder / PAGE
     page.write_text(markdown.fill(page.read_text(encoding="utf-8"), makers(content)), encoding="utf-8")
@@ -58,9 +59,9 @@ def write(folder: Path, figures: Collection[str], seeds: int) -> None:
             (folder / f"{figure.name}.png").unlink()  # the page shows the other
 
 
-def content_of(kept: Path) -> Content:
-    """Everything that is computed of the records."""
-    asked = records.asked_of(kept)
+def content_of(kept: Path, question: Path | None = None) -> Content:
+    """Everything that is computed of the records; question: the folder that says what was asked, if another."""
+    asked = records.asked_of(question or kept)
     return report.assemble(records.kept(kept), reproduction=from_json(asked) if asked else None)
 
 

@@ -1,5 +1,7 @@
 """Every experiment's page says what the records beside it say, and stops where a number has no run behind it."""
 
+import re
+import shlex
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,7 +11,10 @@ from types import ModuleType
 import pytest
 
 from resjax import records
+from resjax.cli.planning import plan
 from resjax.errors import InputError
+from resjax.identity import run_id
+from resjax.papers.loading import find
 from resjax.report import experiment, markdown
 from resjax.report.tables import cell
 from resjax.report.words import amount
@@ -23,9 +28,24 @@ KEPT = sorted(path.parent.name for path in EXPERIMENTS.glob("*/records"))
 def test_the_page_is_that_of_its_records(name: str, script: Callable[[str], ModuleType], tmp_path: Path) -> None:
     shutil.copytree(EXPERIMENTS / name, tmp_path / name)
     figure = script(name)
-    experiment.write(tmp_path / name, figure.FIGURES, figure.SEEDS)
+    experiment.write(tmp_path / name, figure.FIGURES, figure.SEEDS, getattr(figure, "OF", None))
     assert (tmp_path / name / "README.md").read_text() == (EXPERIMENTS / name / "README.md").read_text()
     assert {f"{figure}.svg" for figure in figure.FIGURES} <= {path.name for path in (EXPERIMENTS / name).iterdir()}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_the_pages_command_makes_the_runs_of_its_records(name: str) -> None:
+    """All of them; of a search the first ones."""
+    text = (EXPERIMENTS / name / "README.md").read_text()
+    command = re.search(r"^    resjax reproduce (.*)$", text, re.MULTILINE)
+    if command is None:
+        pytest.skip("made by resjax train -m")
+    digits = re.search(r'^    digits="(.*)"$', text, re.MULTILINE)
+    words = shlex.split(command[1].replace("$digits", digits[1] if digits else ""), comments=True)
+    item, part = find(words[0])
+    made = {run_id(job) for job in plan(item, part, "laptop", words[1:], "runs").jobs}
+    there = {str(run["id"]) for run in records.kept(EXPERIMENTS / name / "records").runs}
+    assert made == there or (item.search and made < there)
 
 
 def test_the_readmes_headline_is_the_experiments() -> None:
