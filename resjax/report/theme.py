@@ -1,9 +1,18 @@
-"""Colours and type of the figures, light and dark. The colours are Okabe and Ito's, told apart by the colour-blind."""
+"""Colours and type of the figures, light and dark.
+
+The first eight colours are Okabe and Ito's, told apart by the colour-blind; the others are for sweeps of many arms.
+"""
 
 from typing import Any
 
-LIGHT = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#7a7a7a")
-DARK = ("#ff8a3d", "#56b4e9", "#2fc79b", "#e39bc2", "#f0e442", "#4a90d9", "#f2f2f2", "#9a9a9a")
+LIGHT = (
+    *("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#7a7a7a"),
+    *("#8c510a", "#7b3294", "#a6a000", "#c2185b"),
+)
+DARK = (
+    *("#ff8a3d", "#56b4e9", "#2fc79b", "#e39bc2", "#f0e442", "#4a90d9", "#f2f2f2", "#9a9a9a"),
+    *("#c58b4e", "#b98ae0", "#c9d34a", "#ff5c8a"),
+)
 GREY = "#8a8a8a"  # of rules and of what is not ours
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', Arial, sans-serif"
 STATIC_FONT = "Liberation Sans, Arial, sans-serif"

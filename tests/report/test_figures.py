@@ -7,8 +7,9 @@ import polars as pl
 import pytest
 import vl_convert
 
+from resjax.papers.loading import items
 from resjax.records import Sweep
-from resjax.report import series
+from resjax.report import series, theme
 from resjax.report.charts import VEGA_LITE, every_cell
 from resjax.report.figures import figures
 from resjax.report.groups import pool
@@ -162,3 +163,9 @@ def test_an_empty_panel_draws_nothing() -> None:
     assert found.rows() == [*data.rows(), ("a", "rezero", None), ("b", "plain", None)]
     within = data.with_columns(depth=pl.Series([20, 56]))
     assert every_cell(within, "panel", "arm", "depth").rows() == within.rows()
+
+
+@pytest.mark.parametrize("colours", [theme.LIGHT, theme.DARK])
+def test_no_two_arms_of_an_item_share_a_colour(colours: tuple[str, ...]) -> None:
+    """He et al. 2016, table 1, has the most arms."""
+    assert len(set(colours)) == len(colours) >= len(items()["he2016/table1"].rows) == 11
