@@ -1,19 +1,17 @@
-"""The experiment's tables and figures, from records alone: python experiments/gradient_flow/figure.py SWEEP README.md
+"""The experiment's tables and figures, from the records beside it alone.
 
-Fills the regions between `<!-- table: NAME -->` and `<!-- end -->`, and writes the figures beside the page. It stops
-where a number has no run behind it: every group that the experiment names has to be there, with its seeds.
+python experiments/gradient_flow/figure.py          fills README.md, draws the figures
+python experiments/gradient_flow/figure.py SWEEP    takes the records from a sweep's folder first
 """
 
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
-from resjax import records
-from resjax.report import atlas, draw, gradients, health, markdown, series
 from resjax.report.expected import RATE, RATIO, beside
-from resjax.report.groups import END, Pool, pool
+from resjax.report.experiment import Experiment, Makers
+from resjax.report.groups import END, Pool
 from resjax.report.health import Health, factors
 from resjax.report.markdown import table
+from resjax.report.page import Content
 from resjax.report.words import factor, percent
 
 NORMS, DEPTHS, ARMS = ("batch", "none"), (20, 56, 110), ("plain", "residual")
@@ -21,29 +19,22 @@ MOMENTS = ("0", "1", "10", "50", END)
 SEEDS = 5
 
 
-def main(sweep: Path, page: Path) -> None:
-    """Fill the page, draw the figures."""
-    pooled = pool(records.read(sweep))
-    require(pooled)
-    found = health.assess(pooled)
-    tables: dict[str, Callable[[], str]] = {
-        "states": lambda: states(found),
-        "rates": lambda: rates(found),
-        "theory": lambda: theory(pooled, found),
+def tables(content: Content) -> Makers:
+    """The regions. SystemExit where a network is not there."""
+    require(content.pool)
+    return {
+        "states": lambda: states(content.health),
+        "rates": lambda: rates(content.health),
+        "theory": lambda: theory(content.pool, content.health),
     }
-    page.write_text(markdown.fill(page.read_text(), tables))
-    for figure in (gradients.gradients(pooled, series.UNITS), atlas.rate_by_step(pooled)):
-        assert figure is not None
-        draw(figure, page.parent)
-        (page.parent / f"{figure.name}.png").unlink()  # the page shows the other
 
 
 def require(pooled: Pool) -> None:
     """Every number has a run behind it."""
-    there = {(g.norm, g.depth, g.arm): len(g.seeds) for g in pooled.groups}
-    missing = [key for key in cells() if there.get(key, 0) < SEEDS]
+    there = {(g.norm, g.depth, g.arm) for g in pooled.groups}
+    missing = [key for key in cells() if key not in there]
     if missing or len(there) != len(pooled.groups):
-        raise SystemExit(f"Of these there are fewer than {SEEDS} seeds, or several settings: {missing or 'all'}")
+        raise SystemExit(f"Of these there is no run, or several settings: {missing or 'all'}")
 
 
 def cells() -> list[tuple[str, int, str]]:
@@ -111,7 +102,7 @@ def theory(pooled: Pool, found: list[Health]) -> str:
     return table(titles, rows)
 
 
+EXPERIMENT = Experiment(Path(__file__).parent, ("gradient_by_unit", "rate_by_step"), SEEDS, tables=tables)
+
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        raise SystemExit(__doc__)
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    EXPERIMENT.main(str(__doc__))

@@ -6,9 +6,9 @@ python experiments/no_norm/figure.py SWEEP    takes the records from a sweep's f
 
 from pathlib import Path
 
-from resjax.report.experiment import main
+from resjax.report.experiment import Experiment
 
-FIGURES, SEEDS = ("training_curves", "final_by_depth"), 3
+EXPERIMENT = Experiment(Path(__file__).parent, ("training_curves", "final_by_depth"), seeds=3)
 
 if __name__ == "__main__":
-    main(Path(__file__).parent, FIGURES, SEEDS, str(__doc__))
+    EXPERIMENT.main(str(__doc__))

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from resjax.report.experiment import main
+from resjax.report.experiment import Experiment
 
-FIGURES, SEEDS = ("response_std",), 3
 OF = Path(__file__).parents[1] / "degradation" / "records"
+EXPERIMENT = Experiment(Path(__file__).parent, ("response_std",), seeds=3, of=OF)
 
 if __name__ == "__main__":
-    main(Path(__file__).parent, FIGURES, SEEDS, str(__doc__), OF)
+    EXPERIMENT.main(str(__doc__))

@@ -6,9 +6,9 @@ python experiments/shortcuts/figure.py SWEEP    takes the records from a sweep's
 
 from pathlib import Path
 
-from resjax.report.experiment import main
+from resjax.report.experiment import Experiment
 
-FIGURES, SEEDS = ("beside_paper",), 3
+EXPERIMENT = Experiment(Path(__file__).parent, ("beside_paper",), seeds=3)
 
 if __name__ == "__main__":
-    main(Path(__file__).parent, FIGURES, SEEDS, str(__doc__))
+    EXPERIMENT.main(str(__doc__))

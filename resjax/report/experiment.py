@@ -7,6 +7,7 @@ the same runs is a folder whose records/ has the question alone, and `of`, the o
 
 import sys
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,42 +22,63 @@ from resjax.report.reproduction import from_json
 from resjax.report.tables import cell, columns
 
 KEPT, PAGE = "records", "README.md"
+Makers = dict[str, Callable[[], str]]  # what makes each region
 
 
-def main(folder: Path, figures: Collection[str], seeds: int, usage: str, of: Path | None = None) -> None:
-    """Fill the page and draw the figures; with a sweep's folder on the command line, take its records first."""
-    if len(sys.argv) > (2 if of is None else 1):
-        raise SystemExit(usage)
-    if sys.argv[1:]:
-        take(Path(sys.argv[1]), folder, figures, seeds)
-    write(folder, figures, seeds, of)
+@dataclass(frozen=True)
+class Experiment:
+    """A page: the figures that it shows, the seeds that every network needs.
 
+    of: whose records, where they are another page's. tables: what makes the regions that this page alone has.
+    """
 
-def take(sweep: Path, folder: Path, figures: Collection[str], seeds: int) -> None:
-    """Keep the sweep's records beside the page. SystemExit, and the old ones stay, where they are not all there."""
-    found = records.read(sweep)
-    if not found.runs:
-        raise SystemExit(f"{sweep} holds no run. Expected a sweep's folder.\nType: resjax status {sweep.name}")
-    if (folder / KEPT).exists() and records.asked_of(folder / KEPT) and not records.asked_of(sweep):
-        raise SystemExit(f"{sweep} is not of resjax reproduce, and the records in {folder / KEPT} are.")
-    with TemporaryDirectory() as place:
-        records.keep(found, Path(place))
-        content = content_of(Path(place))
-        require(content, figures, seeds)
-        markdown.fill((folder / PAGE).read_text(encoding="utf-8"), makers(content))
-    records.keep(found, folder / KEPT)
+    folder: Path
+    figures: Collection[str]
+    seeds: int
+    of: Path | None = None
+    tables: Callable[[Content], Makers] | None = None
 
+    def main(self, usage: str) -> None:
+        """Fill the page and draw the figures; with sweeps' folders on the command line, take their records first."""
+        sweeps = [Path(word) for word in sys.argv[1:]]
+        if sweeps and self.of is not None:
+            raise SystemExit(usage)
+        if sweeps:
+            self.take(*sweeps)
+        self.write()
 
-def write(folder: Path, figures: Collection[str], seeds: int, of: Path | None = None) -> None:
-    """The page and the figures of the records in `folder`. SystemExit where a number has too few runs behind it."""
-    content = content_of(of or folder / KEPT, folder / KEPT)
-    require(content, figures, seeds)
-    page = folder / PAGE
-    page.write_text(markdown.fill(page.read_text(encoding="utf-8"), makers(content)), encoding="utf-8")
-    for figure in content.figures:
-        if figure.name in figures:
-            report.draw(figure, folder)
-            (folder / f"{figure.name}.png").unlink()  # the page shows the other
+    def take(self, *sweeps: Path) -> None:
+        """Keep the sweeps' records beside the page. SystemExit, and the old ones stay, where they are not all there."""
+        kept = self.folder / KEPT
+        for sweep in sweeps:
+            if not records.read(sweep).runs:
+                raise SystemExit(f"{sweep} holds no run. Expected a sweep's folder.\nType: resjax status {sweep.name}")
+            if kept.exists() and records.asked_of(kept) and not records.asked_of(sweep):
+                raise SystemExit(f"{sweep} is not of resjax reproduce, and the records in {kept} are.")
+        found = records.read(*sweeps)
+        with TemporaryDirectory() as place:
+            records.keep(found, Path(place))
+            self.filled(self.content_of(Path(place)))
+        records.keep(found, kept)
+
+    def write(self) -> None:
+        """The page and the figures. SystemExit where a number has too few runs behind it."""
+        content = self.content_of(self.of or self.folder / KEPT)
+        (self.folder / PAGE).write_text(self.filled(content), encoding="utf-8")
+        for figure in content.figures:
+            if figure.name in self.figures:
+                report.draw(figure, self.folder)
+                (self.folder / f"{figure.name}.png").unlink()  # the page shows the other
+
+    def content_of(self, kept: Path) -> Content:
+        """Everything that is computed of the records, for the question that is there or beside the page."""
+        return content_of(kept, self.folder / KEPT if self.of else kept)
+
+    def filled(self, content: Content) -> str:
+        """The page's text. SystemExit where a number has too few runs behind it."""
+        require(content, self.figures, self.seeds)
+        own = self.tables(content) if self.tables else {}
+        return markdown.fill((self.folder / PAGE).read_text(encoding="utf-8"), makers(content) | own)
 
 
 def content_of(kept: Path, question: Path | None = None) -> Content:
@@ -81,10 +103,10 @@ def require(content: Content, figures: Collection[str], seeds: int) -> None:
         raise SystemExit(f"there is no figure {', '.join(sorted(undrawn))}: the records have nothing to draw of it")
 
 
-def makers(content: Content) -> dict[str, Callable[[], str]]:
+def makers(content: Content) -> Makers:
     """What makes each region."""
     made = content.paper
-    found = {"errors": lambda: errors(content), "sentences": lambda: sentences(content)}
+    found: Makers = {"errors": lambda: errors(content), "sentences": lambda: sentences(content)}
     if made is not None:
         found |= {
             "verdicts": lambda: verdicts(made),

@@ -16,6 +16,7 @@ from resjax.errors import InputError
 from resjax.identity import run_id
 from resjax.papers.loading import find
 from resjax.report import experiment, markdown
+from resjax.report.experiment import Experiment
 from resjax.report.tables import cell
 from resjax.report.words import amount
 
@@ -28,9 +29,11 @@ KEPT = sorted(path.parent.name for path in EXPERIMENTS.glob("*/records"))
 def test_the_page_is_that_of_its_records(name: str, script: Callable[[str], ModuleType], tmp_path: Path) -> None:
     shutil.copytree(EXPERIMENTS / name, tmp_path / name)
     figure = script(name)
-    experiment.write(tmp_path / name, figure.FIGURES, figure.SEEDS, getattr(figure, "OF", None))
+    replace(figure.EXPERIMENT, folder=tmp_path / name).write()
     assert (tmp_path / name / "README.md").read_text() == (EXPERIMENTS / name / "README.md").read_text()
-    assert {f"{figure}.svg" for figure in figure.FIGURES} <= {path.name for path in (EXPERIMENTS / name).iterdir()}
+    assert {f"{figure}.svg" for figure in figure.EXPERIMENT.figures} <= {
+        path.name for path in (EXPERIMENTS / name).iterdir()
+    }
 
 
 @pytest.mark.parametrize("name", KEPT)
@@ -69,16 +72,16 @@ def test_it_stops_where_a_number_has_no_run(tmp_path: Path) -> None:
     gone = replace(whole, runs=[run for run in whole.runs if run["config"]["model"]["depth"] == 20])
     records.keep(gone, folder / "records")
     with pytest.raises(SystemExit, match="These rows have no run: plain 56, residual 56"):
-        experiment.write(folder, (), 3)
+        Experiment(folder, (), 3).write()
     with pytest.raises(SystemExit, match="fewer than 4 seeds: plain-20, residual-20"):
-        experiment.write(folder, (), 4)
+        Experiment(folder, (), 4).write()
 
 
 def test_it_stops_where_a_figure_has_nothing_to_draw(tmp_path: Path) -> None:
     folder = tmp_path / "degradation"
     shutil.copytree(EXPERIMENTS / "degradation", folder)
     with pytest.raises(SystemExit, match="there is no figure nobodys"):
-        experiment.write(folder, ("nobodys",), 3)
+        Experiment(folder, ("nobodys",), 3).write()
 
 
 def test_a_sweep_that_is_not_all_there_replaces_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,17 +89,17 @@ def test_a_sweep_that_is_not_all_there_replaces_nothing(tmp_path: Path, monkeypa
     shutil.copytree(EXPERIMENTS / "degradation", folder)
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     with pytest.raises(SystemExit, match="holds no run"):
-        experiment.take(tmp_path / "nothing", folder, (), 3)
+        Experiment(folder, (), 3).take(tmp_path / "nothing")
     whole = records.kept(folder / "records")
     part = replace(whole, runs=[run for run in whole.runs if run["config"]["model"]["depth"] == 20])
-    monkeypatch.setattr(records, "read", lambda _: part)
+    monkeypatch.setattr(records, "read", lambda *_: part)
     with pytest.raises(SystemExit, match="These rows have no run: plain 56, residual 56"):
-        experiment.take(folder / "records", folder, (), 3)
+        Experiment(folder, (), 3).take(folder / "records")
     with pytest.raises(SystemExit, match="is not of resjax reproduce"):
-        experiment.take(tmp_path, folder, (), 3)
+        Experiment(folder, (), 3).take(tmp_path)
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
-    monkeypatch.setattr(records, "read", lambda _: whole)
-    experiment.take(folder / "records", folder, (), 3)
+    monkeypatch.setattr(records, "read", lambda *_: whole)
+    Experiment(folder, (), 3).take(folder / "records")
     assert records.kept(folder / "records").metrics.equals(whole.metrics)
 
 
@@ -108,7 +111,7 @@ def test_a_search_has_to_have_every_depth_that_it_asked_for(tmp_path: Path) -> N
         replace(whole, runs=[r for r in whole.runs if r["config"]["model"]["depth"] != 56]), folder / "records"
     )
     with pytest.raises(SystemExit, match="These rows have no run: plain 56, residual 56"):
-        experiment.write(folder, (), 3)
+        Experiment(folder, (), 3).write()
 
 
 def test_a_table_that_nobody_makes_is_told() -> None:

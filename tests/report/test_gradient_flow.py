@@ -1,12 +1,15 @@
-"""The experiment's page is made of records, and of nothing else."""
+"""The experiment's own tables are made of records, and of nothing else."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import polars as pl
 import pytest
 
+import resjax.report as report
+from resjax import records
 from resjax.records import Sweep
 
 Make = Callable[..., tuple[dict, pl.DataFrame, pl.DataFrame]]
@@ -23,29 +26,30 @@ def sweep(figure: ModuleType, make: Make, sweep_of: Join, seeds: int = 5) -> Swe
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_it_fills_the_page(
-    figure: ModuleType, make: Make, sweep_of: Join, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_fills_the_page(figure: ModuleType, make: Make, sweep_of: Join, tmp_path: Path) -> None:
     page = tmp_path / "README.md"
     page.write_text(
         "# Title\n\n<!-- table: states -->\n<!-- end -->\n\n<!-- table: theory -->\nold\n<!-- end -->\nThe end.\n"
     )
-    monkeypatch.setattr(figure.records, "read", lambda folder: sweep(figure, make, sweep_of))
-    figure.main(tmp_path, page)
+    records.keep(sweep(figure, make, sweep_of), tmp_path / "records")
+    made = replace(figure.EXPERIMENT, folder=tmp_path)
+    made.write()
     text = page.read_text()
     assert text.startswith("# Title")
     assert text.endswith("The end.\n")
     assert "old" not in text
     assert text.count("\n| batch | 56 | plain |") == 2
     assert "healthy, 1.2" in text
-    assert {path.suffix for path in tmp_path.iterdir()} == {".md", ".svg"}
-    figure.main(tmp_path, page)
+    assert {path.suffix for path in tmp_path.iterdir() if path.is_file()} == {".md", ".svg"}
+    made.write()
     assert page.read_text() == text
 
 
-@pytest.mark.parametrize("missing", ["a group", "a seed"])
-def test_it_stops_where_a_number_has_no_run(figure: ModuleType, make: Make, sweep_of: Join, missing: str) -> None:
-    whole = sweep(figure, make, sweep_of, 4 if missing == "a seed" else 5)
-    kept = Sweep(whole.folders, whole.runs[:-1] if missing == "a group" else whole.runs, whole.metrics, whole.layers)
+def test_it_stops_where_a_number_has_no_run(figure: ModuleType, make: Make, sweep_of: Join, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("# Title\n")
+    made = replace(figure.EXPERIMENT, folder=tmp_path, figures=())
     with pytest.raises(SystemExit, match="fewer than 5 seeds"):
-        figure.require(figure.pool(kept))
+        made.filled(report.assemble(sweep(figure, make, sweep_of, seeds=4)))
+    whole = sweep(figure, make, sweep_of)
+    with pytest.raises(SystemExit, match="Of these there is no run"):
+        made.filled(report.assemble(replace(whole, runs=whole.runs[:-1])))
