@@ -2,7 +2,7 @@
 
 A step's arithmetic is taken to run at a share of a matrix product's rate, and every weight layer to cost a fixed time
 besides. The share lies between those of two machines: 0.5 of ResNet-20 in docs/performance.md (44 G multiply-adds a
-second of 86 to 92), and 0.37 of the nets of experiments/degradation_laptop (24 of 66). The fixed time is a guess.
+second of 86 to 92), and 0.36 of the nets of experiments/degradation_laptop (24 of 66). The fixed time is a guess.
 Nothing was measured on other devices: nothing is said of them.
 """
 

@@ -40,39 +40,42 @@ class Experiment:
 
     def main(self, usage: str) -> None:
         """Fill the page and draw the figures; with sweeps' folders on the command line, take their records first."""
-        sweeps = [Path(word) for word in sys.argv[1:]]
-        if sweeps and self.of is not None:
+        words = sys.argv[1:]
+        if any(word.startswith("-") for word in words):
             raise SystemExit(usage)
-        if sweeps:
-            self.take(*sweeps)
+        if words:
+            self.take(*map(Path, words))
         self.write()
 
     def take(self, *sweeps: Path) -> None:
         """Keep the sweeps' records beside the page. SystemExit, and the old ones stay, where they are not all there."""
+        if self.of is not None:
+            other = self.of.parent
+            raise SystemExit(
+                f"{self.folder.name} has the records of {other.name}.\nType: python {other}/figure.py SWEEP"
+            )
         kept = self.folder / KEPT
         for sweep in sweeps:
             if not records.read(sweep).runs:
                 raise SystemExit(f"{sweep} holds no run. Expected a sweep's folder.\nType: resjax status {sweep.name}")
             if kept.exists() and records.asked_of(kept) and not records.asked_of(sweep):
                 raise SystemExit(f"{sweep} is not of resjax reproduce, and the records in {kept} are.")
+            if records.asked_of(sweep) != records.asked_of(sweeps[0]):
+                raise SystemExit(f"{sweep} has another question than {sweeps[0]}. Expected one.\nType: one of the two")
         found = records.read(*sweeps)
         with TemporaryDirectory() as place:
             records.keep(found, Path(place))
-            self.filled(self.content_of(Path(place)))
+            self.filled(content_of(Path(place)))
         records.keep(found, kept)
 
     def write(self) -> None:
         """The page and the figures. SystemExit where a number has too few runs behind it."""
-        content = self.content_of(self.of or self.folder / KEPT)
+        content = content_of(self.of or self.folder / KEPT, self.folder / KEPT)
         (self.folder / PAGE).write_text(self.filled(content), encoding="utf-8")
         for figure in content.figures:
             if figure.name in self.figures:
                 report.draw(figure, self.folder)
                 (self.folder / f"{figure.name}.png").unlink()  # the page shows the other
-
-    def content_of(self, kept: Path) -> Content:
-        """Everything that is computed of the records, for the question that is there or beside the page."""
-        return content_of(kept, self.folder / KEPT if self.of else kept)
 
     def filled(self, content: Content) -> str:
         """The page's text. SystemExit where a number has too few runs behind it."""

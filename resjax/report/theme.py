@@ -1,6 +1,7 @@
 """Colours and type of the figures, light and dark.
 
-The first eight colours are Okabe and Ito's, told apart by the colour-blind; the others are for sweeps of many arms.
+Of LIGHT the first seven are Okabe and Ito's, told apart by the colour-blind; DARK's are lighter ones of the same hues.
+The others are for sweeps of many arms.
 """
 
 from typing import Any

@@ -42,7 +42,7 @@ def test_the_pages_command_makes_the_runs_of_its_records(name: str) -> None:
     text = (EXPERIMENTS / name / "README.md").read_text()
     command = re.search(r"^    resjax reproduce (.*)$", text, re.MULTILINE)
     if command is None:
-        pytest.skip("made by resjax train -m")
+        pytest.skip("made by resjax train -m, or another page's runs")
     digits = re.search(r'^    digits="(.*)"$', text, re.MULTILINE)
     words = shlex.split(command[1].replace("$digits", digits[1] if digits else ""), comments=True)
     item, part = find(words[0])
@@ -101,6 +101,17 @@ def test_a_sweep_that_is_not_all_there_replaces_nothing(tmp_path: Path, monkeypa
     monkeypatch.setattr(records, "read", lambda *_: whole)
     Experiment(folder, (), 3).take(folder / "records")
     assert records.kept(folder / "records").metrics.equals(whole.metrics)
+
+
+def test_a_page_takes_one_question_and_its_own_records(
+    tmp_path: Path, script: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = [EXPERIMENTS / name / "records" for name in ("orders", "shortcuts")]
+    monkeypatch.setattr(records, "read", records.kept)
+    with pytest.raises(SystemExit, match=r"shortcuts/records has another question than .*orders/records"):
+        Experiment(tmp_path, (), 3).take(*folders)
+    with pytest.raises(SystemExit, match="responses has the records of degradation"):
+        script("responses").EXPERIMENT.take(folders[0])
 
 
 def test_a_search_has_to_have_every_depth_that_it_asked_for(tmp_path: Path) -> None:
