@@ -61,7 +61,7 @@ class Experiment:
             if kept.exists() and records.asked_of(kept) and not records.asked_of(sweep):
                 raise SystemExit(f"{sweep} is not of resjax reproduce, and the records in {kept} are.")
             if records.asked_of(sweep) != records.asked_of(sweeps[0]):
-                raise SystemExit(f"{sweep} has another question than {sweeps[0]}. Expected one.\nType: one of the two")
+                raise SystemExit(f"{sweep} has another question than {sweeps[0]}.\nType: python figure.py {sweeps[0]}")
         found = records.read(*sweeps)
         with TemporaryDirectory() as place:
             records.keep(found, Path(place))

@@ -72,6 +72,7 @@ def test_a_number_as_it_is_printed() -> None:
     assert of(value=7.0, places=2) == "7.00"
     assert of(value=6.61, std=0.16, n=5) == "6.61 ± 0.16 (5)"
     assert of(band=(9.0, 10.0)) == "9 to 10"
+    assert of(band=(60.0, 100.0)) == "above 60"
     assert of(fails=True) == "fails (> 20)"
     assert of(value=269722.0) == "269,722"
 
