@@ -152,7 +152,14 @@ class TrainConfig:
 
     steps: int = setting(300, "parameter updates", minimum=1)
     batch_size: int = setting(128, "examples an update, over all devices", minimum=1)
-    precision: str = setting("float32", "type of parameters and arithmetic", ("float32", "float64"))
+    precision: str = setting(
+        "float32",
+        "type of the arithmetic; bfloat16: of what passes through the network, the rest is float32",
+        ("float32", "bfloat16", "float64"),
+    )
+    tf32: bool = setting(
+        True, "leave float32's products to the device: a GPU rounds their inputs to TF32, a TPU to bfloat16; false: not"
+    )
     log_every: int = setting(1, "steps between two rows of metrics", minimum=1)
     evaluate_every: int = setting(0, "steps between two passes over the test set; 0: at the last step only", minimum=0)
 

@@ -37,6 +37,7 @@ def _without_effect(config: Config) -> dict[str, list[str]]:
     if config.data.validation_examples is None:  # left out: ids from before there was such a setting stay
         data += ["validation_examples"]
     probes = ["last"] if config.probes.last else []  # ids from before there was such a setting stay
+    train = ["tf32"] if config.train.tf32 or config.train.precision == "float64" else []  # as with `last`
     schedule = []
     if config.schedule.name != "step":
         schedule += ["boundaries", "decay"]
@@ -48,6 +49,7 @@ def _without_effect(config: Config) -> dict[str, list[str]]:
         "probes": probes,
         "optimizer": ["second_moment", "epsilon"] if config.optimizer.name == "sgd" else ["nesterov"],
         "schedule": schedule,
+        "train": train,
     }
 
 

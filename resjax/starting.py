@@ -31,15 +31,13 @@ def start_devices(wanted: int | None, threads: int | None = None) -> None:
 
 def start_jax(config: Config) -> None:
     """Devices, precision, and what was compiled before."""
-    import jax
-
-    from resjax.training import compile_cache, hosts
+    from resjax.training import compile_cache, hosts, precision
 
     several = config.parallel.processes > 1  # then each makes its own devices, one a core
     start_devices(None if several else config.parallel.devices, config.parallel.threads)
     hosts.start(config.parallel.processes)
     say_once(compile_cache.switch_on())
-    jax.config.update("jax_enable_x64", config.train.precision == "float64")
+    precision.start(config)
 
 
 @cache

@@ -16,7 +16,7 @@ from resjax.rows import Metrics, Row, Snapshot
 from resjax.training.chunk import first_orders, make_chunk
 from resjax.training.loop import fit
 from resjax.training.parallel import choose
-from resjax.training.programs import DTYPES
+from resjax.training.precision import precision
 from resjax.training.state import create, optimizer
 from resjax.training.state import to_arrays as state_arrays
 from resjax.training.step import make_step
@@ -86,7 +86,7 @@ def chunked(config: Config) -> tuple[Model, Any, Any, Any, Any, Any]:
 
 def started(config: Config) -> tuple[Model, Any, Any, Any]:
     """The model, and its initial states, keys and the data on every device."""
-    source, dtype = digits(), DTYPES[config.train.precision]
+    source, dtype = digits(), precision(config).keeps
     model = build(config.model, source.train.images.shape[1:], source.classes, dtype)
     place = partial(jax.device_put, device=choose(config).replicated())
     seeds = range(config.seed, config.seed + config.seeds)

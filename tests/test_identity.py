@@ -63,6 +63,8 @@ def test_what_decides_nothing_is_not_in_the_id(sections: dict[str, dict[str, obj
         {"optimizer": {"weight_decay": 0.0}},
         {"schedule": {"boundaries": [0.4]}},
         {"train": {"precision": "float64"}},
+        {"train": {"precision": "bfloat16"}},
+        {"train": {"tf32": False}},
         {"probes": {"every": 5}},
         {"probes": {"last": False}},
     ],

@@ -55,6 +55,11 @@ class Model:
     weight_layers: tuple[LayerInfo, ...]
 
     @property
+    def itemsize(self) -> int:
+        """Bytes of a parameter."""
+        return jnp.dtype(self.dtype).itemsize
+
+    @property
     def runs(self) -> list[Run]:
         """The segments as plain data."""
         return runs_of(self.plan.units)
@@ -77,7 +82,10 @@ class Model:
         observe: Observe = nothing,
         around: Around = bare,
     ) -> Pass:
-        """A forward pass; each unit is run as around(unit, x, its own of `taps`), (units, ...) a segment."""
+        """A forward pass, in the type of x; the statistics and logits are of the parameters'.
+
+        Each unit is run as around(unit, x, its own of `taps`), (units, ...) a segment.
+        """
         network = nnx.merge(self.graph, params, batch_stats)
         outputs = network(x, mode, taps, observe, around)
         return Pass(outputs.logits, nnx.as_pure(nnx.state(network, nnx.BatchStat)), outputs.seen, outputs.auxiliary)

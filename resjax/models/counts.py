@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from resjax.models.build import Model
 from resjax.models.network import LayerInfo
@@ -57,12 +58,14 @@ def by_stage(model: Model) -> list[StageCount]:
     return rows + ([StageCount("auxiliary", len(model.plan.auxiliary), (), auxiliary, 0)] if auxiliary else [])
 
 
-def activation_bytes(model: Model, batch: int) -> int:
+def activation_bytes(model: Model, batch: int, computes: DTypeLike | None = None) -> int:
     """Bytes that the backward pass of a batch keeps of the forward pass: what JAX's residuals grow by, an example.
 
-    As traced; what XLA computes again instead of keeping it, or keeps besides, is not in it.
+    computes: the type of what passes; None: the parameters'. As traced; what XLA computes again instead of keeping it,
+    or keeps besides, is not in it.
     """
-    return batch * (_residual_bytes(model, 2) - _residual_bytes(model, 1))
+    computes = model.dtype if computes is None else computes
+    return batch * (_residual_bytes(model, 2, computes) - _residual_bytes(model, 1, computes))
 
 
 def training_bytes(
@@ -76,17 +79,17 @@ def training_bytes(
     batch (`activations` bytes) and the work space of one unit, at most 16 times the largest unit's output
     (docs/performance.md).
     """
-    size = parameters(model) * jnp.dtype(model.dtype).itemsize
+    size = parameters(model) * model.itemsize
     at_once = seeds if vmapped else 1
     states = seeds if vmapped or seeds == 1 else 2 * seeds + 2
     largest = max(_bytes(jax.ShapeDtypeStruct(hidden.shape[1:], hidden.dtype)) for hidden in model.hidden_shapes(batch))
     return devices * size * (kept * states + 3 * at_once) + at_once * (activations + 16 * largest)
 
 
-def _residual_bytes(model: Model, batch: int) -> int:
+def _residual_bytes(model: Model, batch: int, computes: DTypeLike) -> int:
     """Bytes of all that the backward pass of a batch is given, parameters too."""
     params, batch_stats = model.shapes
-    images = jax.ShapeDtypeStruct((batch, *model.shape), model.dtype)
+    images = jax.ShapeDtypeStruct((batch, *model.shape), computes)
     places = jax.ShapeDtypeStruct((batch,), jnp.int32)
 
     def residuals(params: Any, batch_stats: Any, images: Any, key: Any, places: Any) -> Any:

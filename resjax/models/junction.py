@@ -93,7 +93,7 @@ class At:
     def gate(self) -> Hidden:
         """sigmoid(W x + b), strided."""
         scores = self.junction.weight(self.raw)
-        return jax.nn.sigmoid(scores + per_channel(self.junction.bias, scores.ndim))
+        return jax.nn.sigmoid(scores + per_channel(self.junction.bias, scores.ndim)).astype(scores.dtype)
 
     def drop(self, x: Hidden) -> Hidden:
         """x with the shortcut's dropout."""
@@ -102,7 +102,7 @@ class At:
     def survives(self) -> Float[Array, ""]:
         """Whether the branch stays: 1 or 0 with p_l = 1 - (l / L) (1 - p_L) in training, p_l in testing."""
         probability = 1 - jnp.asarray(self.mode.progress) * (1 - self.settings.survival)
-        return survives(probability, self.mode, self.raw.dtype)
+        return survives(probability, self.mode, jnp.promote_types(self.raw.dtype, jnp.float32))
 
     def append(self, x: Hidden, f: Hidden) -> Hidden:
         """[x, f] along the channels."""

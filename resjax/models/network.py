@@ -51,7 +51,7 @@ class Outputs(NamedTuple):
 
 
 class Head(nnx.Module):
-    """logits = W mean_space(pre(h)) + b; with hidden layers, W on the last of them."""
+    """logits = W mean_space(pre(h)) + b, in the type of W; with hidden layers, W on the last of them."""
 
     def __init__(self, key: Array, plan: HeadPlan, channels: int, pixels: tuple[int, int], classes: int, parts: Parts):
         self.pre, self.plan = parts.ops(plan.pre, channels), plan
@@ -70,11 +70,11 @@ class Head(nnx.Module):
         if mode.key is not None:
             mode = replace(mode, key=fold(mode.key, HEADS + self.plan.key))
         h = pooled(self.pre(h, mode), self.plan.pool)
-        h = h.mean(tuple(range(1, h.ndim - 1))) if self.plan.mean else h
+        h = h.mean(tuple(range(1, h.ndim - 1)), self.bias.dtype) if self.plan.mean else h
         h = dropout(h, self.plan.dropout, mode, "head")
         for layer in self.hidden:
             h, _ = layer(h, mode)
-        return self.dense(h) + self.bias[None]
+        return self.dense(h.astype(self.bias.dtype)) + self.bias[None]
 
 
 class Network(nnx.Module):

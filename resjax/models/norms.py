@@ -38,7 +38,7 @@ class BatchNorm(nnx.Module):
             self._track(mean, var)
             return y
         mean, var, scale, bias = (per_channel(v, x.ndim) for v in (self.mean, self.var, self.scale, self.bias))
-        return (x - mean) * (lax.rsqrt(var + EPSILON) * scale) + bias
+        return ((x - mean) * (lax.rsqrt(var + EPSILON) * scale) + bias).astype(x.dtype)
 
     def _track(self, mean: Array, var: Array) -> None:
         for running, moments in ((self.mean, mean), (self.var, var)):
@@ -62,7 +62,7 @@ def normalise(
 
     The gradient goes through y alone, written by hand (Ioffe and Szegedy 2015, section 3): with g = dL/dy and z = (x -
     mean) / sqrt(var + 1e-5), dL/dx = scale / sqrt(var + 1e-5) (g - mean(g) - z mean(g z)), the means over each group.
-    It keeps x alone, and reads x and g twice.
+    It keeps x alone, and reads x and g twice. x may be of fewer bits than scale, in whose type all is computed.
     """
     return _forward(x, scale, bias, group, axis)[0]
 
@@ -70,17 +70,17 @@ def normalise(
 def _forward(
     x: Hidden, scale: Array, bias: Array, group: int, axis: str | None
 ) -> tuple[tuple[Hidden, Array, Array], tuple[Array, ...]]:
-    grouped, mean, var = grouped_moments(x, group, axis)
+    grouped, mean, var = grouped_moments(x.astype(scale.dtype), group, axis)
     inverse = lax.rsqrt(var + EPSILON)
     y = (grouped - mean) * (inverse * _to_meet(scale, grouped)) + _to_meet(bias, grouped)
-    return (y.reshape(x.shape), mean, var), (x, mean, inverse, scale)
+    return (y.reshape(x.shape).astype(x.dtype), mean, var), (x, mean, inverse, scale)
 
 
 def _backward(
     group: int, axis: str | None, saved: tuple[Array, ...], of_outputs: tuple[Array, ...]
 ) -> tuple[Hidden, Array, Array]:
     x, mean, inverse, scale = saved
-    x_groups, g = (_in_groups(value, group) for value in (x, of_outputs[0]))
+    x_groups, g = (_in_groups(value, group).astype(scale.dtype) for value in (x, of_outputs[0]))
     over, span = tuple(range(1, g.ndim - 1)), group // g.shape[1]
     d_bias = g.sum(over, keepdims=True)
     d_scale = (g * ((x_groups - mean) * inverse)).sum(over, keepdims=True)
@@ -88,7 +88,7 @@ def _backward(
     mean_g, mean_gz = (_mean_over_devices(value / count, span, axis) for value in (d_bias, d_scale))
     dx = (g - mean_g - (x_groups - mean) * (inverse * mean_gz)) * (inverse * _to_meet(scale, g))
     d_scale, d_bias = (value.reshape(-1, len(scale)).sum(0) for value in (d_scale, d_bias))
-    return dx.reshape(x.shape), d_scale, d_bias
+    return dx.reshape(x.shape).astype(x.dtype), d_scale, d_bias
 
 
 normalise.defvjp(_forward, _backward)
@@ -148,11 +148,11 @@ class GroupNorm(nnx.Module):
         self.bias = nnx.Param(jnp.zeros(channels, dtype))
 
     def __call__(self, x: Hidden, mode: Mode) -> Hidden:
-        grouped = x.reshape(x.shape[0], -1, self.groups, x.shape[-1] // self.groups)
+        grouped = x.astype(self.scale.dtype).reshape(x.shape[0], -1, self.groups, x.shape[-1] // self.groups)
         mean = grouped.mean((1, 3), keepdims=True)
         var = jnp.square(grouped - mean).mean((1, 3), keepdims=True)
         standard = ((grouped - mean) * lax.rsqrt(var + EPSILON)).reshape(x.shape)
-        return standard * per_channel(self.scale, x.ndim) + per_channel(self.bias, x.ndim)
+        return (standard * per_channel(self.scale, x.ndim) + per_channel(self.bias, x.ndim)).astype(x.dtype)
 
 
 class Bias(nnx.Module):
@@ -162,7 +162,7 @@ class Bias(nnx.Module):
         self.bias = nnx.Param(jnp.zeros(channels, dtype))
 
     def __call__(self, x: Hidden, mode: Mode) -> Hidden:
-        return x + per_channel(self.bias, x.ndim)
+        return (x + per_channel(self.bias, x.ndim)).astype(x.dtype)
 
 
 class ScalarBias(nnx.Module):
@@ -172,7 +172,7 @@ class ScalarBias(nnx.Module):
         self.bias = nnx.Param(jnp.zeros((), dtype))
 
     def __call__(self, x: Hidden, mode: Mode) -> Hidden:
-        return x + self.bias[...]
+        return (x + self.bias[...]).astype(x.dtype)
 
 
 # By name: the norm of so many channels, in so many groups.

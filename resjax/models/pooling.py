@@ -1,5 +1,6 @@
 """Pooling over windows."""
 
+import jax.numpy as jnp
 from flax import nnx
 
 from resjax.models.types import Hidden
@@ -12,4 +13,5 @@ def pooled(x: Hidden, pool: Pool | None) -> Hidden:
         return x
     pads = pool.side // 2 if pool.padded else 0
     operation = {"max": nnx.max_pool, "mean": nnx.avg_pool}[pool.kind]
-    return operation(x, (pool.side,) * 2, (pool.stride,) * 2, ((pads, pads), (pads, pads)))
+    exact = x.astype(jnp.promote_types(x.dtype, jnp.float32)) if pool.kind == "mean" else x
+    return operation(exact, (pool.side,) * 2, (pool.stride,) * 2, ((pads, pads), (pads, pads))).astype(x.dtype)

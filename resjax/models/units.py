@@ -89,7 +89,8 @@ class Unit(nnx.Module):
     def _join(self, at: Any, x: Hidden, f: Hidden) -> Hidden:
         """The shortcut's function, or what joins where the shape is kept."""
         row = SHORTCUTS[self.plan.shortcut]
-        return (row.join if row.elsewhere is None or self.plan.changes else row.elsewhere)(x, f, at)
+        join = row.join if row.elsewhere is None or self.plan.changes else row.elsewhere
+        return join(x, f, at).astype(f.dtype)  # a scale of more bits than x and f makes their sum so
 
 
 def _side_by_side(paths: list[tuple[Hidden, Responses]]) -> tuple[Hidden, Responses]:

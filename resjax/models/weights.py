@@ -1,4 +1,8 @@
-"""Weight layers: what holds a kernel, with the name and kind under which the probes report it."""
+"""Weight layers: what holds a kernel, with the name and kind under which the probes report it.
+
+Products and convolutions are taken in the type of what enters, with the kernel rounded to it; numbers that meet many
+entries at once, such as a bias, in their own type, so that their gradients' long sums are, too; then it is rounded.
+"""
 
 import jax.numpy as jnp
 from flax import nnx
@@ -17,7 +21,7 @@ class Conv(nnx.Module):
         self.stride, self.name, self.kind = stride, name, kind
 
     def __call__(self, x: Hidden) -> Hidden:
-        return conv2d(x, self.kernel[...], self.stride)
+        return conv2d(x, self.kernel[...].astype(x.dtype), self.stride)
 
 
 class Dense(nnx.Module):
@@ -28,7 +32,7 @@ class Dense(nnx.Module):
         self.name, self.kind = name, kind
 
     def __call__(self, x: Hidden) -> Hidden:
-        return x.reshape(x.shape[0], -1) @ self.kernel[...]
+        return x.reshape(x.shape[0], -1) @ self.kernel[...].astype(x.dtype)
 
 
 class FixupWeight(nnx.Module):
@@ -41,5 +45,5 @@ class FixupWeight(nnx.Module):
         self.multiplier = nnx.Param(jnp.ones((), dtype)) if scaled else None
 
     def __call__(self, x: Hidden) -> Hidden:
-        y = self.weight(x + self.shift[...])
-        return y if self.multiplier is None else y * self.multiplier[...]
+        y = self.weight((x + self.shift[...]).astype(x.dtype))
+        return y if self.multiplier is None else (y * self.multiplier[...]).astype(x.dtype)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import lax
+from jax.typing import DTypeLike
 from jaxtyping import Array, Int
 
 from resjax import faults
@@ -22,11 +23,13 @@ from resjax.training.seeds import in_turn
 from resjax.training.state import TrainState
 
 
-def make_evaluate(model: Model, layout: Layout, most: int, stop: Poll = never) -> Callable[..., dict[str, Array]]:
+def make_evaluate(
+    model: Model, layout: Layout, computes: DTypeLike, most: int, stop: Poll = never
+) -> Callable[..., dict[str, Array]]:
     """The function (states, {name: split}) -> {name_loss, name_error}, one entry a seed: exact means over each split.
 
-    It works through batches of `most`; with `parts`, through the first so many only, which is for warming up. It
-    raises StopError between two batches where `stop` says so.
+    It computes in the type `computes`, through batches of `most`; with `parts`, through the first so many, which is
+    for warming up. It raises StopError between two batches where `stop` says so.
     """
     devices = len(layout.devices)
     params_packing, stats_packing = packings(model)
@@ -43,7 +46,7 @@ def make_evaluate(model: Model, layout: Layout, most: int, stop: Poll = never) -
 
         def one_seed(state: TrainState) -> tuple[Array, Array]:
             params, batch_stats = params_packing.unpack(state.params), stats_packing.unpack(state.batch_stats)
-            logits = model.apply(params, batch_stats, images, EVALUATE).logits
+            logits = model.apply(params, batch_stats, images.astype(computes), EVALUATE).logits
             losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
             return jnp.sum(losses, where=inside), jnp.sum(logits.argmax(-1) != labels, where=inside, dtype=model.dtype)
 

@@ -32,12 +32,11 @@ from resjax.training.chunk import first_orders, make_chunk
 from resjax.training.evaluation import make_evaluate
 from resjax.training.packing import packings
 from resjax.training.parallel import Layout, choose, group_size
+from resjax.training.precision import EXACT, precision
 from resjax.training.schedules import learning_rate
 from resjax.training.seeds import over_seeds
 from resjax.training.state import Keys, TrainState, create, optimizer
 from resjax.training.step import example_losses, make_step, training_batch, with_noise
-
-DTYPES = {"float32": jnp.float32, "float64": jnp.float64}
 
 
 class Clock:
@@ -173,7 +172,8 @@ def prepare(config: Config, source: Source, stop: Poll = never) -> Programs:
 
 def instruments(config: Config, source: Source, stop: Poll = never) -> Instruments:
     """Build and place; what measures compiles at its first use. InputError as in `prepare`."""
-    clock, layout, dtype = Clock(), choose(config), DTYPES[config.train.precision]
+    clock, layout, types = Clock(), choose(config), precision(config)
+    dtype = types.keeps
     require_examples(config, source, group_size(config, layout))
     with clock("compile"):
         model = build(config.model, source.train.images.shape[1:], source.classes, dtype)
@@ -184,7 +184,7 @@ def instruments(config: Config, source: Source, stop: Poll = never) -> Instrumen
         evaluated = {name: train._replace(**place(vars(split))) for name, split in source.evaluated.items()}
         probe_batch = hosts.at_home(fixed_batch(train, config.probes.batch_size), layout.home)
         probe = make_probe(config, model, tx, layout)
-        evaluate = make_evaluate(model, layout, largest_batch(config), stop)
+        evaluate = make_evaluate(model, layout, types.computes, largest_batch(config), stop)
     started = Started(counts.describe(model), {"kind": layout.devices[0].device_kind, "count": len(layout.devices)})
     return Instruments(
         config, model, layout, clock, started, seeds, states, keys, train, evaluated, probe_batch, evaluate, probe, stop
@@ -218,7 +218,8 @@ def require_examples(config: Config, source: Source, group: int) -> None:
 def make_probe(config: Config, model: Model, tx: optax.GradientTransformation, layout: Layout) -> Wrapped:
     """The function (states, keys, step, images, labels) -> Looks, one entry a seed in every leaf.
 
-    Its noise is that of the training step, for the examples in their places of the probe batch.
+    Its noise is that of the training step, for the examples in their places of the probe batch. What trains in bfloat16
+    or TF32 is looked at in float32 all the same: the instrument does not change with the run.
     """
     group, each = group_size(config, layout), over_seeds(config)
     params_packing, stats_packing = packings(model)
@@ -249,7 +250,8 @@ def make_probe(config: Config, model: Model, tx: optax.GradientTransformation, l
 
     @jax.jit
     def probe(states: TrainState, keys: Keys, step: Array, images: Array, labels: Array) -> Looks:
-        return each(lambda state, keys: one_seed(state, keys, step, images, labels), states, keys)
+        with jax.default_matmul_precision(EXACT):
+            return each(lambda state, keys: one_seed(state, keys, step, images, labels), states, keys)
 
     return probe
 

@@ -17,6 +17,7 @@ from resjax.models.build import Pass
 from resjax.probes.gradients import norm, per_layer
 from resjax.training.packing import packings
 from resjax.training.parallel import Layout, group_size
+from resjax.training.precision import precision
 from resjax.training.schedules import learning_rate, still_warming, track_error
 from resjax.training.state import ALIVE, Keys, TrainState
 
@@ -70,9 +71,10 @@ def make_step(config: Config, model: Model, tx: optax.GradientTransformation, la
     """
     mode = Mode(train=True, group=group_size(config, layout), axis=layout.axis)
     params_packing, stats_packing = packings(model)
+    computes = precision(config).computes
 
     def loss(params: Any, state: TrainState, images: Array, labels: Array, mode: Mode) -> tuple[Array, Any]:
-        out = model.apply(params, stats_packing.unpack(state.batch_stats), images, mode)
+        out = model.apply(params, stats_packing.unpack(state.batch_stats), images.astype(computes), mode)
         seen = stats_packing.pack(out.batch_stats), cross_entropy(out.logits, labels), error_rate(out.logits, labels)
         return objective(model, out, labels), seen
 

@@ -192,7 +192,7 @@ def test_help_names_what_is_legal() -> None:
         ("model.remat=false", "compute the rest again"),
         ("model.dropout=0.0", "(0 or more, less than 1)"),
         ("parallel.chunk=64", "(1 or more, 1024 or less)"),
-        ("train.precision=float32", "(float32|float64)"),
+        ("train.precision=float32", "(float32|bfloat16|float64)"),
     ]:
         (line,) = [line for line in lines if line.split(" ")[2:3] == [key]]
         assert line.endswith(end)

@@ -1,4 +1,5 @@
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -24,7 +25,7 @@ def test_the_mean_is_over_every_example_once(strategy: str, batch: int) -> None:
     states, _ = create(model, optimizer(config.optimizer), range(2))
     test = to_arrays(source.test, source.train, np.float32)
     place = layout.replicated()
-    evaluate = make_evaluate(model, layout, most=batch)
+    evaluate = make_evaluate(model, layout, jnp.float32, most=batch)
     part = test._replace(images=test.images[:50], labels=test.labels[:50])
     found = evaluate(jax.device_put(states, place), jax.device_put({"test": test, "part": part}, place))
     params_packing, stats_packing = packings(model)
