@@ -160,6 +160,11 @@ class TrainConfig:
     tf32: bool = setting(
         True, "leave float32's products to the device: a GPU rounds their inputs to TF32, a TPU to bfloat16; false: not"
     )
+    max_minutes: float | None = setting(
+        None,
+        "minutes after which the command stops, with what runs saved; the same one goes on; null: no end",
+        minimum=0.01,
+    )
     log_every: int = setting(1, "steps between two rows of metrics", minimum=1)
     evaluate_every: int = setting(0, "steps between two passes over the test set; 0: at the last step only", minimum=0)
 

@@ -37,7 +37,8 @@ def _without_effect(config: Config) -> dict[str, list[str]]:
     if config.data.validation_examples is None:  # left out: ids from before there was such a setting stay
         data += ["validation_examples"]
     probes = ["last"] if config.probes.last else []  # ids from before there was such a setting stay
-    train = ["tf32"] if config.train.tf32 or config.train.precision == "float64" else []  # as with `last`
+    exact = config.train.precision == "float64"
+    train = ["max_minutes", *(["tf32"] if config.train.tf32 or exact else [])]  # tf32: as with `last`
     schedule = []
     if config.schedule.name != "step":
         schedule += ["boundaries", "decay"]

@@ -83,7 +83,7 @@ def made(folder: Path, watch: Told, make: Callable[[], str]) -> str:
         watch.say(f"  see {folder / 'error.txt'}")
         return FAILED
     if status == PREEMPTED:
-        watch.finish("stopped by a signal; the same command goes on from where it was")
+        watch.finish("stopped and saved; the same command goes on from there")
     return status
 
 

@@ -1,4 +1,4 @@
-"""Signals ask a run to stop: a flag that every loop polls. What was computed is saved before the process ends.
+"""Signals, or a time that is up, ask a run to stop: every loop polls. What was computed is saved before the end.
 
 TERM, INT, USR1 and USR2 (a scheduler's before it takes the machine) set the flag; a second INT ends at once.
 """
@@ -6,12 +6,14 @@ TERM, INT, USR1 and USR2 (a scheduler's before it takes the machine) set the fla
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 INTERRUPTED, TERMINATED = 130, 143
+TIME_UP = 75  # sysexits.h: try again
 Poll = Callable[[], bool]
 
 
@@ -19,7 +21,7 @@ class StopError(Exception):
     """Raised by a loop that was asked to stop. code: the exit code of a process that ends with it."""
 
     def __init__(self, code: int = TERMINATED) -> None:
-        super().__init__("asked to stop by a signal")
+        super().__init__("asked to stop")
         self.code = code
 
 
@@ -29,7 +31,7 @@ def never() -> bool:
 
 
 class Listener:
-    """The signals that came. `asked` is the poll; `number` the first one's, or None."""
+    """The signals that came, and the time that is left. `asked` is the poll; `number` the first signal's, or None."""
 
     def __init__(self) -> None:
         self.number: int | None = None
@@ -37,10 +39,16 @@ class Listener:
         self.woken = threading.Event()
         self.at_once: list[Callable[[], None]] = []  # done before a second INT ends the process
         self.others: list[Poll] = []  # further reasons to stop, such as a parent that died
+        self.end: float | None = None  # of the time, on time.monotonic's clock
 
     def asked(self) -> bool:
         """Whether to stop."""
-        return self.number is not None or any(other() for other in self.others)
+        return self.number is not None or self.time_is_up or any(other() for other in self.others)
+
+    @property
+    def time_is_up(self) -> bool:
+        """Whether it is; never where nobody set an end."""
+        return self.end is not None and time.monotonic() >= self.end
 
     def check(self) -> None:
         """Raises StopError if so."""
@@ -53,7 +61,9 @@ class Listener:
 
     @property
     def exit_code(self) -> int:
-        """130 after INT, else 143."""
+        """130 after INT, 75 where the time is up and there was no signal, else 143."""
+        if self.number is None and self.end is not None:
+            return TIME_UP
         return INTERRUPTED if self.number == signal.SIGINT else TERMINATED
 
     def note(self, number: int, frame: FrameType | None = None) -> None:

@@ -25,7 +25,7 @@ class Terminated(BaseException):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit code: 0 done, 1 a job failed, 2 bad input, 130 or 143 stopped by a signal."""
+    """Run one command; its exit code: 0 done, 1 a job failed, 2 bad input, 75 the time is up, 130 and 143 signals."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     numbers = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
     former = {number: signal.getsignal(number) for number in numbers}

@@ -27,7 +27,7 @@ SHOWN = ("row", "parameters", "multiply_adds", "steps", "seeds", "time_here", "d
 
 
 def run(words: Sequence[str]) -> int:
-    """Print or make it; 0 done, 1 a job failed, InputError, or as a signal stopped it."""
+    """Print or make it; 0 done, 1 a job failed, 75 the time is up, InputError, or as a signal stopped it."""
     options = parser().parse_intermixed_args(list(words))
     settings = [word for word in options.words if "=" in word]
     named = [word for word in options.words if "=" not in word]
@@ -91,12 +91,12 @@ def told(row: dict[str, Any]) -> dict[str, Any]:
 
 def make(planned: Plan, options: argparse.Namespace) -> int:
     """The runs, round by round, and the page."""
-    from resjax.cli.train import start
+    from resjax.cli.train import start, time_to_stop
 
-    code = 0
+    code, end = 0, time_to_stop(planned.jobs)
     while planned.jobs and not code:
         note(planned)
-        code, before = start(planned.launch, hint=False), planned
+        code, before = start(planned.launch, hint=False, end=end), planned
         planned = next_round(planned)
         if not code and planned.jobs == before.jobs:  # nothing came of the round: the runs were skipped
             code = 1

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import MISSING, Field
 from pathlib import Path
@@ -12,6 +13,7 @@ from resjax.cli.overrides import Launch, launch
 from resjax.cli.words import choices, conf_folder, split
 from resjax.config import Config, keys
 from resjax.errors import BAD_INPUT
+from resjax.identity import run_id
 from resjax.legal import slug
 from resjax.sweep.launcher import Launcher
 
@@ -29,7 +31,7 @@ Hydra's options work too: --cfg job shows the resulting settings, --config-dir D
 
 
 def run(words: Sequence[str]) -> int:
-    """Check everything, then train; 0 if every run was done, 1 if one failed, 2 bad input, 130 or 143 stopped."""
+    """Check everything, then train; 0 if every run was done, 1 if one failed, 2 bad input, 75, 130 or 143 stopped."""
     if {"-h", "--help"} & set(words):
         words = [word for word in words if word not in ("-h", "--help")]
         print(help_text(split(words)[2]))
@@ -41,8 +43,11 @@ def run(words: Sequence[str]) -> int:
     return start(planned)
 
 
-def start(planned: Launch, hint: bool = True) -> int:
-    """Make the run, or every run of the sweep; hint: say what to type next."""
+def start(planned: Launch, hint: bool = True, end: float | None = None) -> int:
+    """Make the run, or every run of the sweep; hint: say what to type next.
+
+    end: on time.monotonic's clock, when it stops and saves; None: as train.max_minutes says.
+    """
     from resjax.job import BUSY, FAILED, PREEMPTED  # from here on heavier things are imported
     from resjax.progress import Watch
     from resjax.stopping import listening
@@ -51,6 +56,7 @@ def start(planned: Launch, hint: bool = True) -> int:
 
     ended: list[Ended] = []
     with listening() as listener, Watch(planned.count) as watch:
+        listener.end = end or time_to_stop(planned.jobs)
 
         def make(configs: Sequence[Config], launcher: Launcher) -> list[Ended]:
             made = sweeping.sweep(configs, planned.words, launcher, watch, listener)
@@ -67,6 +73,10 @@ def start(planned: Launch, hint: bool = True) -> int:
         first = planned.jobs[0]
         elsewhere = f" --runs={shlex.quote(first.runs)}" if first.runs != "runs" else ""
         statuses = {end.status for end in ended}
+        if listener.time_is_up and (rest := left(planned, ended)):
+            of = planned.count or len(planned.jobs)
+            watch.say(f"the time is up, {rest} of {of} runs are left: the same command goes on with them")
+            return listener.exit_code
         if hint and statuses - {REFUSED}:
             watch.say(f"Type: resjax report {shlex.quote(slug(first.sweep))}{elsewhere}")
     # One run that stopped without a signal to us: to a process that makes it with us.
@@ -75,6 +85,20 @@ def start(planned: Launch, hint: bool = True) -> int:
     if {FAILED, PREEMPTED, BUSY} & statuses:
         return 1
     return BAD_INPUT if REFUSED in statuses else 0
+
+
+def time_to_stop(jobs: Sequence[Config]) -> float | None:
+    """When the first of the jobs' train.max_minutes is over, counted from now; None: never."""
+    minutes = [job.train.max_minutes for job in jobs if job.train.max_minutes is not None]
+    return time.monotonic() + 60 * min(minutes) if minutes else None
+
+
+def left(planned: Launch, ended: Sequence[Any]) -> int:
+    """How many of the runs are neither done nor failed."""
+    from resjax.job import PREEMPTED
+
+    over = {run_id(end.job.config) for end in ended if end.status != PREEMPTED}
+    return len({run_id(job) for job in planned.jobs} - over)
 
 
 def call_hydra(words: Sequence[str]) -> None:

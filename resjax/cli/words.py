@@ -155,7 +155,8 @@ def is_hydras(key: str) -> bool:
 def no_setting(word: str, key: str, value: str) -> InputError:
     """A name that nothing has; with the one that was meant."""
     return InputError(
-        f"{word}: there is no setting {key}.\nDid you mean: {likely(key)}={value}\nType for a list: resjax train --help"
+        f"{word}: there is no setting {key}.\nDid you mean: {likely(key, value)}={value}\n"
+        "Type for a list: resjax train --help"
     )
 
 
@@ -195,11 +196,18 @@ def every_key() -> tuple[str, ...]:
     return (*settings(), *GROUPS, LAUNCHER_GROUP, *LAUNCHER_KEYS)
 
 
-def likely(key: str) -> str:
-    """What is one slip away, else the setting of the same last name in another section, else what is most alike."""
+def likely(key: str, value: str = "") -> str:
+    """What is one slip away, else the setting of the same last name in another section, else what is most alike.
+
+    A switch is meant by true and false alone.
+    """
     if slipped := tuple(name for name in every_key() if is_one_slip(key, name)):
         return nearest(key, slipped)
     known = (LAUNCHER_GROUP, *LAUNCHER_KEYS) if key.startswith("hydra") else (*settings(), *GROUPS)
+    if value not in ("true", "false"):
+        known = tuple(
+            name for name in known if name not in settings() or not isinstance(settings()[name].default, bool)
+        )
     return nearest(key, tuple(name for name in known if name.rpartition(".")[2] == key.rpartition(".")[2]) or known)
 
 

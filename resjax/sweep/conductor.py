@@ -69,7 +69,8 @@ class Conductor:
         self.waiting.clear()
         self.elsewhere.clear()
         if self.children:
-            self.watch.say("stopping: what runs is being saved (Ctrl-C once more ends it at once)")
+            why = "stopping" if self.listener.number else "the time is up"
+            self.watch.say(f"{why}: what runs is being saved (Ctrl-C once more ends it at once)")
         for child in self.children.values():
             child.signal(self.listener.number or 15)
 
@@ -178,7 +179,7 @@ class Conductor:
         elif status in (DONE, FAILED) or (status == PREEMPTED and not child.timed_out):
             self.end(child.job, str(status), child.how or str(status))
         elif self.passed_on and child.process.returncode in STOPPED:  # before there was anything to record
-            self.end(child.job, PREEMPTED, "stopped by a signal before it began")
+            self.end(child.job, PREEMPTED, "stopped before it began")
         else:
             self.bury(child, child.death())
         os.close(child.lock)

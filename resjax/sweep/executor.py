@@ -1,5 +1,6 @@
 """submitit, with our settings, and what the jobs inherit that it starts."""
 
+import math
 import os
 import shlex
 import signal
@@ -19,6 +20,16 @@ SLURM = ("partition", "qos", "account", "constraint", "array_parallelism", "sign
 
 # SLURM does not requeue a job that a TERM ends in its time of grace, as it would Python while that starts.
 PATIENT = 'trap "" TERM; exec "$0" "$@"'
+
+
+def refuse_minutes(config: Config, launcher: Launcher) -> None:
+    """InputError where a run's time is set twice: a job has its own."""
+    if (minutes := config.train.max_minutes) is not None:
+        raise InputError(
+            f"train.max_minutes={minutes:g} with hydra/launcher=submitit_{launcher.where}, whose jobs go on without us.\n"
+            "Expected a limit of the jobs, after which they are begun again.\n"
+            f"Type: train.max_minutes=null hydra.launcher.timeout_min={max(60, math.ceil(minutes))}"
+        )
 
 
 def refuse_processes(config: Config, launcher: Launcher) -> None:

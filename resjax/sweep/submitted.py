@@ -19,7 +19,7 @@ from resjax.stopping import Listener
 from resjax.sweep import slurm
 from resjax.sweep.child import Job
 from resjax.sweep.conductor import REFUSED, Ended
-from resjax.sweep.executor import environment, executor, refuse_processes, undisturbed
+from resjax.sweep.executor import environment, executor, refuse_minutes, refuse_processes, undisturbed
 from resjax.sweep.frozen import SUBMITIT, FrozenRun, refusal
 from resjax.sweep.launcher import Launcher
 
@@ -62,6 +62,7 @@ class Submitted:
     def is_needed(self, job: Job) -> bool:
         """Whether there is anything to do; told."""
         try:
+            refuse_minutes(job.config, self.launcher)
             refuse_processes(job.config, self.launcher)
             why = jobs.reason_to_skip(job.folder, job.own_id, job.config.rerun)
         except InputError as error:
@@ -201,7 +202,7 @@ class Submitted:
             if is_made(job):
                 self.tell(job, records.facts_if_readable(job.folder))
             else:
-                self.end(job, jobs.PREEMPTED, "stopped by a signal; the same command goes on from where it was")
+                self.end(job, jobs.PREEMPTED, "stopped and saved; the same command goes on from there")
 
 
 def is_made(job: Job) -> bool:
