@@ -31,7 +31,7 @@ LAYERS = (
     ("resjax.facts", "resjax.starting"),
     ("resjax.resuming", "resjax.together"),
     ("resjax.job",),
-    ("resjax.predictions", "resjax.imports", "resjax.sweep"),
+    ("resjax.predictions", "resjax.imports", "resjax.doctor", "resjax.sweep"),
     ("resjax.cli",),
 )
 # What only some parts may import, whether at the top of a file or inside a function.
@@ -48,6 +48,7 @@ RESERVED = {
         "resjax.training",
         "resjax.starting",
         "resjax.predictions",
+        "resjax.doctor",
     },
     "flax": {"resjax.models"},
     "orbax": {"resjax.training"},
