@@ -20,7 +20,8 @@ from resjax.redaction import redacted
 
 DESCRIPTION = """Whether this machine is fit to train: what is installed, what JAX computes on, whether it computes
 rightly, with how many digits, how fast the net trains, what room there is. Settings are those of resjax train, so that
-the net is the one that will be trained: resjax doctor model=preact model.depth=110 parallel.devices=2. Without any it is ResNet-20; the data are made, of CIFAR's shape, unless data= says which. A few steps are trained and
+the net is the one that will be trained: resjax doctor model=preact model.depth=110 parallel.devices=2. Without
+any it is ResNet-20; the data are made, of CIFAR's shape, unless data= says which. A few steps are trained and
 nothing is recorded. Exit code 0: nothing FAILED; 1: something did; 2: bad input."""
 DEFAULT_DATA = "data=synthetic"
 NAME, STATUS = 15, 8  # letters of the columns

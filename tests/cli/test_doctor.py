@@ -97,14 +97,13 @@ def test_the_data_are_made_unless_others_are_named() -> None:
 
 
 def test_a_row_is_folded_and_what_to_type_is_not() -> None:
-    row = doctor.line_of(
-        Check("room", WARN, "word " * 30, "a command that is far too long for a row of this table"), 80
-    )
+    command = "a command that is far too long for a row of this table"
+    row = doctor.line_of(Check("room", WARN, "word " * 30, command), 80)
     *found, advice = row.splitlines()
     assert len(found) == 3
     assert max(map(len, found)) <= 80
     assert found[0].startswith("room           warn    word")
-    assert advice.endswith("type: a command that is far too long for a row of this table")
+    assert advice.endswith(f"type: {command}")
     assert "type" not in doctor.line_of(Check("room", OK, "enough"), 80)
 
 
