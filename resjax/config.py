@@ -4,44 +4,20 @@ Of the package it knows the tables of names alone, and it imports neither JAX no
 setting is refused within a second.
 """
 
-import difflib
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from resjax.catalog import ACTIVATIONS, INITS, NORMS
 from resjax.orders import ORDERS
+from resjax.settings import setting
 from resjax.shortcuts import SHORTCUTS
 from resjax.variants import BRANCHES, FAMILIES, branch_of, order_of
 
 DATASETS = ("digits", "synthetic", "cifar10", "cifar100")
+PRECISIONS = ("float32", "bfloat16", "float64")
+PLATFORMS = ("cpu", "gpu", "tpu")
 SEEDS_AXES = ("auto", "map", "vmap")
 NORM_SCOPES = ("ghost", "per_device", "global")
-# How often one looks changes no number that training computes: runs that differ in it are pooled.
-LOOKING = (
-    ("train", "log_every"),
-    ("train", "evaluate_every"),
-    ("probes", "at"),
-    ("probes", "every"),
-    ("probes", "last"),
-    ("probes", "train_grad_norm"),
-    ("probes", "parts"),
-    ("probes", "per_example"),
-)
-
-
-def setting(
-    default: Any,
-    help: str,
-    choices: tuple[str, ...] = (),
-    minimum: float | None = None,
-    below: float | None = None,
-    maximum: float | None = None,
-) -> Any:
-    """A dataclass field that carries its help text and its legal values (docs are generated from them)."""
-    metadata = {"help": help, "choices": choices, "minimum": minimum, "below": below, "maximum": maximum}
-    if isinstance(default, list):
-        return field(default_factory=lambda: list(default), metadata=metadata)
-    return field(default=default, metadata=metadata)
 
 
 @dataclass
@@ -91,7 +67,9 @@ class ModelConfig:
         0.3, "weight of each auxiliary head's loss; 0: no such heads (googlenet)", minimum=0
     )
     vgg_c: bool = setting(False, "VGG C: the last convolution of stages 3 to 5 is 1x1 (depth 16)")
-    unroll: bool = setting(False, "compile every unit by itself instead of scanning the equal ones")
+    unroll: bool | None = setting(
+        None, "compile every unit by itself instead of scanning the equal ones; null: on a GPU, up to 110 layers"
+    )
     remat: bool = setting(False, "keep only the units' outputs for the backward pass, and compute the rest again")
 
 
@@ -153,9 +131,7 @@ class TrainConfig:
     steps: int = setting(300, "parameter updates", minimum=1)
     batch_size: int = setting(128, "examples an update, over all devices", minimum=1)
     precision: str = setting(
-        "float32",
-        "type of the arithmetic; bfloat16: of what passes through the network, the rest is float32",
-        ("float32", "bfloat16", "float64"),
+        "float32", "type of the arithmetic; bfloat16: of the passes, not of what is kept", PRECISIONS
     )
     tf32: bool = setting(
         True, "leave float32's products to the device: a GPU rounds their inputs to TF32, a TPU to bfloat16; false: not"
@@ -188,12 +164,29 @@ class ParallelConfig:
 
     strategy: str = setting("pmap", "pmap, or jit with a sharded batch", ("pmap", "jit"))
     devices: int | None = setting(None, "devices; null: the most there are that divide the batch", minimum=1)
-    processes: int = setting(1, "processes that make one run together (jax.distributed); jit alone", minimum=1)
+    platform: str | None = setting(None, "where to compute; null: the first that JAX finds of tpu, gpu, cpu", PLATFORMS)
+    device_ids: list[int] | None = setting(
+        None, "the devices, by the numbers that the machine gives them; null: the first `devices`"
+    )
+    memory_fraction: float | None = setting(
+        None,
+        "share of a GPU's memory that a process takes; null: JAX's, 0.75, or a part of 0.9 where runs share one",
+        minimum=0.01,
+        maximum=1,
+    )
+    processes: int | None = setting(
+        None, "processes that make one run together, with jit; null: as many as a SLURM step or TPU pod has", minimum=1
+    )
     chunk: int = setting(
         64, "most steps of one dispatch; fewer where they take longer than a second", minimum=1, maximum=1024
     )
     seeds_axis: str = setting("auto", "seeds in turn (map) or side by side (vmap); auto: the faster", SEEDS_AXES)
     threads: int | None = setting(None, "threads of the CPU's arithmetic; its last bits depend on it", minimum=1)
+
+    @property
+    def process_count(self) -> int:
+        """The processes; one where nobody has counted them."""
+        return self.processes or 1
 
 
 @dataclass
@@ -254,11 +247,6 @@ def statistics_group(config: Config) -> int | None:
     if model.norm != "batch" or model.norm_scope == "per_device":
         return None
     return min(model.norm_group, batch) if model.norm_scope == "ghost" else batch
-
-
-def nearest(word: str, words: tuple[str, ...]) -> str:
-    """The word most like `word`."""
-    return (difflib.get_close_matches(word, words, n=1, cutoff=0.0) or list(words))[0]
 
 
 def keys(section: Any = None, prefix: str = "") -> dict[str, Any]:

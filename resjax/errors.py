@@ -1,7 +1,20 @@
-"""The one exception that means "the input is wrong", told apart from a failure of the program."""
+"""The exceptions of our own: the input is wrong, told apart from a failure of the program; memory is wanting."""
+
+from typing import Any
 
 BAD_INPUT = 2  # how a command ends then
 
 
 class InputError(ValueError):
     """Input that cannot be used. The message says the value, what is allowed and what to type."""
+
+
+class OutOfMemoryError(Exception):
+    """A device or the host has no memory left. The message says how much was wanted and what to type.
+
+    facts: the numbers, in bytes, for run.json.
+    """
+
+    def __init__(self, message: str, facts: dict[str, Any]) -> None:
+        super().__init__(message)
+        self.facts = facts

@@ -5,12 +5,23 @@ import json
 from dataclasses import asdict, fields
 from typing import Any
 
-from resjax.config import LOOKING, Config, ModelConfig, completed
+from resjax.config import Config, ModelConfig, completed
 from resjax.shortcuts import SHORTCUTS
 from resjax.variants import FAMILIES
 
 # What follows decides nothing of the numbers a run computes, so it is no part of the run's identity.
 NOT_IN_IDENTITY = ("parallel", "tracker", "checkpoint", "sweep", "runs", "rerun")
+# How often one looks changes no number that training computes: runs that differ in it are pooled.
+LOOKING = (
+    ("train", "log_every"),
+    ("train", "evaluate_every"),
+    ("probes", "at"),
+    ("probes", "every"),
+    ("probes", "last"),
+    ("probes", "train_grad_norm"),
+    ("probes", "parts"),
+    ("probes", "per_example"),
+)
 
 
 def canonical(config: Config, devices: int | None = None) -> dict[str, Any]:

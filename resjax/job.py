@@ -32,7 +32,7 @@ def run(config: Config, watch: Told, tracking: Tracking, stop: Poll = never, hel
     """
     devices = count_devices(config)
     folder = folder_of(config, devices)
-    if config.parallel.processes > 1 and not together.is_first(config):
+    if config.parallel.process_count > 1 and not together.is_first(config):
         return together.follow(config, folder, stop)
 
     def make(held: int) -> str:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from resjax import combinations
-from resjax.config import Config, nearest, statistics_group
+from resjax.config import Config, statistics_group
 from resjax.errors import InputError
 from resjax.redaction import secret_in
+from resjax.settings import nearest
 
 MOST_SEEDS = 2**32  # a key is made of 32 bits
 TEXTS = ("runs", "sweep", "data.root", "tracker.project", "tracker.entity")
@@ -35,10 +36,22 @@ def check(config: Config) -> Config:
 def _check_processes(config: Config) -> None:
     """Several processes run one program over one mesh."""
     parallel = config.parallel
-    if parallel.processes > 1 and parallel.strategy != "jit":
+    if parallel.process_count > 1 and parallel.strategy != "jit":
         raise InputError(
             f"parallel.processes={parallel.processes} with parallel.strategy={parallel.strategy}.\n"
             "Expected jit, which cuts one program up over all processes' devices.\nType: parallel=jit"
+        )
+    if parallel.process_count > 1 and parallel.device_ids is not None:
+        raise InputError(
+            f"parallel.device_ids={parallel.device_ids} with parallel.processes={parallel.processes}.\n"
+            "Expected all devices of every process.\nType: parallel.device_ids=null"
+        )
+    ids, count = parallel.device_ids, parallel.devices
+    if ids is not None and (not ids or len(set(ids)) < len(ids) or min(ids) < 0 or count not in (None, len(ids))):
+        several = f" with parallel.devices={count}" if count is not None else ""
+        raise InputError(
+            f"parallel.device_ids={ids}{several}.\nExpected numbers from 0, each once, as many as parallel.devices.\n"
+            "Type: parallel.device_ids=[0] parallel.devices=null"
         )
 
 
@@ -192,11 +205,11 @@ def _check_fields(section: Any, prefix: str) -> None:
         # Written so that nan, of which every comparison is false, is refused too.
         if minimum is not None and value is not None and not value >= minimum:
             raise InputError(f"{key}={value} is too small.\nExpected {minimum:g} or more.\nType: {key}={minimum:g}")
-        if below is not None and not value < below:
+        if below is not None and value is not None and not value < below:
             raise InputError(
                 f"{key}={value} is too large.\nExpected less than {below:g}.\nType: {key}={item.default:g}"
             )
-        if maximum is not None and not value <= maximum:
+        if maximum is not None and value is not None and not value <= maximum:
             raise InputError(f"{key}={value} is too large.\nExpected {maximum:g} or less.\nType: {key}={maximum:g}")
         if isinstance(value, float) and not math.isfinite(value):
             raise InputError(f"{key}={value} is not finite.\nExpected a finite number.")

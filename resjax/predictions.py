@@ -31,22 +31,16 @@ def predict(config: Config) -> dict[str, Any]:
     """
     start_jax(config)
     from resjax.models import build, counts  # JAX is imported from here on
-    from resjax.training import parallel, seeds
+    from resjax.training import memory, parallel
     from resjax.training.precision import precision
 
     shape, classes = source.shape_of(config.data)
-    types = precision(config)
-    model = build(config.model, shape, classes, types.keeps)
+    model = build(config.model, shape, classes, precision(config).keeps)
     rows = counts.by_stage(model)
     parameters = counts.parameters(model)
     kept = 3 if config.optimizer.name == "adam" else 2  # a number for the parameter, and one a moment
-    side_by_side = seeds.seeds_axis(config) == "vmap"
     devices = len(parallel.choose(config).devices)
-    batch = max(config.train.batch_size, config.probes.batch_size)
-    passes = ((config.train.batch_size, types.computes), (config.probes.batch_size, types.keeps))  # training, probes
-    activations, looked_at = (counts.activation_bytes(model, size, computes) for size, computes in passes)
-    largest = max(activations, looked_at)
-    training = counts.training_bytes(model, batch, config.seeds, devices, kept, side_by_side, largest)
+    training = memory.training_bytes(config, model, devices)
     data = (devices + 1) * source.examples_of(config.data) * math.prod(shape)
     size = parameters * model.itemsize
     return {
@@ -64,7 +58,7 @@ def predict(config: Config) -> dict[str, Any]:
         "batch_size": config.train.batch_size,
         "parameter_bytes": size,
         "optimizer_bytes": size * (kept - 1),
-        "activation_bytes": activations,
+        "activation_bytes": memory.activation_bytes(config, model),
         "training_bytes": training,
         "memory_bytes": PROCESS_BYTES + data + training,
         "theory": expectations(config, shape, classes, devices),

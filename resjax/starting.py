@@ -3,7 +3,7 @@
 import sys
 from functools import cache
 
-from resjax.config import Config
+from resjax.config import Config, ParallelConfig
 from resjax.redaction import redacted
 
 
@@ -29,13 +29,19 @@ def start_devices(wanted: int | None, threads: int | None = None) -> None:
     parallel.start_devices(wanted, threads)
 
 
+def wanted_devices(settings: ParallelConfig) -> int | None:
+    """How many devices there have to be."""
+    return settings.devices if settings.device_ids is None else max(settings.device_ids) + 1
+
+
 def start_jax(config: Config) -> None:
     """Devices, precision, and what was compiled before."""
-    from resjax.training import compile_cache, hosts, precision
+    from resjax.training import compile_cache, hosts, parallel, precision
 
-    several = config.parallel.processes > 1  # then each makes its own devices, one a core
-    start_devices(None if several else config.parallel.devices, config.parallel.threads)
-    hosts.start(config.parallel.processes)
+    several = config.parallel.process_count > 1  # then each makes its own devices, one a core
+    parallel.claim(config.parallel)
+    start_devices(None if several else wanted_devices(config.parallel), config.parallel.threads)
+    hosts.start(config.parallel.process_count)
     say_once(compile_cache.switch_on())
     precision.start(config)
 

@@ -1,16 +1,35 @@
 """A run that several processes make: the first one decides and records, the others follow it."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from resjax import records
 from resjax.config import Config
+from resjax.legal import check
 from resjax.starting import start_jax
 from resjax.stopping import Poll
 
 NOT_MADE = -1
+# A SLURM step's tasks, as srun says; a TPU pod's workers, as Kubernetes' nodes say, "localhost" where there is one.
+SLURM_TASKS, SLURM_RANK, TPU_WORKERS = "SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "TPU_WORKER_HOSTNAMES"
 Lead = Callable[[int], None]
+
+
+def detected() -> int:
+    """The processes that were started with this one to make one run, as SLURM or a TPU pod says; 1 where none does."""
+    if SLURM_RANK in os.environ:
+        return int(os.environ.get(SLURM_TASKS, 1))
+    return len(os.environ.get(TPU_WORKERS, "").split(","))
+
+
+def counted(config: Config) -> Config:
+    """With the processes that there are, where parallel.processes leaves it open. InputError as of `check`."""
+    if config.parallel.processes is not None:
+        return config
+    return check(replace(config, parallel=replace(config.parallel, processes=detected())))
 
 
 def is_first(config: Config) -> bool:
@@ -30,7 +49,7 @@ def leading(config: Config) -> Iterator[Lead]:
     told: list[int] = []
 
     def lead(step: int) -> None:
-        if config.parallel.processes > 1:
+        if config.parallel.process_count > 1:
             from resjax.training import hosts
 
             told.append(hosts.decided(step))

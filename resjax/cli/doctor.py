@@ -31,13 +31,14 @@ WIDE = 240  # of a file or a pipe, as of the other tables
 def run(words: Sequence[str]) -> int:
     """Print what is found, line by line; 0, or 1 where something FAILED, or InputError."""
     options = parser().parse_intermixed_args(list(words))
-    config = job(options.settings)
+    given = job(options.settings)
     if options.trace is not None:
         require_folder(options.trace)
     from resjax.doctor.examination import examine
-    from resjax.together import is_first
+    from resjax.together import counted, is_first
 
-    told = config.parallel.processes == 1 or is_first(config)
+    config = counted(given)
+    told = config.parallel.process_count == 1 or is_first(config)
     checks = list(shown(examine(config, options.trace), told and not options.json))
     if told and options.json:
         print(redacted(json.dumps(document(checks), indent=1, allow_nan=False)))

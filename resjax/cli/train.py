@@ -12,7 +12,7 @@ from resjax.cli import launching
 from resjax.cli.overrides import Launch, launch
 from resjax.cli.words import choices, conf_folder, split
 from resjax.config import Config, keys
-from resjax.errors import BAD_INPUT
+from resjax.errors import BAD_INPUT, InputError
 from resjax.identity import run_id
 from resjax.legal import slug
 from resjax.sweep.launcher import Launcher
@@ -53,6 +53,7 @@ def start(planned: Launch, hint: bool = True, end: float | None = None) -> int:
     from resjax.stopping import listening
     from resjax.sweep import sweeping
     from resjax.sweep.conductor import REFUSED, Ended
+    from resjax.together import counted
 
     ended: list[Ended] = []
     with listening() as listener, Watch(planned.count) as watch:
@@ -69,14 +70,12 @@ def start(planned: Launch, hint: bool = True, end: float | None = None) -> int:
         elif planned.multirun:
             make(planned.jobs, planned.launcher)
         else:
-            ended += sweeping.in_process(planned.jobs, watch, listener)
+            ended += sweeping.in_process([counted(job) for job in planned.jobs], watch, listener)
         first = planned.jobs[0]
         elsewhere = f" --runs={shlex.quote(first.runs)}" if first.runs != "runs" else ""
         statuses = {end.status for end in ended}
         if listener.time_is_up and (rest := left(planned, ended)):
-            of = planned.count or len(planned.jobs)
-            watch.say(f"the time is up, {rest} of {of} runs are left: the same command goes on with them")
-            return listener.exit_code
+            return tell_left(rest, planned, watch, listener.exit_code)
         if hint and statuses - {REFUSED}:
             watch.say(f"Type: resjax report {shlex.quote(slug(first.sweep))}{elsewhere}")
     # One run that stopped without a signal to us: to a process that makes it with us.
@@ -91,6 +90,19 @@ def time_to_stop(jobs: Sequence[Config]) -> float | None:
     """When the first of the jobs' train.max_minutes is over, counted from now; None: never."""
     minutes = [job.train.max_minutes for job in jobs if job.train.max_minutes is not None]
     return time.monotonic() + 60 * min(minutes) if minutes else None
+
+
+def tell_left(rest: int, planned: Launch, watch: Any, code: int) -> int:
+    """Say that the time is up; the code. InputError where it was too short for a single step: no call would get on."""
+    if not watch.moved and not watch.made:
+        minutes = min(job.train.max_minutes for job in planned.jobs if job.train.max_minutes is not None)
+        raise InputError(
+            f"train.max_minutes={minutes:g} was over before the first step: nothing was made.\n"
+            f"Expected more than the start and compilation take.\nType: train.max_minutes={2 * minutes:g}"
+        )
+    of = planned.count or len(planned.jobs)
+    watch.say(f"the time is up, {rest} of {of} runs are left: the same command goes on with them")
+    return code
 
 
 def left(planned: Launch, ended: Sequence[Any]) -> int:

@@ -13,8 +13,9 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 import resjax
-from resjax.config import keys, nearest
+from resjax.config import keys
 from resjax.errors import InputError
+from resjax.settings import nearest
 from resjax.sweep.launcher import Launcher
 
 GROUPS = ("model", "data", "optimizer", "schedule", "parallel", "tracker", "experiment")

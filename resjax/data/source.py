@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from resjax.config import DATASETS, DataConfig, nearest
+from resjax.config import DATASETS, DataConfig
 from resjax.data import archives, digests, digits, prepared, resize, synthetic
 from resjax.errors import InputError
+from resjax.settings import nearest
 
 KRIZHEVSKY = "Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009"
 ALPAYDIN = "Alpaydin & Kaynak, Optical Recognition of Handwritten Digits, UCI, 1998, by scikit-learn"

@@ -10,6 +10,7 @@ from flax import nnx
 from jax import lax
 from jaxtyping import Array
 
+from resjax.config import ModelConfig
 from resjax.models.parts import Parts
 from resjax.models.types import Hidden, Mode, Within, fold
 from resjax.models.units import Unit
@@ -19,9 +20,21 @@ Observe = Callable[[Hidden, Within], Any]
 RunUnit = Callable[[Hidden], tuple[Hidden, Within]]
 Around = Callable[[RunUnit, Hidden, Any], tuple[Hidden, Within]]
 
+MOST_UNROLLED = 110  # layers; unrolled, compilation takes longer with each
+
 
 def nothing(h: Hidden, within: Within) -> None:
     """Observe nothing."""
+
+
+def unrolls(config: ModelConfig) -> bool:
+    """What `model.unroll` says; null: where the loop of a scan is slow and the network is soon compiled without.
+
+    On one H200 a scanned step of ResNet-20 took 6 to 12 ms, an unrolled one 2.5 (docs/performance.md).
+    """
+    if config.unroll is not None:
+        return config.unroll
+    return jax.default_backend() == "gpu" and config.depth <= MOST_UNROLLED
 
 
 def bare(unit: RunUnit, x: Hidden, tap: Any) -> tuple[Hidden, Within]:
@@ -66,7 +79,7 @@ class Segment(nnx.Module):
             return h, (nnx.as_pure(nnx.state(unit, nnx.BatchStat)), observe(h, within))
 
         # One unit may change the shape of x, which a scan's carry cannot.
-        scanned = self.run.count > 1 and not self.config.unroll
+        scanned = self.run.count > 1 and not unrolls(self.config)
         if self.config.remat:
             step = jax.checkpoint(step, prevent_cse=not scanned)  # in a scan nothing could merge the two passes anyway
         chain = lax.scan if scanned else _unrolled

@@ -9,9 +9,9 @@ from typing import Any
 
 from yaml import safe_load  # type: ignore[import-untyped]
 
-from resjax.config import nearest
 from resjax.errors import InputError
 from resjax.papers.item import PRESETS, QUANTITIES, STATISTICS, SURE, TESTS, Claim, Item, Preset, Reference, Search
+from resjax.settings import nearest
 
 QUESTIONS = "questions"  # of no paper: their items' names have none in front
 SIZES = "presets.yaml"

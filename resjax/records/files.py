@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from resjax.durable import DiskFullError, replacing, write_whole
+from resjax.errors import OutOfMemoryError
 from resjax.records.schema import ERROR, LOG
 from resjax.redaction import redacted
 
@@ -26,11 +27,20 @@ def one_line(error: BaseException) -> str:
     return redacted(f"{type(error).__name__}: {error}".rstrip(": "))
 
 
+def failure_of(error: BaseException) -> dict[str, Any]:
+    """Its kind, and what else is known of it."""
+    return {"kind": kind_of(error)} | (error.facts if isinstance(error, OutOfMemoryError) else {})
+
+
 def kind_of(error: BaseException) -> str:
     """What kind of failure it is: of the disk, of memory, an end of the process, or an exception."""
     if isinstance(error, DiskFullError):
         return "disk"
-    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error) or "Out of memory" in str(error):
+    if (
+        isinstance(error, OutOfMemoryError | MemoryError)
+        or "RESOURCE_EXHAUSTED" in str(error)
+        or "Out of memory" in str(error)
+    ):
         return "memory"
     return "exit" if isinstance(error, SystemExit) else "exception"
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import polars as pl
 
-from resjax.config import nearest
 from resjax.errors import InputError
 from resjax.legal import slug
 from resjax.records.lock import is_locked
 from resjax.records.schema import LAYERS, METRICS, METRICS_SCHEMA, PARTS, RUN, TABLES, TRAIN_LAYERS, Schema
+from resjax.settings import nearest
 
 RUN_COLUMN: Schema = {"run": pl.String}
 LAST_BYTES = 4096  # in which a row of metrics ends

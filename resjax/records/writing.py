@@ -18,7 +18,7 @@ from resjax import faults
 from resjax.durable import make_folder, no_room_said
 from resjax.errors import InputError
 from resjax.records import marks
-from resjax.records.files import append_log, kind_of, now, one_line, write_error, write_frame, write_json
+from resjax.records.files import append_log, failure_of, now, one_line, write_error, write_frame, write_json
 from resjax.records.lock import lock
 from resjax.records.reading import parts
 from resjax.records.schema import LAYERS, LOCK, LOG, METRICS, PARTS, RESERVE, RUN, TABLES, TRAIN_LAYERS
@@ -94,7 +94,7 @@ class Recorder:
                 self.finish("preempted", error=one_line(error))
             else:
                 self.write_error(error)
-                self.finish("failed", error=one_line(error), failure={"kind": kind_of(error)})
+                self.finish("failed", error=one_line(error), failure=failure_of(error))
             (self.folder / RESERVE).unlink(missing_ok=True)
 
     def undo(self) -> None:

@@ -5,7 +5,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from resjax.config import LOOKING, ModelConfig, completed
+from resjax.config import ModelConfig, completed
+from resjax.identity import LOOKING
 from resjax.records import flat
 from resjax.shortcuts import SHORTCUTS
 

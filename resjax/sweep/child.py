@@ -20,6 +20,8 @@ from resjax.sweep.launcher import Launcher
 
 LAST_LINES, LONGEST_LINE, MOST_READS = 200, 2**20, 16
 WORKER = "resjax.sweep.worker"
+FRACTION, OLD_FRACTION = "XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION"
+SHARED = 0.9  # of a GPU's memory, what runs that share one take together
 CRASHES = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE", "SIGTRAP")
 
 
@@ -158,12 +160,12 @@ class Child:
 
 
 def environment(code: Path, launcher: Launcher, gpu: int | None) -> dict[str, str]:
-    """Ours, with the frozen code first, and the GPU and its share of memory."""
+    """Ours, with the frozen code first, the GPU, and its part of the memory where others compute on it."""
     found = dict(os.environ)
     found["PYTHONPATH"] = os.pathsep.join(filter(None, (str(code.resolve()), found.get("PYTHONPATH"))))
     if gpu is not None:
         found["CUDA_VISIBLE_DEVICES"] = str(gpu)
-    if launcher.memory_fraction is not None:
-        found.pop("XLA_PYTHON_CLIENT_MEM_FRACTION", None)  # its older name; jaxlib refuses both
-        found["XLA_CLIENT_MEM_FRACTION"] = str(launcher.memory_fraction)
+    sharing = launcher.gpus.count(gpu) if launcher.gpus and gpu is not None else launcher.slots
+    if sharing > 1 and not {FRACTION, OLD_FRACTION} & found.keys():  # parallel.memory_fraction has the last word
+        found[FRACTION] = f"{SHARED / sharing:.3f}"
     return found

@@ -26,7 +26,7 @@ def refuse_minutes(config: Config, launcher: Launcher) -> None:
     """InputError where a run's time is set twice: a job has its own."""
     if (minutes := config.train.max_minutes) is not None:
         raise InputError(
-            f"train.max_minutes={minutes:g} with hydra/launcher=submitit_{launcher.where}, whose jobs go on without us.\n"
+            f"train.max_minutes={minutes:g} with hydra/launcher=submitit_{launcher.where}, whose jobs go on alone.\n"
             "Expected a limit of the jobs, after which they are begun again.\n"
             f"Type: train.max_minutes=null hydra.launcher.timeout_min={max(60, math.ceil(minutes))}"
         )
@@ -34,7 +34,7 @@ def refuse_minutes(config: Config, launcher: Launcher) -> None:
 
 def refuse_processes(config: Config, launcher: Launcher) -> None:
     """InputError where a run wants other processes than its job has tasks."""
-    tasks, processes = launcher.nodes * launcher.tasks_per_node, config.parallel.processes
+    tasks, processes = launcher.nodes * launcher.tasks_per_node, config.parallel.process_count
     if tasks != processes:
         raise InputError(
             f"parallel.processes={processes}, but hydra.launcher.nodes={launcher.nodes} with "

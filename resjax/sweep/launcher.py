@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, get_args
 
-from resjax.config import nearest
 from resjax.errors import InputError
 from resjax.redaction import secret_in
+from resjax.settings import nearest
 
 LISTS: dict[str, type] = {"gpus": int, "setup": str}
 PLACES = ("processes", "in_process", "local", "slurm")
@@ -19,7 +19,6 @@ class Launcher:
     where: str = "processes"
     jobs: int = 1
     gpus: tuple[int, ...] | None = None
-    memory_fraction: float | None = None
     timeout_min: float | None = None
     grace_s: float = 30.0
     # Of submitit, by its own names.
@@ -93,7 +92,3 @@ def check(name: str, value: Any, kind: Any) -> None:
         raise InputError(f"hydra.launcher.{name}={value} is no whole number.\nType: hydra.launcher.{name}=1")
     if numeric and (isinstance(value, bool) or not isinstance(value, int | float) or not value > 0):
         raise InputError(f"hydra.launcher.{name}={value} is no number above 0.\nType: hydra.launcher.{name}=1")
-    if name == "memory_fraction" and not value <= 1:
-        raise InputError(
-            f"hydra.launcher.memory_fraction={value} is more than all.\nType: hydra.launcher.memory_fraction=0.9"
-        )

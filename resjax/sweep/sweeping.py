@@ -13,8 +13,9 @@ from resjax import facts, job, records
 from resjax.config import Config
 from resjax.errors import InputError
 from resjax.identity import run_id
+from resjax.legal import check
 from resjax.progress import Watch
-from resjax.starting import count_devices, decided_by_devices, start_devices
+from resjax.starting import count_devices, decided_by_devices, start_devices, wanted_devices
 from resjax.stopping import Listener
 from resjax.sweep.child import WORKER, Job
 from resjax.sweep.conductor import REFUSED, Conductor, Ended
@@ -68,13 +69,27 @@ def frozen(
 def plan(configs: Sequence[Config], launcher: Launcher) -> list[Job]:
     """Note every run that is not there as pending, for `resjax status`; the same run twice is one job."""
     jobs: dict[Path, Job] = {}
-    for config in configs:
+    for config in (of_processes(config, launcher) for config in configs):
         devices = devices_of(config, launcher)
         folder = facts.folder_of(config, devices)
         if folder not in jobs:
             before = planned(folder, config, devices)
             jobs[folder] = Job(len(jobs), config, folder, run_id(config, devices), before)
     return list(jobs.values())
+
+
+def of_processes(config: Config, launcher: Launcher) -> Config:
+    """With as many processes as its job will have, where the settings leave it open. InputError where it has one."""
+    tasks = launcher.nodes * launcher.tasks_per_node
+    if config.parallel.processes is None:
+        return check(dataclasses.replace(config, parallel=dataclasses.replace(config.parallel, processes=tasks)))
+    if config.parallel.processes > 1 and launcher.where in ("processes", "in_process"):
+        raise InputError(
+            f"parallel.processes={config.parallel.processes} in a sweep that this machine makes by itself.\n"
+            "Expected SLURM, which starts them for every run, or one run a command.\n"
+            "Type: hydra/launcher=submitit_slurm, or the command without -m, see docs/cluster.md"
+        )
+    return config
 
 
 def planned(folder: Path, config: Config, devices: int | None) -> int:
@@ -148,7 +163,7 @@ def in_process(configs: Sequence[Config], watch: Watch, listener: Listener) -> l
 def wanted(configs: Sequence[Config]) -> tuple[list[int | None], list[int | None]]:
     """The devices and the threads that the jobs ask for. InputError where one process cannot give each its own."""
     # Where several processes make a run, parallel.devices counts all of theirs; each makes one a core.
-    devices = [config.parallel.devices if config.parallel.processes == 1 else None for config in configs]
+    devices = [wanted_devices(config.parallel) if config.parallel.process_count == 1 else None for config in configs]
     threads = [config.parallel.threads for config in configs]
     if len(set(threads)) > 1 or (any(threads) and len(set(devices)) > 1):
         raise InputError(

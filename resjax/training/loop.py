@@ -17,7 +17,7 @@ from resjax.errors import InputError
 from resjax.probes.table import train_columns
 from resjax.rows import Finished, Layers, Metrics, Outcome, Row, Snapshot, Stopped, TrainLayers
 from resjax.stopping import Poll, StopError, never
-from resjax.training import agenda, hosts
+from resjax.training import agenda, hosts, memory
 from resjax.training.programs import Programs, prepare
 from resjax.training.state import digest, from_arrays, to_arrays
 
@@ -39,7 +39,7 @@ def fit(config: Config, source: Source, resume: Snapshot | None = None, stop: Po
     With `resume` it goes on from a Snapshot of a run with the same settings and data, and yields bit for bit the rows
     that the run would have yielded from there; InputError where the arrays are of another network, or this JAX draws
     other random numbers. Where `stop` says so (it is polled between chunks, probes, tests and compilations), the rows
-    end with a Snapshot and Stopped.
+    end with a Snapshot and Stopped. OutOfMemoryError says what was wanting.
     """
     run = None
     try:
@@ -57,6 +57,10 @@ def fit(config: Config, source: Source, resume: Snapshot | None = None, stop: Po
         if run is not None:
             yield from run.leave()
         yield Stopped(run.step if run else resume.step if resume else 0)
+    except (jax.errors.JaxRuntimeError, MemoryError) as error:
+        if memory.is_wanting(error):
+            raise memory.explained(error, config, source) from error
+        raise
 
 
 @dataclass(frozen=True)

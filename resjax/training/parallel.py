@@ -12,11 +12,12 @@ from jax import lax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
-from resjax.config import Config, statistics_group
+from resjax.config import Config, ParallelConfig, statistics_group
 from resjax.errors import InputError
 
 AXIS = "batch"
 MOST_VIRTUAL_DEVICES = 8
+FRACTION, OLD_FRACTION = "XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION"
 
 
 @dataclass(frozen=True)
@@ -95,9 +96,59 @@ def start_devices(wanted: int | None, threads: int | None = None) -> None:
         return
 
 
+def claim(settings: ParallelConfig) -> None:
+    """Where JAX will compute, on which of the GPUs, and how much of their memory it will take. Before its first use."""
+    if settings.platform is not None:
+        jax.config.update("jax_platforms", ",".join(dict.fromkeys((settings.platform, "cpu"))))
+    if settings.device_ids is not None:
+        jax.config.update("jax_cuda_visible_devices", ",".join(map(str, settings.device_ids)))
+    if settings.memory_fraction is not None:
+        os.environ.pop(OLD_FRACTION, None)  # jaxlib refuses both
+        os.environ[FRACTION] = str(settings.memory_fraction)
+
+
+def devices_of(settings: ParallelConfig) -> list[Any]:
+    """The devices that a run may take, all processes'. InputError where those that are asked for are not there."""
+    found = started(settings.platform)
+    if settings.device_ids is None:
+        return found
+    by_number = {device.local_hardware_id: device for device in found}
+    if missing := [number for number in settings.device_ids if number not in by_number]:
+        raise InputError(
+            f"parallel.device_ids={settings.device_ids}, but there is no device {missing[0]}.\n"
+            f"Expected of: {', '.join(map(str, sorted(by_number)))}. Virtual ones are made when the process starts.\n"
+            f"Type: parallel.device_ids=[{min(by_number)}]"
+        )
+    return [by_number[number] for number in settings.device_ids]
+
+
+def started(platform: str | None) -> list[Any]:
+    """JAX's devices. InputError where it cannot start on the platform, or has started on another."""
+    try:
+        found = jax.devices()
+    except (RuntimeError, AssertionError) as error:  # the latter, without words, where there is no plugin
+        raise InputError(
+            f"parallel.platform={platform}, but JAX cannot compute there: {first_line(error)}\n"
+            "Expected a platform that there is.\nType: parallel.platform=cpu, or see docs/gpu.md"
+        ) from error
+    if platform not in (None, jax.default_backend()):
+        raise InputError(
+            f"parallel.platform={platform}, but JAX computes on the {jax.default_backend()} in this process.\n"
+            "Expected one platform for all runs of a process.\n"
+            f"Type: parallel.platform={jax.default_backend()}, or hydra/launcher=basic"
+        )
+    return found
+
+
+def first_line(error: BaseException) -> str:
+    """What it says, or its name."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 def choose(config: Config) -> Layout:
     """The layout that `parallel` asks for, or InputError with the device counts that would do."""
-    available = len(jax.devices())
+    devices = devices_of(config.parallel)
+    available = len(devices)
     counts = range(1, available + 1) if jax.process_count() == 1 else [available]  # each process has its part
     legal = [count for count in counts if divides(count, config)]
     if not legal:
@@ -120,7 +171,7 @@ def choose(config: Config) -> Layout:
             f"Expected a count that divides the batch and its groups of batch statistics, of {available} devices.\n"
             f"Type: parallel.devices={' or '.join(map(str, legal))}"
         )
-    return Layout(config.parallel.strategy, tuple(jax.devices()[:wanted]))
+    return Layout(config.parallel.strategy, tuple(devices[:wanted]))
 
 
 def divides(devices: int, config: Config) -> bool:

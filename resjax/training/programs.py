@@ -173,14 +173,13 @@ def prepare(config: Config, source: Source, stop: Poll = never) -> Programs:
 def instruments(config: Config, source: Source, stop: Poll = never) -> Instruments:
     """Build and place; what measures compiles at its first use. InputError as in `prepare`."""
     clock, layout, types = Clock(), choose(config), precision(config)
-    dtype = types.keeps
     require_examples(config, source, group_size(config, layout))
     with clock("compile"):
-        model = build(config.model, source.train.images.shape[1:], source.classes, dtype)
+        model = build(config.model, source.train.images.shape[1:], source.classes, types.keeps)
         tx, seeds = optimizer(config.optimizer), range(config.seed, config.seed + config.seeds)
         place = partial(hosts.place, sharding=layout.replicated())
         states, keys = (place(tree) for tree in create(model, tx, seeds))
-        train = place(to_arrays(source.train, source.train, dtype, config.data.mean, config.data.std))
+        train = place(to_arrays(source.train, source.train, types.keeps, config.data.mean, config.data.std))
         evaluated = {name: train._replace(**place(vars(split))) for name, split in source.evaluated.items()}
         probe_batch = hosts.at_home(fixed_batch(train, config.probes.batch_size), layout.home)
         probe = make_probe(config, model, tx, layout)
@@ -221,9 +220,8 @@ def make_probe(config: Config, model: Model, tx: optax.GradientTransformation, l
     Its noise is that of the training step, for the examples in their places of the probe batch. What trains in bfloat16
     or TF32 is looked at in float32 all the same: the instrument does not change with the run.
     """
-    group, each = group_size(config, layout), over_seeds(config)
+    group, each, settings = group_size(config, layout), over_seeds(config), config.probes
     params_packing, stats_packing = packings(model)
-    settings = config.probes
 
     def one_seed(state: TrainState, keys: Keys, step: Array, images: Array, labels: Array) -> Looks:
         rate = learning_rate(config.schedule, step, config.train.steps, state.warming)

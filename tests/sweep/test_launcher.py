@@ -18,8 +18,8 @@ def test_the_default_is_a_child_process_a_job() -> None:
 
 
 def test_settings_by_hydras_grammar() -> None:
-    gpus = launch([*SWEEP, "hydra.launcher.gpus=[0,2]", "hydra.launcher.memory_fraction=0.4"]).launcher
-    assert (gpus.slots, gpus.gpus, gpus.memory_fraction) == (2, (0, 2), 0.4)
+    gpus = launch([*SWEEP, "hydra.launcher.gpus=[0,2]"]).launcher
+    assert (gpus.slots, gpus.gpus) == (2, (0, 2))
     slurm = launch([*SWEEP, "hydra/launcher=submitit_slurm", "hydra.launcher.partition=gpu"]).launcher
     assert (slurm.where, slurm.partition, slurm.tasks_per_node) == ("slurm", "gpu", 1)
     assert launch([*SWEEP, "hydra/launcher=submitit_local"]).launcher.where == "local"
@@ -33,7 +33,6 @@ def test_settings_by_hydras_grammar() -> None:
         (["hydra.launcher.jbos=2"], "Did you mean: hydra.launcher.jobs=2"),
         (["hydra.launcher.jobs=0"], "no number above 0"),
         (["hydra.launcher.jobs=many"], "no number above 0"),
-        (["hydra.launcher.memory_fraction=2"], "hydra.launcher.memory_fraction=0.9"),
         (["hydra/launcher=joblib"], "is not known"),
     ],
 )

@@ -1,0 +1,71 @@
+"""Want of memory: what training takes, and what is said where there is not enough."""
+
+import re
+from typing import Any
+
+import jax
+
+from resjax.config import Config
+from resjax.data.source import Source
+from resjax.errors import OutOfMemoryError
+from resjax.models import Model, build, counts
+from resjax.training.parallel import choose
+from resjax.training.precision import precision
+from resjax.training.seeds import seeds_axis
+
+EXHAUSTED = re.compile(r"RESOURCE_EXHAUSTED|out of memory", re.IGNORECASE)
+WANTED = re.compile(r"(\d+) ?(?:bytes|B\b)")
+GIGABYTE = 1e9
+
+
+def activation_bytes(config: Config, model: Model) -> int:
+    """What the backward pass of training keeps of a batch."""
+    return counts.activation_bytes(model, config.train.batch_size, precision(config).computes)
+
+
+def training_bytes(config: Config, model: Model, devices: int) -> int:
+    """States, activations and work space, on all devices: an estimate (models/counts.py). Probes keep float32."""
+    batch, kept = max(config.train.batch_size, config.probes.batch_size), 3 if config.optimizer.name == "adam" else 2
+    looked_at = counts.activation_bytes(model, config.probes.batch_size, precision(config).keeps)
+    largest = max(activation_bytes(config, model), looked_at)
+    side_by_side = seeds_axis(config) != "map"
+    return counts.training_bytes(model, batch, config.seeds, devices, kept, side_by_side, largest)
+
+
+def is_wanting(error: BaseException) -> bool:
+    """Whether it is for want of memory that something failed."""
+    return isinstance(error, MemoryError) or EXHAUSTED.search(str(error)) is not None
+
+
+def explained(error: BaseException, config: Config, source: Source) -> OutOfMemoryError:
+    """What is wanting, and what to change."""
+    devices = choose(config).devices
+    model = build(config.model, source.train.images.shape[1:], source.classes, precision(config).keeps)
+    return out_of_memory(str(error), config, limit_of(devices[0]), training_bytes(config, model, len(devices)))
+
+
+def limit_of(device: Any) -> int | None:
+    """Bytes that JAX may take of a device's memory; None where it does not say, as on a CPU."""
+    return (device.memory_stats() or {}).get("bytes_limit")
+
+
+def out_of_memory(said: str, config: Config, limit: int | None, needed: int) -> OutOfMemoryError:
+    """The error, from what XLA said of it."""
+    sizes = [int(size) for size in WANTED.findall(said)]
+    wanted = max(sizes) if sizes else None
+    lines = ["out of memory: " + ("" if wanted is None else f"{wanted / GIGABYTE:.2f} GB more could not be had")]
+    lines[0] += "" if limit is None else f" of the {limit / GIGABYTE:.1f} GB that JAX may take of a device"
+    lines.append(f"Expected room for about {needed / GIGABYTE:.2f} GB in training (resjax predict, training_bytes).")
+    lines.append(f"Type one of: {', '.join(remedies(config))}")
+    return OutOfMemoryError("\n".join(lines), {"bytes_wanted": wanted, "bytes_needed": needed, "bytes_limit": limit})
+
+
+def remedies(config: Config) -> list[str]:
+    """Settings that take less memory; first those that leave the run the same one."""
+    found = [] if config.model.remat else ["model.remat=true"]
+    found += ["parallel.seeds_axis=map"] if config.seeds > 1 and seeds_axis(config) != "map" else []
+    found += [] if jax.default_backend() == "cpu" else ["parallel.memory_fraction=0.95", "hydra.launcher.jobs=1"]
+    found += ["seeds=1 (the other seeds as runs of their own)"] if config.seeds > 1 else []
+    found += ["train.precision=bfloat16 (another run)"] if config.train.precision == "float32" else []
+    half = config.train.batch_size // 2
+    return [*found, *([f"train.batch_size={half} (another run)"] if half else [])]
