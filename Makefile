@@ -3,6 +3,7 @@
 # make lint   style and types alone         make format  bring the style in order
 # make slow   the tests that take minutes   make test-faults   the fault kit in full: hours; writes docs/reliability.md
 # make lock    choose the newest versions of everything
+# make compat  run the tests with what pip chooses today on the newest Python, then with the oldest JAX (long)
 # make bench  measure speed, memory and waiting beside PyTorch and Flax (40 minutes)   make bench-gpu  the same on a GPU
 # make browser   open a report in headless Chromium: its figures, errors and times (skipped where there is none)
 # make diagrams   draw docs/units and fill the tables of docs/, from the code
@@ -19,7 +20,7 @@ TORCH_PYTHON ?= .venv-bench/bin/python
 TORCH_INSTALLED := $(if $(filter .venv-bench/%,$(TORCH_PYTHON)),.venv-bench/installed)
 BENCH := $(BIN)/python -m benchmarks.run --torch-python $(TORCH_PYTHON)
 
-.PHONY: demo test test-faults slow browser lint format lock bench bench-gpu diagrams clean
+.PHONY: demo test test-faults slow browser lint format lock compat compat-new compat-old bench bench-gpu diagrams clean
 
 demo: $(INSTALLED)
 	$(BIN)/resjax train -m experiment=quickstart
@@ -53,6 +54,22 @@ lock: $(INSTALLED)
 		--no-annotate --no-header --group dev pyproject.toml -o requirements/lock.txt
 	$(BIN)/python requirements/installer.py
 
+# Not from the lock, and made anew each time. Some of it: make compat TESTS=tests/models
+PYTHON_NEW ?= $(shell for p in python3.13 python3.12; do $$p -c '' 2>/dev/null && echo $$p && break; done)
+TESTS ?= tests
+compat: compat-new compat-old
+compat-new: COMPAT_PYTHON = $(PYTHON_NEW)
+compat-old: COMPAT_PYTHON = $(PYTHON)
+compat-old: COMPAT_JAX = jax==$(shell sed -n 's/.*"jax>=\([^,]*\),.*/\1/p' pyproject.toml)
+compat-new compat-old: COMPAT_BIN = .venv-compat/$@/bin
+compat-new compat-old:
+	@test -n "$(COMPAT_PYTHON)" || { echo "$@ finds no Python. Type: make PYTHON_NEW=/path/to/python3.13 compat"; exit 1; }
+	$(COMPAT_PYTHON) -m venv --clear .venv-compat/$@
+	echo '*' > .venv-compat/.gitignore
+	$(COMPAT_BIN)/python -m pip install --quiet --upgrade pip
+	$(COMPAT_BIN)/python -m pip install --quiet --editable . --group test $(COMPAT_JAX)
+	$(COMPAT_BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
+
 # BENCH_ARGS: --quick, --only speed,start, ... (python -m benchmarks.run --help)
 bench: $(INSTALLED) $(TORCH_INSTALLED)
 	$(BENCH) $(BENCH_ARGS)
@@ -70,7 +87,7 @@ diagrams: $(INSTALLED)
 	$(BIN)/python docs/diagrams.py
 
 clean:
-	rm -rf .venv .venv-bench
+	rm -rf .venv .venv-bench .venv-compat
 
 # uv installs in seconds what pip needs a minute for; where it does not run, pip does it.
 $(INSTALLED): requirements/lock.txt requirements/installer.txt pyproject.toml
