@@ -2,12 +2,13 @@
 
 import json
 import os
+import random
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-import pytest
 from broken import SMALL, last_step, no_row_twice, only_run, wait_for
 from nursery import SAID, born
 
@@ -18,16 +19,45 @@ WORDS = [
     *("parallel=jit", "train.precision=float64", "train.batch_size=64", "probes.batch_size=64"),
     *("model.norm_group=16", "train.steps=120", "probes.at=[0,50]", "seeds=1"),
 ]
-CORES = len(os.sched_getaffinity(0))
+CORES = sorted(os.sched_getaffinity(0))[:2]  # a virtual device each
+ONLY = {"RESJAX_TEST_CORES": ",".join(map(str, CORES))}
+
+
+def free_port(ports: range) -> int:
+    """One of them that nobody listens at; 0 stands for any."""
+    for port in random.sample(ports, len(ports)):
+        with socket.socket() as free, suppress(OSError):
+            free.bind(("localhost", port))
+            return int(free.getsockname()[1])
+    raise OSError(f"no port of {ports} is free")
 
 
 def together(folder: Path, *more: str):
-    """Two processes, each with a device a core."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        address = f"localhost:{free.getsockname()[1]}"
+    """Two processes, each with two devices (on one core: with one)."""
+    address = f"localhost:{free_port(range(1))}"
     return [
-        born(folder, [*WORDS, "parallel.processes=2", *more], JAX_COORDINATOR_ADDRESS=address, JAX_PROCESS_ID=str(rank))
+        born(
+            folder,
+            [*WORDS, "parallel.processes=2", *more],
+            JAX_COORDINATOR_ADDRESS=address,
+            JAX_PROCESS_ID=str(rank),
+            **ONLY,
+        )
+        for rank in range(2)
+    ]
+
+
+def as_a_step_of_slurm(folder: Path, *more: str):
+    """The same, as srun starts two tasks: nothing says that they are to meet but its variables."""
+    first = 2**16 - 2**12  # JAX takes the port from the job's number
+    about = {
+        "SLURM_JOB_ID": str(free_port(range(first, 2**16)) - first),
+        "SLURM_STEP_NODELIST": "localhost",
+        "SLURM_NTASKS": "2",
+        "SLURM_STEP_NUM_TASKS": "2",
+    }
+    return [
+        born(folder, [*WORDS, *more], **about, SLURM_PROCID=str(rank), SLURM_LOCALID=str(rank), **ONLY)
         for rank in range(2)
     ]
 
@@ -37,24 +67,25 @@ def series(run: Path) -> dict[str, np.ndarray]:
     return {name: np.array([row[name] for row in rows if name in row], float) for name in ("train_loss", "grad_norm")}
 
 
-def test_two_processes_are_one(tmp_path: Path, full: bool, tally) -> None:
-    if not full:
-        pytest.skip("with --full")
-    alone = born(tmp_path / "alone", [*WORDS, f"parallel.devices={2 * CORES}"])
+def test_two_processes_are_one(tmp_path: Path, tally) -> None:
+    """Also where one of them is killed, whom the other cannot outlive, and both are begun again."""
+    alone = born(tmp_path / "alone", [*WORDS, f"parallel.devices={2 * len(CORES)}"], **ONLY)
     alone.join(120)
     assert alone.exitcode == 0, (tmp_path / "alone" / SAID).read_text()
     folder = tmp_path / "together"
     killed = together(folder)
     wait_for(lambda: list(folder.glob("runs/default/*/run.json")) and last_step(only_run(folder)) > 60, 120)
-    for process in killed:
-        process.kill()
-        process.join()
+    killed[1].kill()
+    killed[1].join()
+    killed[0].join(5)  # it waits for the other, until JAX's own time is over
+    killed[0].kill()
+    killed[0].join()
     for process in together(folder):
         process.join(120)
         assert process.exitcode == 0, (folder / SAID).read_text()
     runs = [only_run(tmp_path / name) for name in ("alone", "together")]
     facts = [records.facts_of(run) for run in runs]
-    assert [run["devices"]["count"] for run in facts] == [2 * CORES, 2 * CORES]
+    assert [run["devices"]["count"] for run in facts] == [2 * len(CORES)] * 2
     assert facts[0]["id"] == facts[1]["id"]
     no_row_twice(runs[1] / "metrics.jsonl")
     expected, found = map(series, runs)
@@ -63,10 +94,8 @@ def test_two_processes_are_one(tmp_path: Path, full: bool, tally) -> None:
     tally("a run of two processes (jax.distributed) killed and begun again", "equal to one process to 1e-9 (float64)")
 
 
-def test_a_signal_to_one_stops_both(tmp_path: Path, full: bool) -> None:
-    if not full:
-        pytest.skip("with --full")
-    both = together(tmp_path, "train.steps=100000")
+def test_a_signal_to_one_of_slurms_tasks_stops_both(tmp_path: Path) -> None:
+    both = as_a_step_of_slurm(tmp_path, "train.steps=100000")
     wait_for(lambda: list(tmp_path.glob("runs/default/*/run.json")) and last_step(only_run(tmp_path)) > 20, 120)
     time.sleep(0.1)
     both[1].terminate()
@@ -74,3 +103,4 @@ def test_a_signal_to_one_stops_both(tmp_path: Path, full: bool) -> None:
         process.join(60)
     assert [process.exitcode for process in both] == [143, 143]
     assert records.state(only_run(tmp_path)) == "preempted"
+    assert records.facts_of(only_run(tmp_path))["config"]["parallel"]["processes"] == 2
