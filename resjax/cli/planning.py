@@ -188,13 +188,17 @@ def estimated(row: str, config: Config) -> dict[str, Any]:
     }
 
 
-def disk_bytes(config: Config, parameters: int, layers: int) -> int:
-    """At most what a run leaves: metrics, layers, checkpoints, wandb's mirror; an estimate."""
+def rows_of(config: Config, layers: int) -> tuple[int, int]:
+    """Of metrics, and of layers and units, that a run's records have."""
     steps = config.train.steps
     looks = sum(agenda.probed(config, step) for step in range(steps)) + config.probes.last
-    logged = steps // config.train.log_every
+    return config.seeds * (steps // config.train.log_every), config.seeds * looks * layers
+
+
+def disk_bytes(config: Config, parameters: int, layers: int) -> int:
+    """At most what a run leaves: metrics, layers, checkpoints, wandb's mirror; an estimate."""
     state = STATE * parameters * (3 if config.optimizer.name == "adam" else 2)
-    metrics, rows = config.seeds * logged, config.seeds * looks * layers
+    metrics, rows = rows_of(config, layers)
     found = OTHERS + METRICS_ROW * metrics + LAYERS_ROW * rows + CHECKPOINTS * config.seeds * state
     if config.tracker.name == "wandb":
         found += MIRROR + MIRROR_METRICS_ROW * metrics + MIRROR_LAYERS_ROW * rows

@@ -11,7 +11,10 @@ from resjax import records
 from resjax.cli.output import show
 from resjax.errors import InputError
 
-OUT_HELP = "metrics; layers go to OUT.layers.parquet, those of probes.train_grad_norm to OUT.train_layers.parquet"
+OUT_HELP = (
+    "metrics; layers go to OUT.layers.parquet, those of probes.train_grad_norm to OUT.train_layers.parquet; "
+    "a name without an ending: a folder of compact records, to carry away"
+)
 
 
 def add_commands(commands: Any) -> None:
@@ -26,7 +29,7 @@ def add_commands(commands: Any) -> None:
         command.add_argument("sweep", nargs=many, metavar="SWEEP", help="its name in runs/, or its folder")
         command.add_argument("--runs", default="runs", metavar="FOLDER", help="folder of all sweeps; default: runs")
     report.add_argument("--json", action="store_true", help="one JSON document instead of a table")
-    export.add_argument("out", type=Path, metavar="OUT.parquet", help=OUT_HELP)
+    export.add_argument("out", type=Path, metavar="OUT", help=OUT_HELP)
 
 
 def write_report(options: argparse.Namespace) -> int:
@@ -58,9 +61,14 @@ def write_report(options: argparse.Namespace) -> int:
 
 def write_tables(options: argparse.Namespace) -> int:
     """resjax export."""
-    if options.out.suffix != ".parquet":
-        raise InputError(f"{options.out} is not a Parquet file's name.\nType: {options.out.with_suffix('.parquet')}")
     folder = records.find(options.sweep, options.runs)
+    if not options.out.suffix:
+        return write_records(folder, options.out)
+    if options.out.suffix != ".parquet":
+        raise InputError(
+            f"{options.out} is no Parquet file's name, and no folder's.\n"
+            f"Type: {options.out.with_suffix('.parquet')} for tables, {options.out.with_suffix('')} for compact records"
+        )
     sweep, train_layers = records.read(folder), records.read_train_layers(folder)
     types = {"parameters": pl.Int64, "imported": pl.String}  # where no run says it
     facts = pl.DataFrame([run_facts(run) for run in sweep.runs], schema_overrides=types, infer_schema_length=None)
@@ -71,6 +79,18 @@ def write_tables(options: argparse.Namespace) -> int:
     for frame, path in tables:
         records.write_frame(path, frame.join(facts, on="run", how="left", maintain_order="left"))
         Console().print(f"{path}: {len(frame):,} rows", highlight=False, markup=False, soft_wrap=True)
+    return 0
+
+
+def write_records(folder: Path, out: Path) -> int:
+    """The sweep as three small files, to carry away and to commit; a figure.py of experiments/ reads them."""
+    sweep = records.read(folder)
+    if not sweep.runs:
+        raise InputError(f"{folder} has no run that is done.\nType: resjax status {folder}")
+    records.keep(sweep, out)
+    size = sum(path.stat().st_size for path in out.iterdir())
+    told = f"{out}: {len(sweep.runs)} runs, {size / 1e6:.2f} MB"
+    Console().print(told, highlight=False, markup=False, soft_wrap=True)
     return 0
 
 

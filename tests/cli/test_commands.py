@@ -141,6 +141,11 @@ def test_export(trained: Path, here: Path) -> None:
     assert len(trained) == 2 * 2 * 6 * 4  # arms, seeds, updates, weight layers
     assert trained["train_grad_norm"].null_count() == 0
     assert main(["export", "tiny", "all.csv"]) == 2
+    assert main(["export", "tiny", "out/records"]) == 0
+    compact = records.kept(here / "out" / "records")
+    assert len(compact.runs) == 2
+    assert len(compact.metrics) == len(metrics)
+    assert len(compact.layers) == len(layers)
 
 
 @pytest.mark.parametrize("strategy", ["pmap", "jit"])

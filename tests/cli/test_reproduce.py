@@ -127,6 +127,23 @@ def test_the_disk_that_is_foretold_is_enough(row: str, left: int, here: Path) ->
     assert 0.4 < left / foretold[row] < 1
 
 
+@pytest.mark.parametrize("size", ["quarter", "paper"])
+def test_forty_runs_can_be_carried_away(size: str, here: Path) -> None:
+    """By the bytes that a row has in the compact records of real runs (experiments/degradation), in 16 MiB."""
+    kept = Path(__file__).parents[2] / "experiments" / "degradation" / "records"
+    tables = [kept / name for name in ("metrics.parquet", "layers.parquet")]
+    bytes_a_row = [path.stat().st_size / len(pl.read_parquet(path)) for path in tables]
+    item, _ = find("he2015/fig6")
+    taken = []
+    for job in plan(item, "left", size, [], "runs").jobs:
+        model = build(job.model, (32, 32, 3), 10)
+        rows = rows_of(job, len(model.weight_layers) + len(model.units))
+        taken.append(sum(one * count for one, count in zip(bytes_a_row, rows, strict=True)))
+    facts = (kept / "runs.json").stat().st_size / len(json.loads((kept / "runs.json").read_text()))
+    assert {job.seeds for job in plan(item, "left", size, [], "runs").jobs} == {5}
+    assert 40 * (sum(taken) / len(taken) + facts) < 16 * 2**20
+
+
 def test_parts_of_an_item_share_their_rows(here: Path) -> None:
     item, _ = find("he2015/fig6")
     left, middle = (plan(item, part, "paper", [], "runs").reproduction for part in ("left", "middle"))
