@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from resjax import records
 from resjax.cli import main
 from resjax.cli.words import choices
 from resjax.config import SHORTCUTS, keys

@@ -12,8 +12,9 @@ import polars as pl
 import pytest
 
 from resjax.cli import main
-from resjax.cli.planning import dry_run, next_round, plan, together_with
+from resjax.cli.planning import dry_run, next_round, plan, rows_of, together_with
 from resjax.identity import arm, canonical, run_id
+from resjax.models import build
 from resjax.papers.loading import find, items
 from resjax.records import LAYERS_SCHEMA, METRICS_SCHEMA, Sweep
 
