@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import pytest
 from packaging.requirements import Requirement
 
-from resjax.config import Config
+from resjax.config import Config, TrainConfig
 from resjax.doctor import arithmetic, examination, training
 from resjax.doctor.check import FAILED, OK, SLOW, WARN
 from resjax.doctor.machine import GPU, TPU, Devices, accelerator, devices
@@ -112,12 +112,15 @@ def tf32(x: jax.Array) -> jax.Array:
     [(lambda x: x, "float32", OK), (tf32, "like TF32", WARN), (bfloat16, "like bfloat16", WARN)],
 )
 def test_arithmetic_is_told_by_its_digits(rounded: arithmetic.Compute, word: str, status: str) -> None:
+    """Fewer digits than float32's are well where train.tf32, or bfloat16, lets the device round."""
     product = arithmetic.product_error(lambda a, b: jnp.matmul(rounded(a), rounded(b)), "float32")
     convolution = arithmetic.convolution_error(lambda x, k: conv2d(rounded(x), rounded(k)), "float32")
     for name, error in (("product", product), ("convolution", convolution)):
-        check = arithmetic.verdict(name, error, "float32")
+        check = arithmetic.verdict(name, error, TrainConfig(tf32=False))
         assert (check.numbers[f"{name}_is"], check.status) == (word, status), error
         assert bool(check.advice) == (status != OK)
+        for train in (TrainConfig(), TrainConfig(precision="bfloat16")):
+            assert arithmetic.verdict(name, error, train).status == OK
 
 
 @pytest.mark.parametrize(
@@ -130,24 +133,35 @@ def test_arithmetic_is_told_by_its_digits(rounded: arithmetic.Compute, word: str
     ],
 )
 def test_a_wrong_product_fails(wrong: arithmetic.Compute) -> None:
-    check = arithmetic.verdict("product", arithmetic.product_error(wrong, "float32"), "float32")
+    check = arithmetic.verdict("product", arithmetic.product_error(wrong, "float32"), TrainConfig())
     assert check.status == FAILED
     assert check.found.startswith("wrong: ")
 
 
 def test_a_wrong_convolution_fails() -> None:
     error = arithmetic.convolution_error(lambda x, kernel: conv2d(x, kernel[::-1, ::-1]), "float32")
-    assert arithmetic.verdict("convolution", error, "float32").status == FAILED
+    assert arithmetic.verdict("convolution", error, TrainConfig()).status == FAILED
 
 
 def test_single_precision_is_too_little_for_float64(float64: None) -> None:
-    assert arithmetic.verdict("product", arithmetic.product_error(jnp.matmul, "float64"), "float64").status == OK
+    assert (
+        arithmetic.verdict(
+            "product", arithmetic.product_error(jnp.matmul, "float64"), TrainConfig(precision="float64")
+        ).status
+        == OK
+    )
     single = arithmetic.product_error(lambda a, b: jnp.matmul(a, b, preferred_element_type=jnp.float32), "float64")
-    assert arithmetic.verdict("product", single, "float64").status == WARN
+    assert arithmetic.verdict("product", single, train).status == WARN
+
+
+def test_bfloat16_is_examined_in_bfloat16() -> None:
+    rows = list(arithmetic.checks(jax.devices()[:1], TrainConfig(precision="bfloat16")))
+    assert [row.status for row in rows] == [OK, OK]
+    assert {row.numbers[f"{row.name}_is"] for row in rows} == {"like bfloat16"}
 
 
 def test_every_device_is_asked() -> None:
-    rows = list(arithmetic.checks(jax.devices(), "float32"))
+    rows = list(arithmetic.checks(jax.devices(), TrainConfig()))
     assert [(row.name, row.status) for row in rows] == [("product", OK), ("convolution", OK)]
 
 

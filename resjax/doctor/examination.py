@@ -45,7 +45,7 @@ def computed(config: Config, used: Sequence[Any], trace: Path | None) -> Iterato
     """What these devices make."""
     from resjax.doctor import arithmetic, training
 
-    yield from arithmetic.checks(used, config.train.precision)
+    yield from arithmetic.checks(used, config.train)
     yield from training.checks(config, trace)
 
 
