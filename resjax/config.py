@@ -16,7 +16,7 @@ from resjax.variants import BRANCHES, FAMILIES, branch_of, order_of
 DATASETS = ("digits", "synthetic", "cifar10", "cifar100")
 PRECISIONS = ("float32", "bfloat16", "float64")
 PLATFORMS = ("cpu", "gpu", "tpu")
-SEEDS_AXES = ("auto", "map", "vmap")
+SEEDS_AXES = ("auto", "map", "vmap", "product")
 NORM_SCOPES = ("ghost", "per_device", "global")
 
 
@@ -180,7 +180,7 @@ class ParallelConfig:
     chunk: int = setting(
         64, "most steps of one dispatch; fewer where they take longer than a second", minimum=1, maximum=1024
     )
-    seeds_axis: str = setting("auto", "seeds in turn (map) or side by side (vmap); auto: the faster", SEEDS_AXES)
+    seeds_axis: str = setting("auto", "in turn (map) or side by side (vmap, product); auto: the faster", SEEDS_AXES)
     threads: int | None = setting(None, "threads of the CPU's arithmetic; its last bits depend on it", minimum=1)
 
     @property

@@ -4,6 +4,9 @@ That backend rewrites convolutions to its fast form (NHWC input, HWIO kernel, ch
 computation only; inside a loop the transposed forms that autodiff makes fall to a generic routine that is 20 to 60
 times slower (measured once, on two cores). Here both gradients are convolutions in that form, or a matrix product.
 docs/performance.md has the times; on other backends XLA's own forms are used.
+
+Where seeds stand side by side, vmap makes a grouped convolution of theirs, which is slow. As products of patches it
+makes one product of them, whose batch axis is the seed.
 """
 
 from functools import partial
@@ -19,11 +22,19 @@ LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
 def conv2d(
-    x: Float[Array, "batch _height _width channel"], kernel: Float[Array, "_ _ channel out_channel"], stride: int = 1
+    x: Float[Array, "batch _height _width channel"],
+    kernel: Float[Array, "_ _ channel out_channel"],
+    stride: int = 1,
+    products: bool = False,
 ) -> Float[Array, "batch _out_height _out_width out_channel"]:
-    """Convolution with k//2 zeros on every side, k odd: out_size = floor((size - 1) / stride) + 1."""
+    """Convolution with k//2 zeros on every side, k odd: out_size = floor((size - 1) / stride) + 1.
+
+    products: it and its gradients as matrix products of patches.
+    """
     if kernel.shape[:2] == (1, 1):
         return x[:, ::stride, ::stride] @ kernel[0, 0]
+    if products:
+        return _product(x, kernel, stride)
     if jax.default_backend() == "cpu":
         return _canonical(x, kernel, stride)
     return _convolve(x, kernel, stride)
@@ -73,9 +84,13 @@ def _input_gradient(dy: Images, kernel: Kernel, shape: tuple[int, ...], stride: 
     flipped = kernel[::-1, ::-1].swapaxes(2, 3)
     if stride == 1:
         return _canonical(dy, flipped, 1)
-    unused = [(size - 1) % stride for size in shape[1:3]]  # pixels at the far end that no window reaches
-    pads = [(k // 2, k // 2 + rest) for k, rest in zip(kernel.shape[:2], unused, strict=True)]
+    pads = _pads_of_gradient(kernel, shape, stride)
     return lax.conv_general_dilated(dy, flipped, (1, 1), pads, lhs_dilation=(stride, stride), dimension_numbers=LAYOUT)
+
+
+def _pads_of_gradient(kernel: Kernel, shape: tuple[int, ...], stride: int) -> list[tuple[int, int]]:
+    """Zeros around dy, with more at the far end for the pixels of x that no window reaches."""
+    return [(k // 2, k // 2 + (size - 1) % stride) for k, size in zip(kernel.shape[:2], shape[1:3], strict=True)]
 
 
 def _kernel_gradient(x: Images, dy: Images, shape: tuple[int, ...], stride: int) -> Kernel:
@@ -106,12 +121,44 @@ def _as_product(x: Images, dy: Images, shape: tuple[int, ...], stride: int) -> K
     """One matrix product: all the shifted x side by side, times dy."""
     height, width, _, out_channels = shape
     padded = jnp.pad(x, [(0, 0), (height // 2, height // 2), (width // 2, width // 2), (0, 0)])
-    ends = [stride * (size - 1) + 1 for size in dy.shape[1:3]]
-    shifts = [(i, j) for i in range(height) for j in range(width)]
-    patches = jnp.concatenate(
-        [padded[:, i : i + ends[0] : stride, j : j + ends[1] : stride] for i, j in shifts], axis=-1
-    )
+    patches = _patches(padded, (height, width), stride)
     rows = patches.reshape(-1, patches.shape[-1])
     # Kept apart from the transposition, which XLA would move into the product, where it costs twice the time.
     turned = lax.optimization_barrier(dy.reshape(-1, out_channels).T @ rows)
     return turned.T.reshape(shape)
+
+
+def _patches(padded: Images, sides: tuple[int, ...], stride: int) -> Images:
+    """Every window's pixels along the channels, (i, j, channel); the zeros around are there already."""
+    ends = [(size - side) // stride * stride + 1 for size, side in zip(padded.shape[1:3], sides, strict=True)]
+    shifts = [(i, j) for i in range(sides[0]) for j in range(sides[1])]
+    return jnp.concatenate([padded[:, i : i + ends[0] : stride, j : j + ends[1] : stride] for i, j in shifts], axis=-1)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _product(x: Images, kernel: Kernel, stride: int) -> Images:
+    return _times_patches(x, kernel, [(side // 2, side // 2) for side in kernel.shape[:2]], stride)
+
+
+def _product_forward(x: Images, kernel: Kernel, stride: int) -> tuple[Images, tuple[Images, Kernel]]:
+    return _product(x, kernel, stride), (x, kernel)
+
+
+def _product_backward(stride: int, saved: tuple[Images, Kernel], dy: Images) -> tuple[Images, Kernel]:
+    """The patches are made again: kept, they would be as many times larger than x as the kernel has pixels."""
+    x, kernel = saved
+    with jax.named_scope("input_gradient"):
+        pads = _pads_of_gradient(kernel, x.shape, stride)
+        dx = _times_patches(dy, kernel[::-1, ::-1].swapaxes(2, 3), pads, apart=stride)
+    with jax.named_scope("kernel_gradient"):
+        return dx, _as_product(x, dy, kernel.shape, stride)
+
+
+_product.defvjp(_product_forward, _product_backward)
+
+
+def _times_patches(x: Images, kernel: Kernel, pads: list[tuple[int, int]], stride: int = 1, apart: int = 1) -> Images:
+    """Patches of x, its pixels `apart`, times the kernel: (rows, k k channels) @ (k k channels, out_channels)."""
+    around = [(before, after, apart - 1) for before, after in pads]
+    padded = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *around, (0, 0, 0)])
+    return _patches(padded, kernel.shape[:2], stride) @ kernel.reshape(-1, kernel.shape[-1])

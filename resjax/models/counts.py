@@ -69,7 +69,14 @@ def activation_bytes(model: Model, batch: int, computes: DTypeLike | None = None
 
 
 def training_bytes(
-    model: Model, batch: int, seeds: int, devices: int, kept: int, vmapped: bool, activations: int
+    model: Model,
+    batch: int,
+    seeds: int,
+    devices: int,
+    kept: int,
+    vmapped: bool,
+    activations: int,
+    products: bool = False,
 ) -> int:
     """Bytes that training takes on all devices, without the data set and the process itself: an estimate.
 
@@ -77,13 +84,13 @@ def training_bytes(
     the parameters of the seed at work: its gradient, its update, and the new ones. Where seeds take turns, it also
     holds the new states of all, and that of the seed at work and of the next. Besides there are the activations of the
     batch (`activations` bytes) and the work space of one unit, at most 16 times the largest unit's output
-    (docs/performance.md).
+    (docs/performance.md), and 48 times where convolutions are products of patches.
     """
     size = parameters(model) * model.itemsize
     at_once = seeds if vmapped else 1
     states = seeds if vmapped or seeds == 1 else 2 * seeds + 2
     largest = max(_bytes(jax.ShapeDtypeStruct(hidden.shape[1:], hidden.dtype)) for hidden in model.hidden_shapes(batch))
-    return devices * size * (kept * states + 3 * at_once) + at_once * (activations + 16 * largest)
+    return devices * size * (kept * states + 3 * at_once) + at_once * (activations + (48 if products else 16) * largest)
 
 
 def _residual_bytes(model: Model, batch: int, computes: DTypeLike) -> int:

@@ -88,11 +88,11 @@ class At:
 
     def projection(self) -> Hidden:
         """W x, strided, normalised where the branch is."""
-        return self.junction.post.normalise(self.junction.weight(self.raw), self.mode)
+        return self.junction.post.normalise(self.junction.weight(self.raw, self.mode), self.mode)
 
     def gate(self) -> Hidden:
         """sigmoid(W x + b), strided."""
-        scores = self.junction.weight(self.raw)
+        scores = self.junction.weight(self.raw, self.mode)
         return jax.nn.sigmoid(scores + per_channel(self.junction.bias, scores.ndim)).astype(scores.dtype)
 
     def drop(self, x: Hidden) -> Hidden:

@@ -74,7 +74,7 @@ class Head(nnx.Module):
         h = dropout(h, self.plan.dropout, mode, "head")
         for layer in self.hidden:
             h, _ = layer(h, mode)
-        return self.dense(h.astype(self.bias.dtype)) + self.bias[None]
+        return self.dense(h.astype(self.bias.dtype), mode) + self.bias[None]
 
 
 class Network(nnx.Module):

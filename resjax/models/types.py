@@ -20,6 +20,7 @@ class Mode:
     group: examples that share batch statistics. axis: the device axis when each device sees its part, else None.
     key: of this step's noise (dropout, stochastic depth); None: no noise. places: of the examples in the whole batch,
     so that the noise of an example does not depend on the devices. progress: l / L in unit l of L.
+    products: convolutions as matrix products of patches, for seeds side by side.
     """
 
     train: bool
@@ -28,6 +29,7 @@ class Mode:
     key: Array | None = None
     places: Array | None = None
     progress: Array | float = 0.0
+    products: bool = False
 
     def at(self, unit: Array, units: int) -> "Mode":
         """The mode in unit l of `units`, whose noise is its own; the stem is unit 0."""

@@ -31,7 +31,7 @@ class Layer(nnx.Module):
 
     def __call__(self, x: Hidden, mode: Mode) -> tuple[Hidden, Hidden]:
         """The output, and the response."""
-        response = self.post.normalise(self.weight(self.pre(x, mode)), mode)
+        response = self.post.normalise(self.weight(self.pre(x, mode), mode), mode)
         return dropout(self.post.activate(response), self.dropout, mode, self.name), response
 
 

@@ -10,7 +10,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array
 
 from resjax.models.convolution import conv2d
-from resjax.models.types import Hidden
+from resjax.models.types import Hidden, Mode
 
 
 class Conv(nnx.Module):
@@ -20,8 +20,8 @@ class Conv(nnx.Module):
         self.kernel = nnx.Param(kernel)
         self.stride, self.name, self.kind = stride, name, kind
 
-    def __call__(self, x: Hidden) -> Hidden:
-        return conv2d(x, self.kernel[...].astype(x.dtype), self.stride)
+    def __call__(self, x: Hidden, mode: Mode) -> Hidden:
+        return conv2d(x, self.kernel[...].astype(x.dtype), self.stride, mode.products)
 
 
 class Dense(nnx.Module):
@@ -31,7 +31,7 @@ class Dense(nnx.Module):
         self.kernel = nnx.Param(kernel)
         self.name, self.kind = name, kind
 
-    def __call__(self, x: Hidden) -> Hidden:
+    def __call__(self, x: Hidden, _: Mode) -> Hidden:
         return x.reshape(x.shape[0], -1) @ self.kernel[...].astype(x.dtype)
 
 
@@ -44,6 +44,6 @@ class FixupWeight(nnx.Module):
         self.shift = nnx.Param(jnp.zeros((), dtype))
         self.multiplier = nnx.Param(jnp.ones((), dtype)) if scaled else None
 
-    def __call__(self, x: Hidden) -> Hidden:
-        y = self.weight((x + self.shift[...]).astype(x.dtype))
+    def __call__(self, x: Hidden, mode: Mode) -> Hidden:
+        y = self.weight((x + self.shift[...]).astype(x.dtype), mode)
         return y if self.multiplier is None else (y * self.multiplier[...]).astype(x.dtype)

@@ -11,7 +11,7 @@ from resjax.errors import OutOfMemoryError
 from resjax.models import Model, build, counts
 from resjax.training.parallel import choose
 from resjax.training.precision import precision
-from resjax.training.seeds import seeds_axis
+from resjax.training.seeds import as_products, side_by_side
 
 EXHAUSTED = re.compile(r"RESOURCE_EXHAUSTED|out of memory", re.IGNORECASE)
 WANTED = re.compile(r"(\d+) ?(?:bytes|B\b)")
@@ -28,8 +28,8 @@ def training_bytes(config: Config, model: Model, devices: int) -> int:
     batch, kept = max(config.train.batch_size, config.probes.batch_size), 3 if config.optimizer.name == "adam" else 2
     looked_at = counts.activation_bytes(model, config.probes.batch_size, precision(config).keeps)
     largest = max(activation_bytes(config, model), looked_at)
-    side_by_side = seeds_axis(config) != "map"
-    return counts.training_bytes(model, batch, config.seeds, devices, kept, side_by_side, largest)
+    at_once, products = side_by_side(config), as_products(config)
+    return counts.training_bytes(model, batch, config.seeds, devices, kept, at_once, largest, products)
 
 
 def is_wanting(error: BaseException) -> bool:
@@ -63,7 +63,7 @@ def out_of_memory(said: str, config: Config, limit: int | None, needed: int) -> 
 def remedies(config: Config) -> list[str]:
     """Settings that take less memory; first those that leave the run the same one."""
     found = [] if config.model.remat else ["model.remat=true"]
-    found += ["parallel.seeds_axis=map"] if config.seeds > 1 and seeds_axis(config) != "map" else []
+    found += ["parallel.seeds_axis=map"] if config.seeds > 1 and side_by_side(config) else []
     found += [] if jax.default_backend() == "cpu" else ["parallel.memory_fraction=0.95", "hydra.launcher.jobs=1"]
     found += ["seeds=1 (the other seeds as runs of their own)"] if config.seeds > 1 else []
     found += ["train.precision=bfloat16 (another run)"] if config.train.precision == "float32" else []

@@ -34,7 +34,7 @@ from resjax.training.packing import packings
 from resjax.training.parallel import Layout, choose, group_size
 from resjax.training.precision import EXACT, precision
 from resjax.training.schedules import learning_rate
-from resjax.training.seeds import over_seeds
+from resjax.training.seeds import as_products, over_seeds
 from resjax.training.state import Keys, TrainState, create, optimizer
 from resjax.training.step import example_losses, make_step, training_batch, with_noise
 
@@ -232,7 +232,7 @@ def make_probe(config: Config, model: Model, tx: optax.GradientTransformation, l
 
         params, batch_stats = params_packing.unpack(state.params), stats_packing.unpack(state.batch_stats)
         places = jnp.arange(len(images))
-        mode = with_noise(Mode(train=True, group=min(group, len(images))), keys.noise, step, places)
+        mode = with_noise(Mode(True, min(group, len(images)), products=products), keys.noise, step, places)
         return look(
             model,
             mode,

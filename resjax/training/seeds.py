@@ -14,9 +14,9 @@ from resjax.config import Config
 def over_seeds(config: Config) -> Callable[..., Any]:
     """each(f, *trees): f of every seed, whose axis leads every leaf of the trees and of the result.
 
-    In turn (`map`) or side by side (`vmap`), as `seeds_axis` says; the numbers are the same but for rounding.
+    In turn or side by side, as `seeds_axis` says; the numbers are the same but for rounding.
     """
-    if seeds_axis(config) == "vmap":
+    if side_by_side(config):
         return lambda f, *trees: jax.vmap(f)(*trees)
     return in_turn
 
@@ -41,9 +41,20 @@ def in_turn(f: Callable[..., Any], *trees: Any) -> Any:
 def seeds_axis(config: Config) -> str:
     """How seeds run: what `parallel.seeds_axis` names, or for auto the faster way on a CPU (docs/performance.md).
 
-    vmap makes one product of the seeds' dense layers, and of their convolutions a grouped one, which is slow: so vmap
-    for nets without convolutions, map for the others. On other backends the rule is the same, and unmeasured.
+    map: in turn. vmap: side by side, which makes one product of the seeds' dense layers, and of their convolutions a
+    grouped one, which is slow. product: side by side, the convolutions as products of patches too, which is also one.
+    auto: vmap for nets without convolutions, map for the others; the same on other backends, where it is unmeasured.
     """
     if config.parallel.seeds_axis != "auto":
         return config.parallel.seeds_axis
     return "vmap" if config.model.name == "mlp" else "map"
+
+
+def side_by_side(config: Config) -> bool:
+    """Whether all seeds are at work at once."""
+    return seeds_axis(config) != "map"
+
+
+def as_products(config: Config) -> bool:
+    """Whether convolutions are to be matrix products of patches, `Mode.products`."""
+    return seeds_axis(config) == "product"

@@ -19,6 +19,7 @@ from resjax.training.packing import packings
 from resjax.training.parallel import Layout, group_size
 from resjax.training.precision import precision
 from resjax.training.schedules import learning_rate, still_warming, track_error
+from resjax.training.seeds import as_products
 from resjax.training.state import ALIVE, Keys, TrainState
 
 Metrics = dict[str, Array]
@@ -69,7 +70,7 @@ def make_step(config: Config, model: Model, tx: optax.GradientTransformation, la
 
     metrics: scalars, and with probes.train_grad_norm the gradient's norm of every weight layer, in forward order.
     """
-    mode = Mode(train=True, group=group_size(config, layout), axis=layout.axis)
+    mode = Mode(True, group_size(config, layout), layout.axis, products=as_products(config))
     params_packing, stats_packing = packings(model)
     computes = precision(config).computes
 

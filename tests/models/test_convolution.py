@@ -91,3 +91,18 @@ def test_strided_inside_a_map_over_seeds() -> None:
         return lax.map(lambda kernel: value_and_pullback(partial(convolve, stride=2), x, kernel), kernels)
 
     assert_equal(jax.jit(partial(each, conv2d))(kernels), jax.jit(partial(each, reference))(kernels))
+
+
+@pytest.mark.parametrize("size", [(8, 8), (7, 10)])
+@pytest.mark.parametrize("side", [1, 3, 7])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_seeds_side_by_side_as_products(stride: int, side: int, size: tuple[int, int]) -> None:
+    """Value and both gradients: beside what vmap makes of JAX's own rules, and beside one seed after the other."""
+    x, kernels = drawn(2, 3, *size, 2), drawn(2, side, side, 2, 4)
+
+    def of(convolve: Callable[..., jax.Array]) -> Callable[..., tuple[object, ...]]:
+        return partial(value_and_pullback, partial(convolve, stride=stride))
+
+    found = jax.jit(jax.vmap(of(partial(conv2d, products=True))))(x, kernels)
+    assert_equal(found, jax.jit(jax.vmap(of(reference)))(x, kernels))
+    assert_equal(found, jax.jit(lambda *trees: lax.map(lambda pair: of(conv2d)(*pair), trees))(x, kernels))

@@ -17,15 +17,21 @@ from resjax.rows import Row
 from resjax.training import loop, memory
 
 
-@pytest.mark.parametrize(("devices", "remat", "seeds"), [(1, False, 1), (1, True, 1), (2, False, 1), (1, True, 3)])
-def test_xla_takes_no_more_than_predicted_and_not_much_less(devices: int, remat: bool, seeds: int) -> None:
+@pytest.mark.parametrize(
+    ("devices", "remat", "seeds", "axis"),
+    [(1, False, 1, "map"), (1, True, 1, "map"), (2, False, 1, "map"), (1, True, 3, "map"), (1, False, 3, "product")],
+)
+def test_xla_takes_no_more_than_predicted_and_not_much_less(devices: int, remat: bool, seeds: int, axis: str) -> None:
     settings = {"depth": 62, "width": 8, "remat": remat}
-    config = small(model=settings, train={"batch_size": 64}, parallel={"devices": devices, "strategy": "jit"})
+    config = small(
+        model=settings, train={"batch_size": 64}, parallel={"devices": devices, "strategy": "jit", "seeds_axis": axis}
+    )
     config.seeds = seeds
     model, program, *_ = chunked(config)
     taken = devices * (program.memory_analysis().temp_size_in_bytes + seeds * 2 * 4 * parameters(model))
     activations = activation_bytes(model, 64)
-    predicted = training_bytes(model, 64, seeds, devices, kept=2, vmapped=False, activations=activations)
+    products = axis == "product"
+    predicted = training_bytes(model, 64, seeds, devices, 2, products, activations, products)
     assert 0.6 * predicted < taken <= predicted
 
 
