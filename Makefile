@@ -5,6 +5,7 @@
 # make lock    choose the newest versions of everything
 # make compat  run the tests with what pip chooses today on the newest Python, then with the oldest JAX (long)
 # make bench  measure speed, memory and waiting beside PyTorch and Flax (40 minutes)   make bench-gpu  the same on a GPU
+# make gpu    all that is measured and reproduced on a GPU, in slices of MINUTES=8: type it until nothing is left
 # make browser   open a report in headless Chromium: its figures, errors and times (skipped where there is none)
 # make diagrams   draw docs/units and fill the tables of docs/, from the code
 
@@ -20,7 +21,8 @@ TORCH_PYTHON ?= .venv-bench/bin/python
 TORCH_INSTALLED := $(if $(filter .venv-bench/%,$(TORCH_PYTHON)),.venv-bench/installed)
 BENCH := $(BIN)/python -m benchmarks.run --torch-python $(TORCH_PYTHON)
 
-.PHONY: demo test test-faults slow browser lint format lock compat compat-new compat-old bench bench-gpu diagrams clean
+.PHONY: demo test test-faults slow browser lint format lock compat compat-new compat-old bench bench-gpu gpu gpu-here \
+	jax-gpu diagrams clean
 
 demo: $(INSTALLED)
 	$(BIN)/resjax train -m experiment=quickstart
@@ -75,13 +77,24 @@ bench: $(INSTALLED) $(TORCH_INSTALLED)
 	$(BENCH) $(BENCH_ARGS)
 	$(BIN)/python -m benchmarks.table
 
-# JAX's GPU part is no part of the lock; CUDA=cuda13 for the newer one.
-CUDA ?= cuda12
-bench-gpu: $(INSTALLED) $(TORCH_INSTALLED)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		"jax[$(CUDA)]==$$($(BIN)/python -c 'import importlib.metadata as m; print(m.version("jax"))')"
+bench-gpu: gpu-here jax-gpu $(TORCH_INSTALLED)
 	$(BENCH) --device gpu $(BENCH_ARGS)
 	$(BIN)/python -m benchmarks.table
+
+MINUTES ?= 8
+gpu: gpu-here jax-gpu $(TORCH_INSTALLED)
+	$(BIN)/python -m benchmarks.gpu --minutes $(MINUTES) --torch-python $(TORCH_PYTHON)
+
+# Asked first, before anything large is installed.
+gpu-here:
+	@nvidia-smi -L 2>/dev/null | grep -q GPU || { echo "No GPU is here: nvidia-smi -L lists none."; \
+		echo "Type: make $(MAKECMDGOALS), on a machine with an NVIDIA GPU; or make bench, for the CPU"; exit 2; }
+
+# JAX's GPU part is no part of the lock; CUDA=cuda13 for the newer one.
+CUDA ?= cuda12
+jax-gpu: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		"jax[$(CUDA)]==$$($(BIN)/python -c 'import importlib.metadata as m; print(m.version("jax"))')"
 
 diagrams: $(INSTALLED)
 	$(BIN)/python docs/diagrams.py

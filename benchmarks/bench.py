@@ -1,7 +1,10 @@
 """What all sections share: the plan of the measurement, who takes part, and how a worker starts."""
 
+import json
 import os
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,10 @@ from resjax import pages
 Row = dict[str, Any]
 FEW = {"probes.batch_size": 8}  # where looking is not what is measured
 PLATFORMS = {"cpu": "cpu", "gpu": "cuda,cpu"}
+
+
+class OutOfTimeError(Exception):
+    """The minutes of this slice are over; what is measured is kept."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,7 @@ class Entry:
 CONTESTANTS = {
     "ours": Entry("ours"),
     "ours_unrolled": Entry("ours", {"settings": {"model.unroll": True}}, only="gpu"),
+    "ours_bfloat16": Entry("ours", {"settings": {"model.unroll": True}, "precision": "bfloat16"}, only="gpu"),
     "torch": Entry("torch_eager"),
     "torch_compile": Entry("torch_eager", {"compile": True}, only="gpu"),
     "torch_bfloat16": Entry("torch_eager", {"precision": "bfloat16"}, only="gpu"),
@@ -41,7 +49,11 @@ CONTESTANTS = {
 
 @dataclass(frozen=True)
 class Bench:
-    """The plan. depths: of the speed section; seconds: of one turn; scratch: a folder for what is not kept."""
+    """The plan.
+
+    depths: of the speed section; seconds: of one turn; scratch: a folder for what is not kept; parts: one for what is
+    measured of a section; until: when nothing more is begun, by time.perf_counter.
+    """
 
     device: str
     torch_python: Path
@@ -56,7 +68,24 @@ class Bench:
     seconds: float
     batch: int
     augment: bool
+    long_steps: int
     scratch: Path
+    parts: Path
+    until: float
+
+    def part(self, name: str, measure: Callable[[], list[Row]]) -> list[Row]:
+        """The rows of a part of a section: those that an earlier slice left in `parts`, or measured now.
+
+        OutOfTimeError where it is too late to begin.
+        """
+        path = self.parts / f"{name}.json"
+        if not path.exists():
+            if time.perf_counter() >= self.until:
+                raise OutOfTimeError
+            rows = measure()
+            path.write_text(json.dumps(rows))
+        found: list[Row] = json.loads(path.read_text())
+        return found
 
     @property
     def contestants(self) -> dict[str, Entry]:

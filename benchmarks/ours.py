@@ -5,6 +5,7 @@ import importlib.metadata
 import math
 import os
 import time
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -17,8 +18,8 @@ from benchmarks.protocol import Job, Reply, serve
 from resjax.config import Config
 from resjax.data.source import Source, Split
 from resjax.legal import check
-from resjax.rows import Metrics, Row
-from resjax.training.loop import Run
+from resjax.rows import Finished, Metrics, Row
+from resjax.training.loop import Run, fit
 from resjax.training.parallel import start_devices
 from resjax.training.programs import prepare
 
@@ -77,8 +78,26 @@ class Ours:
         return device_memory()
 
     def more(self) -> dict[str, Callable[[], Reply]]:
-        """`probe`: the seconds of all probes, once. `cost`: what XLA counts for one step. `profile`: its parts."""
-        return {"probe": self.probe, "cost": self.cost, "profile": self.profile}
+        """`probe`: the seconds of all probes, once. `cost`: what XLA counts for one step. `profile`: its parts.
+
+        `whole`: a training from its first compilation to its last test.
+        """
+        return {"probe": self.probe, "cost": self.cost, "profile": self.profile, "whole": self.whole}
+
+    def whole(self, **job: Any) -> Reply:
+        """The seconds in all, those of its parts, and the images/s while it trained. ValueError where it diverges."""
+        wanted = Job(**job)
+        config, source = config_of(wanted), source_of(wanted.examples, wanted.test_examples)
+        begun = time.perf_counter()
+        last = deque(fit(config, source), maxlen=1).pop()
+        assert isinstance(last, Finished)
+        if any(outcome.diverged_at is not None for outcome in last.outcomes):
+            raise ValueError(f"{last.outcomes}: it diverged, so its speed says nothing")
+        return {
+            "seconds": time.perf_counter() - begun,
+            "times": last.times,
+            "images_per_s": last.images_per_s,
+        }
 
     def probe(self) -> Reply:
         """All the probes of one step, with their rows."""

@@ -3,12 +3,12 @@
 import time
 from collections.abc import Mapping
 
-from benchmarks.workers import Worker
+from benchmarks.workers import Trainer
 
 REST = 0.3  # seconds between two turns: threads that spin after their work must not take the next one's time
 
 
-def alternate(workers: Mapping[str, Worker], rounds: int, seconds: float) -> dict[str, list[float]]:
+def alternate(workers: Mapping[str, Trainer], rounds: int, seconds: float) -> dict[str, list[float]]:
     """Steps/s of every prepared worker, a number a round. A turn lasts about `seconds`, and a step at least.
 
     Before the first round each trains two short turns: one that nobody looks at, one that says how fast it is.
@@ -23,7 +23,7 @@ def alternate(workers: Mapping[str, Worker], rounds: int, seconds: float) -> dic
     return found
 
 
-def turn_length(worker: Worker, seconds: float) -> int:
+def turn_length(worker: Trainer, seconds: float) -> int:
     """The steps that take about `seconds`."""
     worker.train(1)
     steps, taken = worker.train(1)

@@ -1,18 +1,15 @@
-"""Images/s: beside the other implementations, over virtual devices, and of several seeds at once."""
+"""Images/s: beside the other implementations, and over virtual devices."""
 
 from contextlib import ExitStack
 from typing import Any
 
-from benchmarks.bench import CONTESTANTS, FEW, Bench, Row
+from benchmarks.bench import CONTESTANTS, Bench, Row
 from benchmarks.rounds import alternate
 from benchmarks.summary import ratio, summary
 from benchmarks.workers import Worker, WorkerError
 
 SHORTCUTS = ("identity", "none")
 DEVICES = (1, 2, 4)
-SEEDS = (1, 2, 4, 8)
-AXES = ("map", "vmap")
-MLP_DEPTH, MLP = 20, {"model.name": "mlp", "model.width": 64}
 SAME_STATISTICS = {"model.norm_scope": "global"}
 
 
@@ -27,14 +24,14 @@ def speed(bench: Bench) -> list[Row]:
         for depth in bench.depths:
             for shortcut in SHORTCUTS:
                 ready = {name: bench.job(name, depth, shortcut) for name in workers}
-                rows += race(bench, workers, ready, {"depth": depth, "shortcut": shortcut})
+                about = {"depth": depth, "shortcut": shortcut}
+                rows += bench.part(f"{depth}-{shortcut}", lambda: race(bench, workers, ready, about))  # noqa: B023
         if "ours" in workers:
             ready = {name: bench.job(name, bench.depths[0]) for name in workers}
             for job in (job for name, job in ready.items() if CONTESTANTS[name].module == "ours"):
                 job["settings"] = job.get("settings", {}) | SAME_STATISTICS
-            rows += race(
-                bench, workers, ready, {"depth": bench.depths[0], "shortcut": "identity", "statistics": "batch"}
-            )
+            about = {"depth": bench.depths[0], "shortcut": "identity", "statistics": "batch"}
+            rows += bench.part("statistics", lambda: race(bench, workers, ready, about))
     return rows
 
 
@@ -69,24 +66,3 @@ def devices(bench: Bench) -> list[Row]:
         | {"over_one_device": ratio(rates, found["1"])}
         for count, rates in found.items()
     ]
-
-
-def seeds(bench: Bench) -> list[Row]:
-    """Milliseconds a step and seed, of 1, 2, 4 and 8 seeds, in turn (map) and side by side (vmap); with convolutions
-    and without.
-    """
-    rows = []
-    with ExitStack() as stack:
-        workers = {axis: stack.enter_context(bench.start("ours")) for axis in AXES}
-        for net, (depth, network) in {"ResNet": (bench.seeds_depth, {}), "mlp": (MLP_DEPTH, MLP)}.items():
-            for count in SEEDS:
-                for axis, worker in workers.items():
-                    settings = network | {"parallel.seeds_axis": axis} | FEW
-                    worker.ask("prepare", **bench.job("ours", depth, seeds=count, settings=settings, test_examples=8))
-                found = alternate(workers, bench.rounds, bench.seconds)
-                rows += [
-                    {"net": net, "depth": depth, "seeds": count, "axis": axis}
-                    | {"ms_per_seed_step": summary([1000 / rate / count for rate in rates])}
-                    for axis, rates in found.items()
-                ]
-    return rows

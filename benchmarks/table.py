@@ -16,13 +16,19 @@ REGION = re.compile(r"(<!-- table: (\w+) (\w+) -->\n)(.*?)(<!-- end -->)", re.DO
 NAMES = {
     "ours": "resjax",
     "ours_unrolled": "resjax, model.unroll=true",
+    "ours_bfloat16": "resjax, bfloat16, model.unroll=true",
     "torch": "PyTorch, eager",
     "torch_compile": "PyTorch, torch.compile",
     "torch_bfloat16": "PyTorch, eager, bfloat16",
     "torch_compile_bfloat16": "PyTorch, torch.compile, bfloat16",
     "flax": "Flax, a step a call",
 }
-AXES = {"map": "in turn (map)", "vmap": "side by side (vmap)"}
+AXES = {
+    "map": "in turn (map)",
+    "vmap": "side by side (vmap)",
+    "product": "side by side (product)",
+    "processes": "a process each",
+}
 NOTHING, TO = "\u2013", "\u2013"
 Rows = list[dict[str, Any]]
 Table = tuple[tuple[str, ...], Iterable[tuple[str, ...]]]
@@ -41,7 +47,7 @@ def filled(text: str, results: dict[str, dict[str, Any]]) -> str:
 def section(held: dict[str, Any] | None, name: str, device: str) -> str:
     """A section's table with its origin, or what to type for one."""
     if held is None:
-        return f"Not measured yet. Type: `make {'bench-gpu' if device == 'gpu' else 'bench'}`\n"
+        return f"Not measured yet. Type: `make {'gpu' if device == 'gpu' else 'bench'}`\n"
     columns, rows = TABLES[name](held["rows"])
     lines = [columns, ("---",) * len(columns), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines) + f"\n{origin(held)}\n"
@@ -125,11 +131,35 @@ def probes(rows: Rows) -> Table:
 
 def seeds(rows: Rows) -> Table:
     """Milliseconds a step and seed, a column an axis."""
-    found = {(row["net"], row["seeds"], row["axis"]): shown(row["ms_per_seed_step"]) for row in rows}
-    counts = dict.fromkeys((row["net"], row["depth"], row["seeds"]) for row in rows)
-    return ("net", "seeds", *(f"ms a step and seed, {text}" for text in AXES.values())), (
-        (f"{name}-{depth}", str(count), *(found.get((name, count, axis), NOTHING) for axis in AXES))
-        for name, depth, count in counts
+    found = {(trained(row), row["seeds"], row["axis"]): each_seed(row) for row in rows}
+    counts = dict.fromkeys((trained(row), row["seeds"]) for row in rows)
+    axes = [axis for axis in AXES if any(row["axis"] == axis for row in rows)]
+    return ("net", "seeds", *(f"ms a step and seed, {AXES[axis]}" for axis in axes)), (
+        (name, str(count), *(found.get((name, count, axis), NOTHING) for axis in axes)) for name, count in counts
+    )
+
+
+def trained(row: dict[str, Any]) -> str:
+    """The network's name, with the type where it is not float32."""
+    short = row.get("precision") == "bfloat16"
+    return f"{row['net']}-{row['depth']}{', bfloat16' if short else ''}"
+
+
+def each_seed(row: dict[str, Any]) -> str:
+    """Milliseconds, and how many times one seed alone all of them took; or why there is no number."""
+    if row["ms_per_seed_step"] is None:
+        return row["failed"].replace("|", "\\|")
+    over = row.get("over_one_seed")
+    return shown(row["ms_per_seed_step"]) + (f", in all {digits(over['median'])} times one" if over else "")
+
+
+def long(rows: Rows) -> Table:
+    """A whole training."""
+    measured = ("seconds", "compile_s", "train_s", "images_per_s")
+    columns = ("net", "updates", "seconds in all", "of them compiling", "of them training", "images/s")
+    return columns, (
+        (f"ResNet-{row['depth']}, {row['precision']}", f"{row['steps']:,}", *(shown(row[key]) for key in measured))
+        for row in rows
     )
 
 
@@ -186,6 +216,7 @@ TABLES: dict[str, Callable[[Rows], Table]] = {
     "remat": remat,
     "probes": probes,
     "seeds": seeds,
+    "long": long,
     "devices": devices,
     "start": start,
     "profile": profile,

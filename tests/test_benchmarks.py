@@ -19,8 +19,11 @@ sys.path.append(str(CHECKOUT))  # where the package `benchmarks` lies; it is not
 
 from benchmarks import table, trace  # noqa: E402
 from benchmarks.flax_network import ResNet  # noqa: E402
-from benchmarks.run import CPU_ONLY, SECTIONS  # noqa: E402
+from benchmarks.rounds import alternate  # noqa: E402
+from benchmarks.run import CPU_ONLY, GPU_ONLY, SECTIONS  # noqa: E402
+from benchmarks.seeds import measured  # noqa: E402
 from benchmarks.summary import ratio, summary  # noqa: E402
+from benchmarks.workers import Team, Worker, WorkerError  # noqa: E402
 
 PAGE = (CHECKOUT / "docs" / "performance.md").read_text()
 
@@ -72,7 +75,7 @@ def test_a_table_shows_what_the_results_hold() -> None:
 
 def test_a_missing_section_says_what_to_type() -> None:
     text = "<!-- table: gpu seeds -->\n<!-- end -->"
-    assert "Type: `make bench-gpu`" in table.filled(text, {})
+    assert "Type: `make gpu`" in table.filled(text, {})
 
 
 def test_a_trace_is_counted_by_the_part_of_a_step() -> None:
@@ -115,7 +118,8 @@ def test_the_page_is_what_the_results_give() -> None:
 def test_every_section_has_a_table_and_a_place() -> None:
     shown = {(device, name) for _, device, name, *_ in table.REGION.findall(PAGE)}
     on_gpu = {("gpu", name) for name in SECTIONS if name not in CPU_ONLY}
-    assert shown == {("cpu", name) for name in SECTIONS} | on_gpu
+    on_cpu = {("cpu", name) for name in SECTIONS if name not in GPU_ONLY}
+    assert shown == on_cpu | on_gpu
     assert set(SECTIONS) == set(table.TABLES)
 
 
@@ -127,3 +131,49 @@ def test_the_flax_network_has_the_parameters_of_ours(depth: int, shortcut: str) 
     theirs = jax.eval_shape(ResNet(depth, shortcut == "identity").init, jax.random.key(0), images)["params"]
     count = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(theirs))
     assert count == parameters(build(config.model, (32, 32, 3), 10))
+
+
+ANSWERS = """
+import json, sys, time
+for line in sys.stdin:
+    question = json.loads(line)
+    time.sleep(question.get("count", 0) / 100)
+    print(json.dumps({"steps": question.get("count"), "seconds": 0.1, "loss": 1.0}), flush=True)
+"""
+
+
+def stand_in() -> Worker:
+    """A worker that trains nothing: a step takes 10 ms."""
+    return Worker([sys.executable, "-c", ANSWERS], {})
+
+
+def test_a_team_works_at_the_same_time_and_its_time_is_that_of_all() -> None:
+    with Team([stand_in() for _ in range(3)]) as team:
+        team.prepare({"depth": 8}, patience=30.0)
+        steps, seconds = team.train(50)
+        assert steps == 50
+        assert 0.5 <= seconds < 1.5, "one after the other they would take 1.5 s"
+        assert len(alternate({"team": team}, 2, 0.05)["team"]) == 2
+
+
+def test_a_worker_that_takes_too_long_is_ended_and_says_so() -> None:
+    with stand_in() as worker:
+        with pytest.raises(WorkerError, match=r"asked steps .* no answer after 0 s"):
+            worker.ask("steps", count=1000, patience=0.2)
+        assert worker.process.wait(10)
+
+
+def test_a_way_without_numbers_says_why_and_the_others_keep_theirs() -> None:
+    about = {"net": "ResNet", "depth": 20, "seeds": 5, "precision": "bfloat16"}
+    rows = [
+        about | {"axis": "map", "failed": None} | measured([10.0, 20.0], [50.0, 100.0], 5),
+        about | {"axis": "vmap", "failed": "no answer after 180 s"} | measured(None, [50.0], 5),
+    ]
+    assert rows[0]["ms_per_seed_step"]["median"] == 15.0
+    assert rows[0]["over_one_seed"]["median"] == 5.0
+    columns, lines = table.seeds(rows)
+    assert len(columns) == 4
+    (line,) = lines
+    assert line[0] == "ResNet-20, bfloat16"
+    assert line[2].endswith("in all 5.00 times one")
+    assert line[3] == "no answer after 180 s"

@@ -232,7 +232,8 @@ def make_probe(config: Config, model: Model, tx: optax.GradientTransformation, l
 
         params, batch_stats = params_packing.unpack(state.params), stats_packing.unpack(state.batch_stats)
         places = jnp.arange(len(images))
-        mode = with_noise(Mode(True, min(group, len(images)), products=products), keys.noise, step, places)
+        mode = Mode(True, min(group, len(images)), products=as_products(config))
+        mode = with_noise(mode, keys.noise, step, places)
         return look(
             model,
             mode,
