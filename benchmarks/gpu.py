@@ -34,8 +34,9 @@ def main() -> int:
         print(NO_GPU, file=sys.stderr)
         return 2
     for words in commands(options.torch_python):
-        minutes = int((end - time.monotonic()) // 60)
-        code = started([word.format(minutes=minutes) for word in words]) if minutes else LEFT
+        left = end - time.monotonic()
+        minutes = max(int(left / 60), 1)
+        code = started([word.format(minutes=minutes) for word in words]) if left > 0 else LEFT
         if code == LEFT:
             print("Something is left. Type: make gpu, again", file=sys.stderr)
         if code not in (0, 1):
