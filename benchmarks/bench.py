@@ -37,8 +37,8 @@ class Entry:
 
 CONTESTANTS = {
     "ours": Entry("ours"),
-    "ours_unrolled": Entry("ours", {"settings": {"model.unroll": True}}, only="gpu"),
-    "ours_bfloat16": Entry("ours", {"settings": {"model.unroll": True}, "precision": "bfloat16"}, only="gpu"),
+    "ours_scanned": Entry("ours", {"settings": {"model.unroll": False}}, only="gpu"),
+    "ours_bfloat16": Entry("ours", {"precision": "bfloat16"}, only="gpu"),
     "torch": Entry("torch_eager"),
     "torch_compile": Entry("torch_eager", {"compile": True}, only="gpu"),
     "torch_bfloat16": Entry("torch_eager", {"precision": "bfloat16"}, only="gpu"),

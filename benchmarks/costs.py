@@ -11,13 +11,7 @@ MEGABYTE = 1e6
 COMPILE_REPEATS = 2
 PROBE_REPEATS = 5
 PROBED_EVERY = 100  # steps
-UNROLLED = (
-    "ours_unrolled",
-    "ours_bfloat16",
-    "flax",
-    "torch_compile",
-    "torch_compile_bfloat16",
-)  # these take minutes at great depths
+UNROLLED = ("flax", "torch_compile", "torch_compile_bfloat16")  # these take minutes at great depths
 
 
 def compile_time(bench: Bench) -> list[Row]:

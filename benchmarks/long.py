@@ -18,11 +18,7 @@ def long(bench: Bench) -> list[Row]:
 
 def whole(bench: Bench, precision: str) -> list[Row]:
     """The row of one training; its parts are those of run.json's `times`."""
-    settings: dict[str, Any] = {
-        "train.steps": bench.long_steps,
-        "probes.at": LOOKS,
-        "model.unroll": bench.device == "gpu",
-    }
+    settings: dict[str, Any] = {"train.steps": bench.long_steps, "probes.at": LOOKS}
     details: dict[str, Any] = {"precision": precision, "settings": settings, "test_examples": TEST_EXAMPLES}
     with bench.start("ours") as worker:
         worker.ask("about")  # the import is not part of it

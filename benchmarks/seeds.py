@@ -1,7 +1,7 @@
 """Several seeds: in turn, side by side in two ways, and in a process each."""
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.bench import FEW, Bench, Row
@@ -15,7 +15,7 @@ PATIENCE = 180.0  # seconds to build and compile; what takes longer is not waite
 MLP_DEPTH, MLP = 20, {"model.name": "mlp", "model.width": 64}
 ON_CPU = {1: AXES, 2: (*AXES, PROCESSES), 4: (*AXES, PROCESSES), 8: ("map", "product")}
 ON_GPU = {1: AXES, 5: (*AXES, PROCESSES)}
-GPU_DEPTH, UNROLLED = 20, {"model.unroll": True}  # scanned units are slow there
+GPU_DEPTH = 20
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Net:
     name: str
     depth: int
     precision: str
-    settings: dict[str, Any]
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
 def seeds(bench: Bench) -> list[Row]:
@@ -45,7 +45,7 @@ def seeds(bench: Bench) -> list[Row]:
 def nets_of(bench: Bench) -> tuple[Net, ...]:
     """On a GPU those of the project's goal; elsewhere one with convolutions and one without."""
     if bench.device == "gpu":
-        return tuple(Net("ResNet", GPU_DEPTH, precision, UNROLLED) for precision in ("float32", "bfloat16"))
+        return tuple(Net("ResNet", GPU_DEPTH, precision) for precision in ("float32", "bfloat16"))
     return (Net("ResNet", bench.seeds_depth, "float32", {}), Net("mlp", MLP_DEPTH, "float32", MLP))
 
 

@@ -15,8 +15,8 @@ RESULTS = ROOT / "benchmarks" / "results"
 REGION = re.compile(r"(<!-- table: (\w+) (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 NAMES = {
     "ours": "resjax",
-    "ours_unrolled": "resjax, model.unroll=true",
-    "ours_bfloat16": "resjax, bfloat16, model.unroll=true",
+    "ours_scanned": "resjax, model.unroll=false",
+    "ours_bfloat16": "resjax, bfloat16",
     "torch": "PyTorch, eager",
     "torch_compile": "PyTorch, torch.compile",
     "torch_bfloat16": "PyTorch, eager, bfloat16",

@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.table import NAMES, digits
 
 RESULTS = Path(__file__).parent / "results" / "gpu.json"
-OURS = ("ours", "ours_unrolled")
+OURS = ("ours", "ours_scanned")
 DEPTH, SEEDS, UPDATES = 20, 5, 64_000
 Rows = list[dict[str, Any]]
 Found = tuple[float, str]

@@ -151,7 +151,7 @@ def test_single_precision_is_too_little_for_float64(float64: None) -> None:
         == OK
     )
     single = arithmetic.product_error(lambda a, b: jnp.matmul(a, b, preferred_element_type=jnp.float32), "float64")
-    assert arithmetic.verdict("product", single, TrainConfig()).status == WARN
+    assert arithmetic.verdict("product", single, TrainConfig(precision="float64")).status == WARN
 
 
 def test_bfloat16_is_examined_in_bfloat16() -> None:

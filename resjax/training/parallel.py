@@ -123,10 +123,12 @@ def devices_of(settings: ParallelConfig) -> list[Any]:
 
 
 def started(platform: str | None) -> list[Any]:
-    """JAX's devices. InputError where it cannot start on the platform, or has started on another."""
+    """JAX's devices. InputError where it cannot start on the platform that is asked for, or has started on another."""
     try:
         found = jax.devices()
     except (RuntimeError, AssertionError) as error:  # the latter, without words, where there is no plugin
+        if platform is None:
+            raise
         raise InputError(
             f"parallel.platform={platform}, but JAX cannot compute there: {first_line(error)}\n"
             "Expected a platform that there is.\nType: parallel.platform=cpu, or see docs/gpu.md"

@@ -231,9 +231,8 @@ def make_probe(config: Config, model: Model, tx: optax.GradientTransformation, l
             return params_packing.unpack(rate * updates)
 
         params, batch_stats = params_packing.unpack(state.params), stats_packing.unpack(state.batch_stats)
-        places = jnp.arange(len(images))
-        mode = Mode(True, min(group, len(images)), products=as_products(config))
-        mode = with_noise(mode, keys.noise, step, places)
+        quiet = Mode(True, min(group, len(images)), products=as_products(config))
+        mode = with_noise(quiet, keys.noise, step, jnp.arange(len(images)))
         return look(
             model,
             mode,
