@@ -1,10 +1,14 @@
 """JAX, before it computes anything: devices, threads, precision, and the programs that were compiled before."""
 
+import os
 import sys
 from functools import cache
 
 from resjax.config import Config, ParallelConfig
 from resjax.redaction import redacted
+
+# The share of a GPU's memory that JAX takes; jaxlib refuses both names at once.
+FRACTION, OLD_FRACTION = "XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION"
 
 
 def decided_by_devices(config: Config) -> bool:
@@ -34,12 +38,25 @@ def wanted_devices(settings: ParallelConfig) -> int | None:
     return settings.devices if settings.device_ids is None else max(settings.device_ids) + 1
 
 
+def claim(settings: ParallelConfig) -> None:
+    """Where JAX will compute, on which of the GPUs, and how much of their memory it will take. Before its first use."""
+    import jax
+
+    if settings.platform is not None:
+        jax.config.update("jax_platforms", ",".join(dict.fromkeys((settings.platform, "cpu"))))
+    if settings.device_ids is not None:
+        jax.config.update("jax_cuda_visible_devices", ",".join(map(str, settings.device_ids)))
+    if settings.memory_fraction is not None:
+        os.environ.pop(OLD_FRACTION, None)
+        os.environ[FRACTION] = str(settings.memory_fraction)
+
+
 def start_jax(config: Config) -> None:
     """Devices, precision, and what was compiled before."""
-    from resjax.training import compile_cache, hosts, parallel, precision
+    from resjax.training import compile_cache, hosts, precision
 
     several = config.parallel.process_count > 1  # then each makes its own devices, one a core
-    parallel.claim(config.parallel)
+    claim(config.parallel)
     start_devices(None if several else wanted_devices(config.parallel), config.parallel.threads)
     hosts.start(config.parallel.process_count)
     say_once(compile_cache.switch_on())

@@ -16,11 +16,11 @@ from resjax import records
 from resjax.config import Config
 from resjax.records import Launch
 from resjax.redaction import redacted
+from resjax.starting import FRACTION, OLD_FRACTION
 from resjax.sweep.launcher import Launcher
 
 LAST_LINES, LONGEST_LINE, MOST_READS = 200, 2**20, 16
 WORKER = "resjax.sweep.worker"
-FRACTION, OLD_FRACTION = "XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION"
 SHARED = 0.9  # of a GPU's memory, what runs that share one take together
 CRASHES = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE", "SIGTRAP")
 

@@ -17,7 +17,6 @@ from resjax.errors import InputError
 
 AXIS = "batch"
 MOST_VIRTUAL_DEVICES = 8
-FRACTION, OLD_FRACTION = "XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION"
 
 
 @dataclass(frozen=True)
@@ -94,17 +93,6 @@ def start_devices(wanted: int | None, threads: int | None = None) -> None:
         jax.config.update("jax_num_cpu_devices", count)
     except RuntimeError:  # the backend runs already: what it has is what there is
         return
-
-
-def claim(settings: ParallelConfig) -> None:
-    """Where JAX will compute, on which of the GPUs, and how much of their memory it will take. Before its first use."""
-    if settings.platform is not None:
-        jax.config.update("jax_platforms", ",".join(dict.fromkeys((settings.platform, "cpu"))))
-    if settings.device_ids is not None:
-        jax.config.update("jax_cuda_visible_devices", ",".join(map(str, settings.device_ids)))
-    if settings.memory_fraction is not None:
-        os.environ.pop(OLD_FRACTION, None)  # jaxlib refuses both
-        os.environ[FRACTION] = str(settings.memory_fraction)
 
 
 def devices_of(settings: ParallelConfig) -> list[Any]:

@@ -15,9 +15,9 @@ from resjax.config import Config, ModelConfig
 from resjax.errors import InputError
 from resjax.identity import run_id
 from resjax.models import stages
-from resjax.sweep.child import FRACTION, OLD_FRACTION, environment
+from resjax.starting import FRACTION, OLD_FRACTION, claim
+from resjax.sweep.child import environment
 from resjax.sweep.launcher import Launcher
-from resjax.training import parallel
 from resjax.training.parallel import choose
 
 
@@ -93,7 +93,7 @@ def test_what_is_claimed_before_jax_starts(environ: pytest.MonkeyPatch) -> None:
     environ.setenv(OLD_FRACTION, "0.3")
     config = Config()
     config.parallel.platform, config.parallel.device_ids, config.parallel.memory_fraction = "gpu", [2, 3], 0.4
-    parallel.claim(config.parallel)
+    claim(config.parallel)
     assert jax.config.values["jax_platforms"] == "gpu,cpu"
     assert jax.config.values["jax_cuda_visible_devices"] == "2,3"
     assert (os.environ[FRACTION], os.environ.get(OLD_FRACTION)) == ("0.4", None)
@@ -101,7 +101,7 @@ def test_what_is_claimed_before_jax_starts(environ: pytest.MonkeyPatch) -> None:
 
 def test_nothing_is_claimed_where_nothing_is_asked(environ: pytest.MonkeyPatch) -> None:
     before = dict(os.environ), dict(jax.config.values)
-    parallel.claim(Config().parallel)
+    claim(Config().parallel)
     assert before == (dict(os.environ), dict(jax.config.values))
 
 
