@@ -23,6 +23,7 @@ CHUNKS, CHUNK_SECONDS = 5, 1.0  # that are timed, about so long each
 TRACED_STEPS = 3
 SHAKY = 1.5  # the slowest chunk over the fastest, from where on something else is at work
 LATE = 3.0  # a step over its estimate, from where on it is slow
+SHORT = 0.05  # seconds of a step below which the estimate, which counts multiply-adds, says nothing
 CACHE_EVENTS = {"/jax/compilation_cache/cache_hits": "hits", "/jax/compilation_cache/cache_misses": "misses"}
 VIEW = "pip install xprof && xprof --logdir"
 
@@ -133,7 +134,7 @@ def pace(config: Config, timing: Timing, model: dict[str, Any], platform: str) -
     told = f"{1e3 * middle:.4g} ms ({1e3 * least:.4g} to {1e3 * most:.4g} in {len(timing.seconds)} chunks)"
     told += f", {images:.4g} images/s, {flops / 1e9:.4g} GFLOP/s; loss {timing.loss:.3g} after {timing.steps} steps"
     expected = expected_seconds(config, model) if platform == "cpu" else None
-    if expected and middle > LATE * expected:
+    if expected and expected > SHORT and middle > LATE * expected:
         told += f"; about {1e3 * expected:.3g} ms were expected of this CPU"
         return Check("step", SLOW, told, "top, for what else runs here; nproc, for how many cores there are", numbers)
     if most > SHAKY * least:
