@@ -166,7 +166,7 @@ class ParallelConfig:
     devices: int | None = setting(None, "devices; null: the most there are that divide the batch", minimum=1)
     platform: str | None = setting(None, "where to compute; null: the first that JAX finds of tpu, gpu, cpu", PLATFORMS)
     device_ids: list[int] | None = setting(
-        None, "the devices, by the numbers that the machine gives them; null: the first `devices`"
+        None, "which devices, by the numbers that the machine gives them; null: as many as `devices` says"
     )
     memory_fraction: float | None = setting(
         None,

@@ -83,7 +83,9 @@ def made(folder: Path, watch: Told, make: Callable[[], str]) -> str:
         watch.say(f"  see {folder / 'error.txt'}")
         return FAILED
     if status == PREEMPTED:
-        watch.finish("stopped and saved; the same command goes on from there")
+        saved = any((folder / records.CHECKPOINTS).glob("*.json"))
+        at_all = "stopped before there was anything to save"
+        watch.finish("stopped and saved; the same command goes on from there" if saved else at_all)
     return status
 
 

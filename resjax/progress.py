@@ -58,7 +58,6 @@ class Watch:
         note = TextColumn("{task.fields[note]}")
         self.bars = Progress(*columns, TextColumn("left"), TimeRemainingColumn(), note, console=self.console)
         self.made, self.done, self.name = 0, 0, ""
-        self.moved = False  # whether any run has made a step
         self.runs: dict[str, RunBar] = {}
         self.began = time.perf_counter()
 
@@ -98,7 +97,6 @@ class Watch:
         run = self.runs[name or self.name]
         if step == run.step:
             return
-        self.moved = True
         if run.step == 0:  # what came before was compiling, of which the pace of the steps says nothing
             run.began, run.first = time.perf_counter(), step
         run.step = step

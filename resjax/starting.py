@@ -10,6 +10,9 @@ from resjax.redaction import redacted
 # The share of a GPU's memory that JAX takes; jaxlib refuses both names at once.
 FRACTION, OLD_FRACTION = "XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION"
 
+# JAX's names. Not gpu, which stands for every maker's, and fails where one is missing.
+PLUGINS = {"cpu": "cpu", "gpu": "cuda,cpu", "tpu": "tpu,cpu"}
+
 
 def decided_by_devices(config: Config) -> bool:
     """Whether the number of devices decides the result, and so is part of the id."""
@@ -43,7 +46,7 @@ def claim(settings: ParallelConfig) -> None:
     import jax
 
     if settings.platform is not None:
-        jax.config.update("jax_platforms", ",".join(dict.fromkeys((settings.platform, "cpu"))))
+        jax.config.update("jax_platforms", PLUGINS[settings.platform])
     if settings.device_ids is not None:
         jax.config.update("jax_cuda_visible_devices", ",".join(map(str, settings.device_ids)))
     if settings.memory_fraction is not None:

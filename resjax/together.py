@@ -8,6 +8,8 @@ from pathlib import Path
 
 from resjax import records
 from resjax.config import Config
+from resjax.errors import InputError
+from resjax.identity import run_id
 from resjax.legal import check
 from resjax.starting import start_jax
 from resjax.stopping import Poll
@@ -29,7 +31,13 @@ def counted(config: Config) -> Config:
     """With the processes that there are, where parallel.processes leaves it open. InputError as of `check`."""
     if config.parallel.processes is not None:
         return config
-    return check(replace(config, parallel=replace(config.parallel, processes=detected())))
+    if (found := detected()) > 1 and config.parallel.strategy != "jit":
+        raise InputError(
+            f"this command was started {found} times together, as SLURM or a TPU pod says.\n"
+            "Expected them to make one run together, or each a run of its own.\n"
+            "Type: parallel=jit, or parallel.processes=1"
+        )
+    return check(replace(config, parallel=replace(config.parallel, processes=found)))
 
 
 def is_first(config: Config) -> bool:
@@ -37,6 +45,7 @@ def is_first(config: Config) -> bool:
     from resjax.training import hosts
 
     start_jax(config)
+    hosts.require_same(int(run_id(config)[:7], 16))
     return hosts.is_first()
 
 

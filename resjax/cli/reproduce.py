@@ -3,6 +3,8 @@
 import argparse
 import json
 import shlex
+import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from resjax.errors import InputError
 from resjax.papers.item import PRESETS
 from resjax.papers.loading import find, items
 from resjax.progress import duration
+from resjax.stopping import TIME_UP
 
 DESCRIPTION = """A paper's figure or table, or a question that none printed: makes the runs that it needs, skips those
 that are done, and ends with a page that sets ours beside the paper's, with a verdict on every statement and its test.
@@ -96,6 +99,9 @@ def make(planned: Plan, options: argparse.Namespace) -> int:
     code, end = 0, time_to_stop(planned.jobs)
     while planned.jobs and not code:
         note(planned)
+        if end is not None and time.monotonic() >= end:  # between two rounds
+            print("the time is up: the same command goes on", file=sys.stderr)
+            return TIME_UP
         code, before = start(planned.launch, hint=False, end=end), planned
         planned = next_round(planned)
         if not code and planned.jobs == before.jobs:  # nothing came of the round: the runs were skipped

@@ -48,42 +48,66 @@ def start(planned: Launch, hint: bool = True, end: float | None = None) -> int:
 
     end: on time.monotonic's clock, when it stops and saves; None: as train.max_minutes says.
     """
-    from resjax.job import BUSY, FAILED, PREEMPTED  # from here on heavier things are imported
-    from resjax.progress import Watch
+    from resjax.progress import Watch  # from here on heavier things are imported
     from resjax.stopping import listening
-    from resjax.sweep import sweeping
-    from resjax.sweep.conductor import REFUSED, Ended
-    from resjax.together import counted
+    from resjax.sweep.conductor import REFUSED
 
-    ended: list[Ended] = []
+    refuse_minutes(planned)
     with listening() as listener, Watch(planned.count) as watch:
         listener.end = end or time_to_stop(planned.jobs)
-
-        def make(configs: Sequence[Config], launcher: Launcher) -> list[Ended]:
-            made = sweeping.sweep(configs, planned.words, launcher, watch, listener)
-            ended.extend(made)
-            return made
-
-        if planned.count is None:
-            launching.register(make, planned.extra)
-            call_hydra(planned.words)
-        elif planned.multirun:
-            make(planned.jobs, planned.launcher)
-        else:
-            ended += sweeping.in_process([counted(job) for job in planned.jobs], watch, listener)
+        ended = made(planned, watch, listener)
         first = planned.jobs[0]
         elsewhere = f" --runs={shlex.quote(first.runs)}" if first.runs != "runs" else ""
-        statuses = {end.status for end in ended}
-        if listener.time_is_up and (rest := left(planned, ended)):
-            return tell_left(rest, planned, watch, listener.exit_code)
-        if hint and statuses - {REFUSED}:
+        if rest := left(planned, ended) if listener.time_is_up else 0:
+            of = len({run_id(job) for job in planned.jobs})
+            watch.say(f"the time is up, {rest} of {of} runs are left: the same command goes on with them")
+        elif hint and {end.status for end in ended} - {REFUSED}:
             watch.say(f"Type: resjax report {shlex.quote(slug(first.sweep))}{elsewhere}")
+    return code_of({end.status for end in ended}, planned.multirun, listener, rest)
+
+
+def made(planned: Launch, watch: Any, listener: Any) -> list[Any]:
+    """How the runs ended."""
+    from resjax.sweep import sweeping
+    from resjax.together import counted
+
+    ended: list[Any] = []
+
+    def make(configs: Sequence[Config], launcher: Launcher) -> list[Any]:
+        made = sweeping.sweep(configs, planned.words, launcher, watch, listener)
+        ended.extend(made)
+        return made
+
+    if planned.count is None:
+        launching.register(make, planned.extra)
+        call_hydra(planned.words)
+    elif planned.multirun:
+        make(planned.jobs, planned.launcher)
+    else:
+        ended += sweeping.in_process([counted(job) for job in planned.jobs], watch, listener)
+    return ended
+
+
+def code_of(statuses: set[str], multirun: bool, listener: Any, rest: int) -> int:
+    """The exit code. rest: runs that are left, as the time is up."""
+    from resjax.job import BUSY, FAILED, PREEMPTED
+    from resjax.sweep.conductor import REFUSED
+
     # One run that stopped without a signal to us: to a process that makes it with us.
-    if listener.number is not None or (not planned.multirun and PREEMPTED in statuses):
+    if listener.number is not None or rest or (not multirun and PREEMPTED in statuses):
         return listener.exit_code
     if {FAILED, PREEMPTED, BUSY} & statuses:
         return 1
     return BAD_INPUT if REFUSED in statuses else 0
+
+
+def refuse_minutes(planned: Launch) -> None:
+    """InputError where a sweeper makes up the runs: what it was told of those that had no time would mislead it."""
+    if planned.count is None and (minutes := planned.jobs[0].train.max_minutes) is not None:
+        raise InputError(
+            f"train.max_minutes={minutes:g} with a sweeper that makes up the runs as it goes.\n"
+            "Expected runs that are known beforehand.\nType: train.max_minutes=null"
+        )
 
 
 def time_to_stop(jobs: Sequence[Config]) -> float | None:
@@ -92,25 +116,15 @@ def time_to_stop(jobs: Sequence[Config]) -> float | None:
     return time.monotonic() + 60 * min(minutes) if minutes else None
 
 
-def tell_left(rest: int, planned: Launch, watch: Any, code: int) -> int:
-    """Say that the time is up; the code. InputError where it was too short for a single step: no call would get on."""
-    if not watch.moved and not watch.made:
-        minutes = min(job.train.max_minutes for job in planned.jobs if job.train.max_minutes is not None)
-        raise InputError(
-            f"train.max_minutes={minutes:g} was over before the first step: nothing was made.\n"
-            f"Expected more than the start and compilation take.\nType: train.max_minutes={2 * minutes:g}"
-        )
-    of = planned.count or len(planned.jobs)
-    watch.say(f"the time is up, {rest} of {of} runs are left: the same command goes on with them")
-    return code
-
-
 def left(planned: Launch, ended: Sequence[Any]) -> int:
-    """How many of the runs are neither done nor failed."""
-    from resjax.job import PREEMPTED
+    """How many of the runs are neither done nor failed; those that were done before, and not looked at, are done."""
+    from resjax import facts, records
+    from resjax.job import DONE, PREEMPTED
 
     over = {run_id(end.job.config) for end in ended if end.status != PREEMPTED}
-    return len({run_id(job) for job in planned.jobs} - over)
+    jobs = {run_id(job): job for job in planned.jobs}
+    folders = [facts.folder_of(job, job.parallel.devices) for name, job in jobs.items() if name not in over]
+    return sum(records.facts_if_readable(folder).get("status") != DONE for folder in folders)
 
 
 def call_hydra(words: Sequence[str]) -> None:

@@ -204,6 +204,9 @@ def likely(key: str, value: str = "") -> str:
     """
     if slipped := tuple(name for name in every_key() if is_one_slip(key, name)):
         return nearest(key, slipped)
+    moved = tuple(name for name in settings() if name.rpartition(".")[2] == key.rpartition(".")[2])
+    if key.startswith("hydra") and moved:  # of the run, not of where it is made
+        return moved[0]
     known = (LAUNCHER_GROUP, *LAUNCHER_KEYS) if key.startswith("hydra") else (*settings(), *GROUPS)
     if value not in ("true", "false"):
         known = tuple(

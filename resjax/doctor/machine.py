@@ -87,7 +87,7 @@ def devices(config: Config, found: Devices) -> Check:
         "processes": found.processes,
         "memory_bytes": found.memory_bytes,
     }
-    if found.used < found.count and config.parallel.devices is None:
+    if found.used < found.count and (config.parallel.devices, config.parallel.device_ids) == (None, None):
         batch = config.train.batch_size
         told = f"{said}, as no more divide its batch of {batch}"
         return Check("devices", WARN, told, f"train.batch_size={found.count * 64} takes all", numbers)

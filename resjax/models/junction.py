@@ -91,9 +91,9 @@ class At:
         return self.junction.post.normalise(self.junction.weight(self.raw, self.mode), self.mode)
 
     def gate(self) -> Hidden:
-        """sigmoid(W x + b), strided."""
+        """sigmoid(W x + b), strided, in the type of b: 1 - g of a gate of 16 bits is 1 where g is small."""
         scores = self.junction.weight(self.raw, self.mode)
-        return jax.nn.sigmoid(scores + per_channel(self.junction.bias, scores.ndim)).astype(scores.dtype)
+        return jax.nn.sigmoid(scores + per_channel(self.junction.bias, scores.ndim))
 
     def drop(self, x: Hidden) -> Hidden:
         """x with the shortcut's dropout."""

@@ -14,7 +14,7 @@ from resjax.shortcuts import SHORTCUTS
 SECTIONS = ("parallel", "tracker", "checkpoint")
 TRAINING = ("train", "optimizer", "schedule")  # of an imported net they say nothing
 BOOKKEEPING = ("sweep", "runs", "rerun", "data.root")
-SETTINGS = ("seed", "seeds", *BOOKKEEPING, "model.unroll", "model.remat", *map(".".join, LOOKING))
+SETTINGS = ("seed", "seeds", *BOOKKEEPING, "model.unroll", "model.remat", "train.max_minutes", *map(".".join, LOOKING))
 # The arm's name tells a shortcut's own settings.
 OF_SHORTCUTS = {f"model.{name}" for row in SHORTCUTS.values() for name in row.settings}
 FAMILYS_OWN = ("model.order", "model.branch")
@@ -80,7 +80,9 @@ def _context(run: dict[str, Any]) -> dict[str, Any]:
     names = (key.removeprefix("model.") for key in FAMILYS_OWN)
     own = {key: None for key in names if model.get(key) == getattr(usual, key)}
     config["model"] = model | own
-    config["data"] = {"validation_examples": None} | config["data"]  # which runs from before it was there lack
+    # What runs from before there was such a setting lack.
+    config["data"] = {"validation_examples": None} | config["data"]
+    config["train"] = {"tf32": True} | config["train"]
     form = {key: value for key, value in flat(config).items() if key not in (*SETTINGS, *TREATMENTS)}
     if form.get("model.norm_scope") == "per_device" and run["config"]["model"]["norm"] == "batch":
         form["devices"] = run["devices"]["count"]

@@ -79,7 +79,15 @@ def plan(configs: Sequence[Config], launcher: Launcher) -> list[Job]:
 
 
 def of_processes(config: Config, launcher: Launcher) -> Config:
-    """With as many processes as its job will have, where the settings leave it open. InputError where it has one."""
+    """With as many processes as its job will have, where the settings leave it open.
+
+    InputError where it has another number of them, or devices are chosen twice.
+    """
+    if config.parallel.device_ids is not None and launcher.gpus:
+        raise InputError(
+            f"parallel.device_ids={config.parallel.device_ids} with hydra.launcher.gpus={list(launcher.gpus)}.\n"
+            "Expected one of them: with the launcher's, a run sees but its own GPU.\nType: parallel.device_ids=null"
+        )
     tasks = launcher.nodes * launcher.tasks_per_node
     if config.parallel.processes is None:
         return check(dataclasses.replace(config, parallel=dataclasses.replace(config.parallel, processes=tasks)))

@@ -30,7 +30,7 @@ def start(processes: int) -> None:
         if address and rank:
             jax.distributed.initialize(address, processes, int(rank))
         else:
-            jax.distributed.initialize()
+            jax.distributed.initialize(local_device_ids=local_devices())
     except (ValueError, RuntimeError) as error:
         raise InputError(
             f"parallel.processes={processes}, but they do not meet: {str(error).splitlines()[0]}\n"
@@ -41,6 +41,28 @@ def start(processes: int) -> None:
         raise InputError(
             f"parallel.processes={processes}, but there are {jax.process_count()}.\n"
             f"Type: parallel.processes={jax.process_count()}"
+        )
+
+
+def local_devices() -> list[int] | None:
+    """The GPUs of a SLURM task: all that it sees, where it is alone on its node or sees but one. None: JAX's choice.
+
+    JAX takes the one of the task's number on the node, which is right where every task sees all of them.
+    """
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    if "SLURM_LOCALID" not in os.environ or not visible:
+        return None
+    count = len(visible.split(","))
+    alone = os.environ.get("SLURM_STEP_TASKS_PER_NODE", "").split("(")[0] == "1"
+    return list(range(count)) if alone or count == 1 else None
+
+
+def require_same(number: int) -> None:
+    """InputError where another process is to make another run. All of them call this."""
+    if several() and len(set(np.asarray(multihost_utils.process_allgather(np.asarray(number))).tolist())) > 1:
+        raise InputError(
+            "the processes that met are not to make the same run.\nExpected the same settings in all of them.\n"
+            "Type: parallel.processes=1, for a run of its own each"
         )
 
 

@@ -14,7 +14,8 @@ from resjax.training.precision import precision
 from resjax.training.seeds import as_products, side_by_side
 
 EXHAUSTED = re.compile(r"RESOURCE_EXHAUSTED|out of memory", re.IGNORECASE)
-WANTED = re.compile(r"(\d+) ?(?:bytes|B\b)")
+WANTED = re.compile(r"allocat\w*[^\d]*?([\d.]+) ?(bytes|B\b|[KMGT]i?B?\b)(?: \((\d+)B\))?", re.IGNORECASE)
+UNITS = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "b": 1}
 GIGABYTE = 1e9
 
 
@@ -39,9 +40,9 @@ def is_wanting(error: BaseException) -> bool:
 
 def explained(error: BaseException, config: Config, source: Source) -> OutOfMemoryError:
     """What is wanting, and what to change."""
-    devices = choose(config).devices
+    layout = choose(config)
     model = build(config.model, source.train.images.shape[1:], source.classes, precision(config).keeps)
-    return out_of_memory(str(error), config, limit_of(devices[0]), training_bytes(config, model, len(devices)))
+    return out_of_memory(str(error), config, limit_of(layout.home), training_bytes(config, model, len(layout.devices)))
 
 
 def limit_of(device: Any) -> int | None:
@@ -51,8 +52,8 @@ def limit_of(device: Any) -> int | None:
 
 def out_of_memory(said: str, config: Config, limit: int | None, needed: int) -> OutOfMemoryError:
     """The error, from what XLA said of it."""
-    sizes = [int(size) for size in WANTED.findall(said)]
-    wanted = max(sizes) if sizes else None
+    found = WANTED.search(said)
+    wanted = None if found is None else int(found[3] or float(found[1]) * UNITS[found[2][0].lower()])
     lines = ["out of memory: " + ("" if wanted is None else f"{wanted / GIGABYTE:.2f} GB more could not be had")]
     lines[0] += "" if limit is None else f" of the {limit / GIGABYTE:.1f} GB that JAX may take of a device"
     lines.append(f"Expected room for about {needed / GIGABYTE:.2f} GB in training (resjax predict, training_bytes).")
@@ -64,7 +65,7 @@ def remedies(config: Config) -> list[str]:
     """Settings that take less memory; first those that leave the run the same one."""
     found = [] if config.model.remat else ["model.remat=true"]
     found += ["parallel.seeds_axis=map"] if config.seeds > 1 and side_by_side(config) else []
-    found += [] if jax.default_backend() == "cpu" else ["parallel.memory_fraction=0.95", "hydra.launcher.jobs=1"]
+    found += [] if jax.default_backend() == "cpu" else ["parallel.memory_fraction=0.95 (or fewer runs at once)"]
     found += ["seeds=1 (the other seeds as runs of their own)"] if config.seeds > 1 else []
     found += ["train.precision=bfloat16 (another run)"] if config.train.precision == "float32" else []
     half = config.train.batch_size // 2

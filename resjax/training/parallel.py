@@ -146,7 +146,7 @@ def choose(config: Config) -> Layout:
             f"train.batch_size={config.train.batch_size} cannot be shared by {available} devices of "
             f"{jax.process_count()} processes.\nType: train.batch_size={available * 64}"
         )
-    wanted = config.parallel.devices
+    wanted = config.parallel.devices if config.parallel.device_ids is None else available
     if wanted is None:
         wanted = legal[-1]
     elif wanted > available:

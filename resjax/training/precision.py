@@ -19,6 +19,7 @@ class Precision:
     computes: DTypeLike
 
 
+FOUND = jax.config.values["jax_default_matmul_precision"]  # where the user has a say: $JAX_DEFAULT_MATMUL_PRECISION
 EXACT = "highest"  # JAX's word for products of float32 as they are
 PRECISIONS = {
     "float32": Precision(jnp.float32, jnp.float32),
@@ -35,4 +36,4 @@ def precision(config: Config) -> Precision:
 def start(config: Config) -> None:
     """Let JAX have float64 or not, and a GPU round float32's inputs of products to TF32 or not (a TPU: bfloat16)."""
     jax.config.update("jax_enable_x64", config.train.precision == "float64")
-    jax.config.update("jax_default_matmul_precision", None if config.train.tf32 else EXACT)
+    jax.config.update("jax_default_matmul_precision", FOUND if config.train.tf32 else EXACT)

@@ -1,5 +1,7 @@
 """A sweep with a time budget: it stops saved, says so, and the same command goes on to what it would have been."""
 
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +10,8 @@ from broken import SMALL, last_step, only_run, result, went_on_from
 
 from resjax import records
 from resjax.cli import main
-from resjax.progress import Watch
+from resjax.cli.train import code_of, time_to_stop
+from resjax.config import Config
 from resjax.stopping import TIME_UP, Listener
 
 WORDS = [word for word in SMALL if not word.startswith(("parallel.threads", "parallel.devices"))]
@@ -54,43 +57,72 @@ def test_a_run_in_slices_is_the_run_in_one(clock: Callable[..., None], capfd: py
     assert sliced.same(result(whole.parent))
 
 
-def test_a_sweep_goes_on_with_what_is_left(clock: Callable[..., None]) -> None:
+def rows_of_runs() -> int:
+    return sum(path.stat().st_size > 0 for path in Path("runs").glob("default/*/metrics.jsonl"))
+
+
+def test_a_sweep_goes_on_with_what_is_left(clock: Callable[..., None], capfd: pytest.CaptureFixture[str]) -> None:
     words = ["train", "-m", *(word for word in WORDS if "depth" not in word), "model.depth=3,4,5"]
     seen = []
-    for moved in (0, 1):  # the time is up with the first step of the first run that is made in a call
-        watches: list[Watch] = []
-        init = Watch.__init__
-
-        def remembered(self: Watch, *given: object, init=init, watches=watches) -> None:
-            init(self, *given)
-            watches.append(self)
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Watch, "__init__", remembered)
-            clock(lambda watches=watches, moved=moved: bool(watches) and watches[0].moved and watches[0].made >= moved)
-            assert main(words) == TIME_UP
+    for begun in (1, 2):  # the time is up as soon as so many runs have a row
+        clock(lambda begun=begun: rows_of_runs() >= begun)
+        assert main(words) == TIME_UP
+        assert f"{4 - begun} of 3 runs are left" in capfd.readouterr().err
         seen.append(sorted(records.state(path) for path in records.run_folders(Path("runs/default"))))
-    assert seen[0] == ["pending", "pending", "preempted"]
-    assert seen[1][0] == "done"
+    assert seen == [["pending", "pending", "preempted"], ["done", "pending", "preempted"]]
     clock(lambda: False)
     assert main(words) == 0
     assert [records.state(path) for path in records.run_folders(Path("runs/default"))] == ["done"] * 3
-    assert main(words) == 0  # nothing is left
-
-
-def test_too_short_a_time_is_said_and_not_tried_for_ever(
-    clock: Callable[..., None], capfd: pytest.CaptureFixture[str]
-) -> None:
     clock(lambda: True)
-    assert main(["train", *WORDS]) == 2
-    assert "Type: train.max_minutes=120" in capfd.readouterr().err
+    assert main(words) == 0, "all was done before: nothing is left, whatever the time"
+
+
+def test_a_time_that_is_up_before_anything_begins(clock: Callable[..., None]) -> None:
+    clock(lambda: True)
+    assert main(["train", *WORDS]) == TIME_UP
     assert not list(Path("runs").glob("default/*/run.json"))
+
+
+def test_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = [Config(), Config(), Config()]
+    assert time_to_stop(jobs) is None
+    jobs[0].train.max_minutes, jobs[2].train.max_minutes = 3.0, 0.5
+    now = time.monotonic()
+    assert 30 <= time_to_stop(jobs) - now < 31
+    listener = Listener()
+    assert not listener.asked()
+    listener.end = now + 1000
+    assert (listener.asked(), listener.exit_code) == (False, 143)
+    monkeypatch.setattr("resjax.stopping.time.monotonic", lambda: now + 1001)
+    assert (listener.asked(), listener.exit_code) == (True, TIME_UP)
+    listener.number = signal.SIGINT
+    assert listener.exit_code == 130
+
+
+@pytest.mark.parametrize(
+    ("statuses", "multirun", "rest", "number", "code"),
+    [
+        ({"done"}, True, 0, None, 0),  # all is done just as the time is up
+        ({"done", "preempted"}, True, 2, None, TIME_UP),
+        ({"failed"}, True, 1, None, TIME_UP),
+        ({"failed", "done"}, True, 0, None, 1),
+        ({"preempted"}, False, 1, None, TIME_UP),
+        (set(), False, 1, None, TIME_UP),
+        ({"preempted"}, True, 1, signal.SIGINT, 130),
+        ({"preempted"}, True, 1, signal.SIGTERM, 143),
+        ({"refused"}, True, 0, None, 2),
+    ],
+)
+def test_exit_codes(statuses: set[str], multirun: bool, rest: int, number: int | None, code: int) -> None:
+    listener = Listener()
+    listener.end, listener.number = time.monotonic() - 1, number
+    assert code_of(statuses, multirun, listener, rest) == code
 
 
 def test_a_reproduction_without_all_its_runs_has_no_page(clock: Callable[..., None]) -> None:
     clock(lambda: True)
     words = ["reproduce", "he2015/fig6", "--preset", "smoke", "seeds=1", "train.max_minutes=1"]
-    assert main(words) == 2
+    assert main(words) == TIME_UP
     assert not list(Path("runs").rglob("*.html"))
 
 

@@ -18,6 +18,7 @@ from resjax.models import stages
 from resjax.starting import FRACTION, OLD_FRACTION, claim
 from resjax.sweep.child import environment
 from resjax.sweep.launcher import Launcher
+from resjax.sweep.sweeping import of_processes
 from resjax.training.parallel import choose
 
 
@@ -40,6 +41,17 @@ def test_devices_by_their_numbers(strategy: str) -> None:
     layout = choose(config)
     assert [device.local_hardware_id for device in layout.devices] == [3, 1]
     assert layout.home == layout.devices[0]
+
+
+def test_devices_that_do_not_divide_the_batch_are_refused_and_not_left_out() -> None:
+    with pytest.raises(InputError, match=r"parallel\.devices=3 cannot share"):
+        choose(small(parallel={"device_ids": [0, 1, 2], "devices": None}))
+
+
+def test_devices_are_chosen_once() -> None:
+    config = small(parallel={"device_ids": [1], "devices": None})
+    with pytest.raises(InputError, match=r"parallel\.device_ids=null"):
+        of_processes(config, Launcher(gpus=(0, 1)))
 
 
 def test_a_device_that_is_not_there() -> None:
@@ -94,7 +106,7 @@ def test_what_is_claimed_before_jax_starts(environ: pytest.MonkeyPatch) -> None:
     config = Config()
     config.parallel.platform, config.parallel.device_ids, config.parallel.memory_fraction = "gpu", [2, 3], 0.4
     claim(config.parallel)
-    assert jax.config.values["jax_platforms"] == "gpu,cpu"
+    assert jax.config.values["jax_platforms"] == "cuda,cpu"
     assert jax.config.values["jax_cuda_visible_devices"] == "2,3"
     assert (os.environ[FRACTION], os.environ.get(OLD_FRACTION)) == ("0.4", None)
 

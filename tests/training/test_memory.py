@@ -50,6 +50,8 @@ XLA_SAYS = (
     ("RESOURCE_EXHAUSTED: Out of memory allocating 2715119264 bytes.", 2715119264),
     ("RESOURCE_EXHAUSTED: Failed to allocate request for 64.00GiB (68719476736B) on device ordinal 0", 68719476736),
     ("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 17179869184 bytes. BufferAssignment 7", 17179869184),
+    ("INTERNAL: Allocator (GPU_0_bfc) ran out of memory trying to allocate 5.5GiB with freed_by_count=0", 5905580032),
+    ("RESOURCE_EXHAUSTED: XLA:TPU compile permanent error. Ran out of memory in memory space hbm.", None),
     ("RESOURCE_EXHAUSTED: no words", None),
 )
 

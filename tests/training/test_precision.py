@@ -14,6 +14,7 @@ from resjax.config import Config
 from resjax.models import Mode, build
 from resjax.models.convolution import conv2d
 from resjax.models.norms import BatchNorm, Bias
+from resjax.models.types import Within
 from resjax.rows import Layers, Metrics, Snapshot
 from resjax.shortcuts import SHORTCUTS
 from resjax.training import precision
@@ -66,6 +67,22 @@ def test_what_passes_is_of_16_bits_and_what_is_kept_of_32(settings: dict[str, ob
     assert types[0] == {"bfloat16"}
     assert types[1] == types[3] == {"float32"}
     assert types[2] <= {"float32"}
+
+
+def test_a_gate_that_is_nearly_shut_is_not_rounded_to_shut() -> None:
+    """With a bias of -7 a gate of 16 bits would be one at which 1 - g is 1."""
+    config = small(model={"depth": 8, "shortcut": "exclusive_gate", "gate_bias": -7.0}).model
+    model = build(config, CIFAR, 10)
+    params, stats = model.init(jax.random.key(0))
+    gates: list[jax.Array] = []
+
+    def seen(h: jax.Array, within: Within) -> jax.Array:
+        zero, one = jnp.zeros_like(within.x), jnp.ones_like(within.x)
+        gates.append(jnp.asarray(within.join(zero, one).astype(jnp.float32)))
+        return h
+
+    model.apply(params, stats, jnp.zeros((4, *CIFAR), jnp.bfloat16), TRAIN, observe=seen)
+    np.testing.assert_allclose(gates[1], 1 / (1 + np.exp(7.0)), rtol=2**-7)
 
 
 @pytest.mark.parametrize("backward", [True, False])
