@@ -3,6 +3,7 @@
 TERM, INT, USR1 and USR2 (a scheduler's before it takes the machine) set the flag; a second INT ends at once.
 """
 
+import math
 import os
 import signal
 import threading
@@ -49,7 +50,12 @@ class Listener:
     @property
     def time_is_up(self) -> bool:
         """Whether it is; never where nobody set an end."""
-        return self.end is not None and time.monotonic() >= self.end
+        return self.time_left <= 0
+
+    @property
+    def time_left(self) -> float:
+        """Seconds until then."""
+        return math.inf if self.end is None else self.end - time.monotonic()
 
     def check(self) -> None:
         """Raises StopError if so."""
@@ -63,7 +69,7 @@ class Listener:
     @property
     def exit_code(self) -> int:
         """130 after INT, 75 where the time is up and there was no signal, else 143."""
-        if self.number is None and self.end is not None and time.monotonic() >= self.end - APART_S:
+        if self.number is None and (self.time_is_up or self.time_left < APART_S):
             return TIME_UP
         return INTERRUPTED if self.number == signal.SIGINT else TERMINATED
 

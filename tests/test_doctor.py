@@ -166,20 +166,22 @@ def test_every_device_is_asked() -> None:
 
 
 def test_a_step_is_slow_or_shaky_or_well() -> None:
-    config = Config()
-    expected = training.expected_seconds(config, MODEL)
+    config, heavy = Config(), MODEL | {"multiply_adds": 40_000_000}
+    expected = training.expected_seconds(config, heavy)
     steady = (expected, 1.1 * expected, 1.2 * expected)
-    well = training.pace(config, training.Timing(steady, 9, 2.0), MODEL, "cpu")
+    well = training.pace(config, training.Timing(steady, 9, 2.0), heavy, "cpu")
     assert well.status == OK
     assert well.numbers["step_ms"] == pytest.approx(1.1e3 * expected)
     assert well.numbers["images_per_s"] == pytest.approx(128 / (1.1 * expected))
-    assert well.numbers["flops_per_s"] == pytest.approx(6e6 * 128 / (1.1 * expected))
+    assert well.numbers["flops_per_s"] == pytest.approx(2.4e8 * 128 / (1.1 * expected))
     slow = training.Timing(tuple(5 * second for second in steady), 9, 2.0)
-    assert training.pace(config, slow, MODEL, "cpu").status == SLOW
-    assert training.pace(config, slow, MODEL, "gpu").status == OK  # nothing is expected of one
+    assert training.pace(config, slow, heavy, "cpu").status == SLOW
+    assert training.pace(config, slow, heavy, "gpu").status == OK  # nothing is expected of one
     shaky = training.Timing((expected, 2 * expected), 9, 2.0)
-    assert training.pace(config, shaky, MODEL, "cpu").status == WARN
-    assert training.pace(config, training.Timing((), 1, None), MODEL, "cpu").status == FAILED
+    assert training.pace(config, shaky, heavy, "cpu").status == WARN
+    assert training.pace(config, training.Timing((), 1, None), heavy, "cpu").status == FAILED
+    short = training.Timing((5 * training.expected_seconds(config, MODEL),), 9, 2.0)
+    assert training.pace(config, short, MODEL, "cpu").status == OK  # too short for the estimate to say anything
 
 
 def test_room(tmp_path: Path) -> None:

@@ -119,7 +119,8 @@ def started(platform: str | None) -> list[Any]:
             raise
         raise InputError(
             f"parallel.platform={platform}, but JAX cannot compute there: {first_line(error)}\n"
-            "Expected a platform that there is.\nType: parallel.platform=cpu, or see docs/gpu.md"
+            "Expected a platform that there is, and JAX's part for it.\n"
+            "Type: parallel.platform=cpu, or pip install 'resjax[cuda12]' on a machine with a GPU, see docs/gpu.md"
         ) from error
     if platform not in (None, jax.default_backend()):
         raise InputError(
@@ -132,7 +133,8 @@ def started(platform: str | None) -> list[Any]:
 
 def first_line(error: BaseException) -> str:
     """What it says, or its name."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    said = (str(error).splitlines() or [type(error).__name__])[0]
+    return said.partition(" (set JAX_PLATFORMS")[0]
 
 
 def choose(config: Config) -> Layout:

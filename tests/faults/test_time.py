@@ -12,7 +12,10 @@ from resjax import records
 from resjax.cli import main
 from resjax.cli.train import code_of, time_to_stop
 from resjax.config import Config
+from resjax.errors import InputError
 from resjax.stopping import TIME_UP, Listener
+from resjax.sweep.executor import refuse_minutes
+from resjax.sweep.launcher import Launcher
 
 WORDS = [word for word in SMALL if not word.startswith(("parallel.threads", "parallel.devices"))]
 WORDS += ["parallel.devices=1", "train.max_minutes=60"]
@@ -83,7 +86,7 @@ def test_a_time_that_is_up_before_anything_begins(clock: Callable[..., None]) ->
     assert not list(Path("runs").glob("default/*/run.json"))
 
 
-def test_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_clock() -> None:
     jobs = [Config(), Config(), Config()]
     assert time_to_stop(jobs) is None
     jobs[0].train.max_minutes, jobs[2].train.max_minutes = 3.0, 0.5
@@ -93,7 +96,7 @@ def test_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not listener.asked()
     listener.end = now + 1000
     assert (listener.asked(), listener.exit_code) == (False, 143)
-    monkeypatch.setattr("resjax.stopping.time.monotonic", lambda: now + 1001)
+    listener.end = now - 1
     assert (listener.asked(), listener.exit_code) == (True, TIME_UP)
     listener.number = signal.SIGINT
     assert listener.exit_code == 130
@@ -126,8 +129,9 @@ def test_a_reproduction_without_all_its_runs_has_no_page(clock: Callable[..., No
     assert not list(Path("runs").rglob("*.html"))
 
 
-def test_the_time_of_a_clusters_jobs_is_the_clusters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd) -> None:
-    monkeypatch.chdir(tmp_path)
-    words = ["-m", *WORDS, "hydra/launcher=submitit_local", "hydra.launcher.gpus_per_node=null", "train.max_minutes=90"]
-    assert main(["train", *words]) == 2
-    assert "hydra.launcher.timeout_min=90" in capfd.readouterr().err
+def test_the_time_of_a_clusters_jobs_is_the_clusters() -> None:
+    config = Config()
+    refuse_minutes(config, Launcher(where="slurm"))
+    config.train.max_minutes = 90
+    with pytest.raises(InputError, match=r"Type: train\.max_minutes=null hydra\.launcher\.timeout_min=90"):
+        refuse_minutes(config, Launcher(where="slurm"))
