@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from benchmarks.run import LEFT
 
@@ -20,6 +21,7 @@ REPRODUCTIONS = (
     "he2015/table6 --preset paper",
     "he2016/table2 --preset paper",
 )
+TRACE = Path("runs/gpu_trace")  # a profile of ResNet-20's step, to be looked at beside the roofline
 SEES_GPU = "import jax; raise SystemExit(jax.default_backend() != 'gpu')"
 NO_GPU = """JAX sees no GPU here.
 Expected an NVIDIA GPU with its driver, and JAX's GPU part in .venv.
@@ -55,7 +57,9 @@ def commands(torch_python: str) -> list[list[str]]:
     """What is done one after the other. Each skips what is done, and stops after {minutes} or takes but seconds."""
     measure = [*MEASURE.split(), "--minutes", "{minutes}", "--torch-python", torch_python]
     made = [["resjax.cli", "reproduce", *item.split(), "train.max_minutes={minutes}"] for item in REPRODUCTIONS]
-    return [measure, ["benchmarks.table"], *made, ["benchmarks.targets"]]
+    profile = ["resjax.cli", "doctor", "--trace", str(TRACE), "data.augment=true"]
+    profiles = [] if TRACE.exists() else [profile]
+    return [measure, *profiles, ["benchmarks.table"], *made, ["benchmarks.targets"]]
 
 
 def parser() -> argparse.ArgumentParser:

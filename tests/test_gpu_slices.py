@@ -94,14 +94,15 @@ def test_goals_are_met_missed_or_not_measured() -> None:
     assert targets.judged({}) == ([line.replace(line[47:], "not measured") for line in lines], True)
 
 
-@pytest.mark.parametrize(("codes", "ends", "made"), [([0, 0, LEFT], LEFT, 3), ([1], 1, 7), ([2], 2, 1)])
+@pytest.mark.parametrize(("codes", "ends", "made"), [([0, 0, LEFT], LEFT, 3), ([1], 1, 8), ([2], 2, 1)])
 def test_a_slice_ends_where_something_is_left_and_passes_over_what_failed(
     codes: list[int], ends: int, made: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = []
+    monkeypatch.setattr(gpu, "TRACE", Path("no profile yet"))
     monkeypatch.setattr(gpu.sys, "argv", ["gpu", "--minutes", "8.5"])
     monkeypatch.setattr(gpu, "SEES_GPU", "")
-    monkeypatch.setattr(gpu, "started", lambda words: found.append(words) or [*codes, *[0] * 7][len(found) - 1])
+    monkeypatch.setattr(gpu, "started", lambda words: found.append(words) or [*codes, *[0] * 8][len(found) - 1])
     assert gpu.main() == ends
     assert len(found) == made
     assert found[0][-4:-2] == ["--minutes", "8"]

@@ -53,7 +53,7 @@ def start(planned: Launch, hint: bool = True, end: float | None = None) -> int:
     from resjax.stopping import listening
     from resjax.sweep.conductor import REFUSED
 
-    refuse_minutes(planned)
+    refuse_sweeper(planned)
     with listening() as listener, Watch(planned.count) as watch:
         listener.end = end or time_to_stop(planned.jobs)
         ended = made(planned, watch, listener)
@@ -75,9 +75,9 @@ def made(planned: Launch, watch: Any, listener: Any) -> list[Any]:
     ended: list[Any] = []
 
     def make(configs: Sequence[Config], launcher: Launcher) -> list[Any]:
-        made = sweeping.sweep(configs, planned.words, launcher, watch, listener)
-        ended.extend(made)
-        return made
+        found = sweeping.sweep(configs, planned.words, launcher, watch, listener)
+        ended.extend(found)
+        return found
 
     if planned.count is None:
         launching.register(make, planned.extra)
@@ -102,8 +102,8 @@ def code_of(statuses: set[str], multirun: bool, listener: Any, rest: int) -> int
     return BAD_INPUT if REFUSED in statuses else 0
 
 
-def refuse_minutes(planned: Launch) -> None:
-    """InputError where a sweeper makes up the runs: what it was told of those that had no time would mislead it."""
+def refuse_sweeper(planned: Launch) -> None:
+    """InputError where a sweeper makes up the runs, and time is limited: those without time would mislead it."""
     if planned.count is None and (minutes := planned.jobs[0].train.max_minutes) is not None:
         raise InputError(
             f"train.max_minutes={minutes:g} with a sweeper that makes up the runs as it goes.\n"
