@@ -54,7 +54,7 @@ def out_of_memory(said: str, config: Config, limit: int | None, needed: int) -> 
     """The error, from what XLA said of it."""
     found = WANTED.search(said)
     wanted = None if found is None else int(found[3] or float(found[1]) * UNITS[found[2][0].lower()])
-    lines = ["out of memory: " + ("" if wanted is None else f"{wanted / GIGABYTE:.2f} GB more could not be had")]
+    lines = ["out of memory" + ("" if wanted is None else f": {wanted / GIGABYTE:.2f} GB more could not be had")]
     lines[0] += "" if limit is None else f" of the {limit / GIGABYTE:.1f} GB that JAX may take of a device"
     lines.append(f"Expected room for about {needed / GIGABYTE:.2f} GB in training (resjax predict, training_bytes).")
     lines.append(f"Type one of: {', '.join(remedies(config))}")
