@@ -190,7 +190,7 @@ def test_a_sweep_by_hand_has_the_same_runs(here: Path) -> None:
 
     item, _ = find("he2015/fig6")
     words = ["model.shortcut=none", "model.depth=56", "data=cifar10", "train.steps=16000", "seeds=5"]
-    by_hand = launch([*words, "train.evaluate_every=400", "probes.every=4000"]).jobs[0]
+    by_hand = launch([*words, "train.log_every=25", "train.evaluate_every=400", "probes.every=4000"]).jobs[0]
     planned = [job for job in plan(item, None, "quarter", [], "runs").jobs if job.model.depth == 56]
     assert run_id(by_hand) in {run_id(job) for job in planned}
 
