@@ -88,7 +88,7 @@ def write_records(folder: Path, out: Path) -> int:
     if not sweep.runs:
         raise InputError(f"{folder} has no run that is done.\nType: resjax status {folder}")
     records.keep(sweep, out)
-    size = sum(path.stat().st_size for path in out.iterdir())
+    size = sum(path.stat().st_size for path in out.iterdir() if path.is_file())
     told = f"{out}: {len(sweep.runs)} runs, {size / 1e6:.2f} MB"
     Console().print(told, highlight=False, markup=False, soft_wrap=True)
     return 0
