@@ -22,7 +22,7 @@ MOST_BYTES, DIGEST = 100, 8  # of a folder's name, and letters that tell apart t
 def check(config: Config) -> Config:
     """Return `config` if every value is legal, else raise InputError with the value and what is."""
     _check_secrets(config)
-    _check_fields(config, "")
+    check_fields(config, "")
     combinations.check(config.model)
     _check_places(config)
     _check_data(config)
@@ -188,11 +188,12 @@ def check_probe_batch(config: Config, group: int) -> None:
         )
 
 
-def _check_fields(section: Any, prefix: str) -> None:
+def check_fields(section: Any, prefix: str) -> None:
+    """InputError where a value of a dataclass of `settings.setting` is not among its legal ones."""
     for item in fields(section):
         value, key = getattr(section, item.name), prefix + item.name
         if hasattr(value, "__dataclass_fields__"):
-            _check_fields(value, f"{key}.")
+            check_fields(value, f"{key}.")
             continue
         choices, minimum = item.metadata["choices"], item.metadata["minimum"]
         below, maximum = item.metadata["below"], item.metadata["maximum"]

@@ -39,6 +39,7 @@ class RunBar:
     steps: int
     began: float
     last_line: float
+    unit: str
     step: int = 0
     first: int = 0
     bar: TaskID | None = None
@@ -77,12 +78,13 @@ class Watch:
         """A line of its own, without secrets."""
         self.console.print(redacted(text), highlight=False, markup=False, soft_wrap=True)
 
-    def start(self, name: str, steps: int, seeds: int) -> None:
-        """A run begins: it compiles first. A net from elsewhere has no steps."""
+    def start(self, name: str, steps: int, seeds: int, unit: str = "step") -> None:
+        """A run begins: it compiles first. A net from elsewhere has no steps, an analysis has pieces and no seeds."""
         self.name, now = name, time.perf_counter()
-        self.runs[name] = run = RunBar(steps, now, now)
+        self.runs[name] = run = RunBar(steps, now, now, unit)
         if self.plain:
-            training = f"{steps} steps, {seeds} seed{'s' * (seeds > 1)}; " if steps else ""
+            counts = [f"{n} {what}{'s' * (n > 1)}" for n, what in ((steps, unit), (steps and seeds, "seed")) if n]
+            training = f"{', '.join(counts)}; " if counts else ""
             self.say(f"[{self.done + len(self.runs)}/{self.jobs or '?'}] {name}: {training}compiling")
         else:
             short = name.rpartition("-")[0] or name  # without the id: a line has 80 columns
@@ -92,8 +94,8 @@ class Watch:
         """A run that is not made."""
         self.finish(f"{why}, skipped", made=False, name=name)
 
-    def advance(self, step: int, loss: float, name: str | None = None) -> None:
-        """So many steps of the run are done, the last with this loss."""
+    def advance(self, step: int, loss: float | None, name: str | None = None) -> None:
+        """So many steps of the run are done, the last with this loss, where there is one."""
         run = self.runs[name or self.name]
         if step == run.step:
             return
@@ -101,14 +103,15 @@ class Watch:
             run.began, run.first = time.perf_counter(), step
         run.step = step
         if run.bar is not None:
-            self.bars.update(run.bar, completed=step, note=f"loss {loss:.3g}")
+            self.bars.update(run.bar, completed=step, note="" if loss is None else f"loss {loss:.3g}")
             begun = sum(other.step / max(other.steps, 1) for other in self.runs.values())
             self.bars.update(self.sweep_bar, completed=self.done + begun)  # so that it knows its pace
         elif step > run.first and time.perf_counter() - run.last_line > PLAIN_LINE_EVERY_S:
             run.last_line = time.perf_counter()
             left = (run.last_line - run.began) / (step - run.first) * (run.steps - step)
             which = f"{name or self.name}: " if len(self.runs) > 1 else ""
-            self.say(f"  {which}step {step}/{run.steps}, loss {loss:.3g}, {duration(left)} to go in this run")
+            now_at = f"{run.unit} {step}/{run.steps}" + ("" if loss is None else f", loss {loss:.3g}")
+            self.say(f"  {which}{now_at}, {duration(left)} to go in this run")
 
     def finish(self, how: str, made: bool = True, name: str | None = None) -> None:
         """A run is over; the time to go counts those that were made."""

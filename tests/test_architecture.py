@@ -31,7 +31,7 @@ LAYERS = (
     ("resjax.facts", "resjax.starting"),
     ("resjax.resuming", "resjax.together"),
     ("resjax.job",),
-    ("resjax.predictions", "resjax.imports", "resjax.doctor", "resjax.sweep"),
+    ("resjax.predictions", "resjax.imports", "resjax.doctor", "resjax.lab", "resjax.sweep"),
     ("resjax.cli",),
 )
 # What only some parts may import, whether at the top of a file or inside a function.
@@ -49,11 +49,14 @@ RESERVED = {
         "resjax.starting",
         "resjax.predictions",
         "resjax.doctor",
+        "resjax.lab",
     },
     "flax": {"resjax.models"},
     "orbax": {"resjax.training"},
     "tensorflow_datasets": {"resjax.data"},
     "submitit": {"resjax.sweep"},
+    "matfree": {"resjax.lab"},
+    "contourpy": {"resjax.report"},
 }
 
 

@@ -57,6 +57,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from resjax.cli import doctor
 
             return doctor.run(words[1:])
+        if words[:1] == ["lab"]:
+            if arguments is None:
+                pages.restart()
+            from resjax.cli import lab
+
+            return lab.run(words[1:])
         if words[:1] == ["import"]:
             from resjax.cli import imports
 
@@ -108,6 +114,7 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("reproduce", help="a paper's figure or table: its runs, then a verdict", add_help=False)
     commands.add_parser("predict", help="a network's parameters, multiply-adds and memory", add_help=False)
     commands.add_parser("doctor", help="whether this machine is fit to train, and how fast", add_help=False)
+    commands.add_parser("lab", help="instruments for finished runs: lesions, landscapes, ...", add_help=False)
     commands.add_parser("import", help="a net trained elsewhere becomes a run", add_help=False)
     status.add_command(commands)
     sweeps.add_commands(commands)

@@ -79,6 +79,7 @@ def _two_pixels_at_once(x: Images, kernel: Kernel) -> Images:
     return y.reshape(*x.shape[:3], out_channels)
 
 
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _input_gradient(dy: Images, kernel: Kernel, shape: tuple[int, ...], stride: int) -> Images:
     """dL/dx: dy with stride-1 zeros between its pixels, convolved with the flipped, transposed kernel."""
     flipped = kernel[::-1, ::-1].swapaxes(2, 3)
@@ -93,12 +94,37 @@ def _pads_of_gradient(kernel: Kernel, shape: tuple[int, ...], stride: int) -> li
     return [(k // 2, k // 2 + (size - 1) % stride) for k, size in zip(kernel.shape[:2], shape[1:3], strict=True)]
 
 
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _kernel_gradient(x: Images, dy: Images, shape: tuple[int, ...], stride: int) -> Kernel:
     """dL/dK[i, j] = sum over the batch and dy's places of x[s h + i - height//2, s w + j - width//2]^T dy[h, w]."""
     rows, columns = dy.shape[1:3]
     if stride == 1 and x.dtype == jnp.float32 and rows * (shape[1] - 1) >= columns:
         return _as_convolution(x, dy, shape)
     return _as_product(x, dy, shape, stride)
+
+
+def _of_input_gradient(
+    shape: tuple[int, ...], stride: int, saved: tuple[Images, Kernel], along: Images
+) -> tuple[Images, Kernel]:
+    """<along, dx> = <dy, conv(along, K)>: so second derivatives, too, are in the forms that are fast."""
+    dy, kernel = saved
+    return _canonical(along, kernel, stride), _kernel_gradient(along, dy, kernel.shape, stride)
+
+
+def _of_kernel_gradient(
+    shape: tuple[int, ...], stride: int, saved: tuple[Images, Images], along: Kernel
+) -> tuple[Images, Images]:
+    """<along, dK> = <dy, conv(x, along)>."""
+    x, dy = saved
+    return _input_gradient(dy, along, x.shape, stride), _canonical(x, along, stride)
+
+
+_input_gradient.defvjp(
+    lambda dy, kernel, shape, stride: (_input_gradient(dy, kernel, shape, stride), (dy, kernel)), _of_input_gradient
+)
+_kernel_gradient.defvjp(
+    lambda x, dy, shape, stride: (_kernel_gradient(x, dy, shape, stride), (x, dy)), _of_kernel_gradient
+)
 
 
 def _as_convolution(x: Images, dy: Images, shape: tuple[int, ...]) -> Kernel:

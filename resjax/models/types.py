@@ -41,14 +41,15 @@ class Mode:
 class Within:
     """What passed inside a unit: the responses of its weight layers, and what met where shortcut and branch join.
 
-    x: the unit's input as the shortcut has it; f: the branch's output; join: h of the two, before what stands behind.
-    The parts are computed where somebody asks.
+    x: the unit's input as the shortcut has it; f: the branch's output; join: h of the two, before what stands behind;
+    after: what stands behind, so that h = after(join(x, f)). The parts are computed where somebody asks.
     """
 
     responses: Responses
     x: Hidden
     f: Hidden
     join: Callable[[Hidden, Hidden], Hidden]
+    after: Callable[[Hidden], Hidden]
     plain: bool
     widens: bool
 

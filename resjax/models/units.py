@@ -83,8 +83,9 @@ class Unit(nnx.Module):
         f, responses = _side_by_side([path(entered, mode) for path in self.branch])
         at = self.shortcut.at(entered if self.plan.shared else x, f, mode)
         row = SHORTCUTS[self.plan.shortcut]
-        within = Within(responses, at.x, f, partial(self._join, at), self.plan.shortcut == "none", row.widens)
-        return self.after(within.join(at.x, f), mode), within
+        join, after = partial(self._join, at), partial(self.after, mode=mode)
+        within = Within(responses, at.x, f, join, after, self.plan.shortcut == "none", row.widens)
+        return after(within.join(at.x, f)), within
 
     def _join(self, at: Any, x: Hidden, f: Hidden) -> Hidden:
         """The shortcut's function, or what joins where the shape is kept."""

@@ -7,10 +7,12 @@ from typing import Any
 import polars as pl
 
 from resjax.records.files import write_json
+from resjax.records.lab import LabTable
 from resjax.records.reading import RUN_COLUMN, Sweep
 from resjax.records.schema import LAYERS, METRICS_SCHEMA, TABLES
 
 RUNS, METRICS_TABLE, ASKED = "runs.json", "metrics.parquet", "reproduction.json"
+LAB_ABOUT, LAB_TABLE = "lab.json", "lab_{}.parquet"  # of an instrument
 SCHEMAS = {METRICS_TABLE: METRICS_SCHEMA, LAYERS: TABLES[LAYERS]}
 
 
@@ -22,14 +24,44 @@ def keep(sweep: Sweep, folder: Path) -> None:
     floats = pl.selectors.float()
     for name, table in ((METRICS_TABLE, sweep.metrics), (LAYERS, sweep.layers)):
         table.cast({floats: pl.Float32}).write_parquet(folder / name, compression_level=15)
+    if sweep.lab:
+        keep_lab(sweep.lab, folder)
     for asked in filter(None, map(asked_of, sweep.folders)):
         write_json(folder / ASKED, asked)
+
+
+def keep_lab(found: tuple[LabTable, ...], folder: Path) -> None:
+    """What each table was made of, in one file; the rows, one file an instrument."""
+    write_json(folder / LAB_ABOUT, [{"run": one.run} | one.about for one in found])
+    for name in sorted({one.instrument for one in found}):
+        numbered = [
+            one.table.select(pl.lit(number, pl.Int32).alias("number"), pl.all())
+            for number, one in enumerate(found)
+            if one.instrument == name
+        ]
+        table = pl.concat(numbered).cast({pl.selectors.float(): pl.Float32})
+        table.write_parquet(folder / LAB_TABLE.format(name), compression_level=15)
+
+
+def kept_lab(folder: Path) -> tuple[LabTable, ...]:
+    """What `keep_lab` wrote."""
+    if not (folder / LAB_ABOUT).exists():
+        return ()
+    abouts = json.loads((folder / LAB_ABOUT).read_text(encoding="utf-8"))
+    tables = {
+        name: pl.read_parquet(folder / LAB_TABLE.format(name), glob=False).cast({pl.selectors.float(): pl.Float64})
+        for name in {about["instrument"] for about in abouts}
+    }
+    return tuple(
+        LabTable(about.pop("run"), about, tables[about["instrument"]].filter(number=number).drop("number"))
+        for number, about in enumerate(abouts)
+    )
 
 
 def kept(folder: Path) -> Sweep:
     """What `keep` wrote; columns that were not there then are empty."""
     floats = pl.selectors.float()
-    tables = [
+    metrics, layers = (
         pl.concat(
             [
                 pl.DataFrame(schema=RUN_COLUMN | schema),
@@ -38,8 +70,8 @@ def kept(folder: Path) -> Sweep:
             how="diagonal",
         )
         for name, schema in SCHEMAS.items()
-    ]
-    return Sweep((folder,), json.loads((folder / RUNS).read_text(encoding="utf-8")), *tables)
+    )
+    return Sweep((folder,), json.loads((folder / RUNS).read_text(encoding="utf-8")), metrics, layers, kept_lab(folder))
 
 
 def note_asked(folder: Path, asked: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ import polars as pl
 
 from resjax.errors import InputError
 from resjax.legal import slug
+from resjax.records.lab import LabTable, read_lab
 from resjax.records.lock import is_locked
 from resjax.records.schema import LAYERS, METRICS, METRICS_SCHEMA, PARTS, RUN, TABLES, TRAIN_LAYERS, Schema
 from resjax.settings import nearest
@@ -62,12 +63,13 @@ def state(folder: Path, facts: dict[str, Any] | None = None) -> str:
 
 @dataclass(frozen=True)
 class Sweep:
-    """One or more sweeps as read back. Every table has a column `run`, the id of the run."""
+    """One or more sweeps as read back. Every table has a column `run`, the id of the run; lab: what the lab found."""
 
     folders: tuple[Path, ...]
     runs: list[dict[str, Any]]
     metrics: pl.DataFrame
     layers: pl.DataFrame
+    lab: tuple[LabTable, ...] = ()
 
 
 def find(sweep: str, runs: str = "runs") -> Path:
@@ -89,6 +91,31 @@ def find(sweep: str, runs: str = "runs") -> Path:
     )
 
 
+def find_runs(word: str, runs: str = "runs") -> list[Path]:
+    """The runs that a word names: a run's folder or its name, the beginning of one, or a whole sweep's finished ones.
+
+    InputError where it is none, or the beginning of several.
+    """
+    if (Path(word) / RUN).exists():
+        return [Path(word)]
+    found = sorted(path.parent for path in Path(runs).glob(f"*/*/{RUN}"))
+    named = [path for path in found if word in (path.name, f"{path.parent.name}/{path.name}")]
+    begun = named or [path for path in found if f"{path.parent.name}/{path.name}".startswith(word) and "/" in word]
+    begun = begun or [path for path in found if path.name.startswith(word)]
+    if len(begun) == 1:
+        return begun
+    with contextlib.suppress(InputError):
+        if done := [path for path in run_folders(find(word, runs)) if state(path) == "done"]:
+            return done
+    there_are = [f"{path.parent.name}/{path.name}" for path in begun or found]
+    if not there_are:
+        raise InputError(f"{word} is no run; there is none in {runs}/.\nExpected a finished run.\nType: {START}")
+    what = "the beginning of several runs" if begun else "no run, and no sweep with one that is done"
+    raise InputError(
+        f"{word} is {what}.\nExpected one of: {', '.join(there_are)}\nDid you mean: {nearest(word, tuple(there_are))}"
+    )
+
+
 def run_folders(sweep: Path) -> list[Path]:
     """The runs' folders, by name."""
     return sorted(path.parent for path in sweep.glob(f"*/{RUN}"))
@@ -100,7 +127,8 @@ def read(*sweeps: Path) -> Sweep:
     runs = [facts_of(folder) | {"status": state(folder)} for folder in folders.values()]
     metrics = together(METRICS_SCHEMA, {run: read_metrics(folder) for run, folder in folders.items()})
     layers = together(TABLES[LAYERS], {run: read_layers(folder) for run, folder in folders.items()})
-    return Sweep(sweeps, runs, metrics, layers)
+    lab = tuple(table for run, folder in folders.items() for table in read_lab(folder, run))
+    return Sweep(sweeps, runs, metrics, layers, lab)
 
 
 def read_train_layers(*sweeps: Path) -> pl.DataFrame:

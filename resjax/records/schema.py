@@ -38,3 +38,19 @@ LAYERS_KEY: Schema = {
 LAYERS_SCHEMA: Schema = LAYERS_KEY | dict.fromkeys(QUANTITIES, pl.Float64)
 TRAIN_LAYERS_SCHEMA: Schema = LAYERS_KEY | {"train_grad_norm": pl.Float64}
 TABLES: dict[str, Schema] = {LAYERS: LAYERS_SCHEMA, TRAIN_LAYERS: TRAIN_LAYERS_SCHEMA}
+
+# What the lab's instruments write, a row each. moment: start or end of training; unit: its number, the stem is 0.
+LAB_TABLES: dict[str, Schema] = {
+    "lesion": {
+        "seed": pl.Int64,
+        "kind": pl.String,  # intact, one, many, exchanged
+        "unit": pl.Int64,
+        "name": pl.String,
+        "changes_shape": pl.Boolean,
+        "count": pl.Int64,  # units deleted, or exchanges
+        "draw": pl.Int64,
+        "tau": pl.Float64,
+        "loss": pl.Float64,
+        "error": pl.Float64,
+    },
+}

@@ -123,6 +123,25 @@ def from_arrays(model: Model, like: TrainState, arrays: dict[str, np.ndarray]) -
     )
 
 
+def values_of(model: Model, arrays: dict[str, np.ndarray], index: int) -> tuple[Any, Any]:
+    """Parameters and running statistics of one seed, the `index`-th of those that `to_arrays` made `arrays` of.
+
+    Raises InputError where an array of the network is missing or has another shape.
+    """
+    expected, structure = jax.tree.flatten_with_path(dict(zip(("params", "batch_stats"), model.shapes, strict=True)))
+    found = []
+    for path, like in expected:
+        array = arrays.get(_name(path))
+        if array is None or array.shape[1:] != like.shape:
+            raise InputError(
+                f"{_name(path)} is {None if array is None else array.shape[1:]}.\nExpected {like.shape}, as the "
+                "settings say: the checkpoint is of another network.\nType: rerun=all, to train it anew"
+            )
+        found.append(array[index])
+    tree = jax.tree.unflatten(structure, found)
+    return tree["params"], tree["batch_stats"]
+
+
 def _by_layer(model: Model, states: TrainState) -> TrainState:
     """The states with every packed vector as the layers' arrays."""
     params_packing, stats_packing = packings(model)

@@ -106,3 +106,24 @@ def test_seeds_side_by_side_as_products(stride: int, side: int, size: tuple[int,
     found = jax.jit(jax.vmap(of(partial(conv2d, products=True))))(x, kernels)
     assert_equal(found, jax.jit(jax.vmap(of(reference)))(x, kernels))
     assert_equal(found, jax.jit(lambda *trees: lax.map(lambda pair: of(conv2d)(*pair), trees))(x, kernels))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("side", [3, 5])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_second_derivatives(stride: int, side: int, size: tuple[int, int]) -> None:
+    """Of a function that is no longer linear in anything: Hessians times vectors are made of them."""
+    x, kernel = drawn(3, *size, 2), drawn(side, side, 2, 4)
+    along = drawn(3, *size, 2), drawn(side, side, 2, 4)
+
+    def product(convolve: Callable[..., jax.Array]) -> object:
+        def loss(*at: jax.Array) -> jax.Array:
+            return jnp.sum(jnp.tanh(convolve(*at, stride)))
+
+        def along_it(*at: jax.Array) -> jax.Array:
+            grads = jax.grad(loss, (0, 1))(*at)
+            return sum(jnp.sum(grad * v) for grad, v in zip(grads, along, strict=True))
+
+        return jax.jit(jax.grad(along_it, (0, 1)))(x, kernel)
+
+    assert_equal(product(conv2d), product(reference))

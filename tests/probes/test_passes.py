@@ -37,7 +37,7 @@ def test_a_tap_changes_no_value_and_no_gradient(channels: int) -> None:
 
     def unit(x: Hidden) -> tuple[Hidden, Within]:
         h = jnp.tanh(x @ kernel)
-        return h, Within((h,), x, h, lambda x, f: f, True, False)
+        return h, Within((h,), x, h, lambda x, f: f, lambda h: h, True, False)
 
     expected, pull_expected = jax.vjp(lambda x: unit(x)[0], x)
     h, pull = jax.vjp(lambda x, tap: tapped(unit, x, tap)[0], x, jnp.array([5.0, 7.0])[seen])

@@ -1,0 +1,137 @@
+"""resjax lab: instruments for finished runs."""
+
+import argparse
+import shlex
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, Field, fields
+from itertools import combinations
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml  # type: ignore[import-untyped]
+
+from resjax import records
+from resjax.config import ParallelConfig
+from resjax.errors import InputError
+from resjax.lab.analysis import Lab, Question
+from resjax.lab.instrument import Instrument, Looking
+from resjax.lab.table import INSTRUMENTS
+from resjax.legal import check_fields
+from resjax.progress import Watch
+from resjax.settings import nearest
+from resjax.stopping import StopError, listening
+
+DESCRIPTION = """Why do two nets differ? An instrument looks at finished runs, at every seed of each, and writes a table
+into the run's folder, lab/; resjax report draws it. RUN: a run's folder or name, or a sweep, which is all its runs.
+The same command again skips what is done, and goes on with what was cut off."""
+
+
+def run(words: Sequence[str]) -> int:
+    """Ask every run; 0, or how the process is to end where a signal asked to stop. InputError on bad input."""
+    options = parser().parse_intermixed_args(list(words))
+    instrument = known(options.name)
+    asked = [word for word in options.words if "=" in word and not Path(word).exists()]
+    folders = [path for word in options.words if word not in asked for path in records.find_runs(word, options.runs)]
+    if not folders:
+        raise InputError(f"{instrument.name} of which run?\nType: resjax lab {instrument.name} RUN, a run or a sweep")
+    folders = list(dict.fromkeys(folders))
+    question = Question(instrument, settings_of(instrument, asked, options.quick), options.seed)
+    pairs: list[tuple[Path, Path | None]] = [(folder, None) for folder in folders]
+    pairs += list(combinations(folders, 2)) if instrument.pairs else []
+    with listening() as listener, Watch(len(pairs)) as watch:
+        parallel = ParallelConfig(devices=options.devices, platform=options.platform)
+        lab = Lab(question, parallel, options.root, watch, listener.asked, options.again)
+        try:
+            for one, beside in pairs:
+                lab.ask(one, beside)
+        except StopError:
+            watch.say("  stopped; the same command goes on from there")
+            return listener.exit_code
+        sweeps = dict.fromkeys(str(folder.parent) for folder in folders)
+        watch.say(f"Type: resjax report {shlex.join(sweeps)}")
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Its options."""
+    found = argparse.ArgumentParser(
+        prog="resjax lab",
+        description=DESCRIPTION,
+        epilog=listing(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    found.add_argument("name", metavar="INSTRUMENT", help=f"one of: {', '.join(INSTRUMENTS)}")
+    found.add_argument("words", nargs="*", metavar="RUN", help="and SETTING=VALUE of the instrument")
+    found.add_argument("--quick", action="store_true", help="small: the first seed, under two minutes on two cores")
+    found.add_argument("--seed", type=int, default=0, help="of whatever chance is in it; default: 0")
+    found.add_argument("--devices", type=int, help="how many; default: all that there are")
+    found.add_argument("--platform", choices=("cpu", "gpu", "tpu"), help="default: the first that JAX finds")
+    found.add_argument("--root", metavar="FOLDER", help="of prepared data; default: where the run had it")
+    found.add_argument("--runs", default="runs", metavar="FOLDER", help="folder of all sweeps; default: runs")
+    found.add_argument("--again", action="store_true", help="also what is recorded")
+    return found
+
+
+def listing() -> str:
+    """Every instrument with its settings."""
+    lines = []
+    for instrument in INSTRUMENTS.values():
+        lines += [f"{instrument.name}: {instrument.question} ({instrument.paper})"]
+        for item in fields(instrument.settings):
+            quick = f"; --quick: {instrument.quick[item.name]}" if item.name in instrument.quick else ""
+            lines.append(f"  {item.name}={spelled(default_of(item))}  {item.metadata['help']}{quick}")
+    return "\n".join(lines)
+
+
+def known(name: str) -> Instrument:
+    """The instrument. InputError where there is none of this name."""
+    if name not in INSTRUMENTS:
+        raise InputError(
+            f"there is no instrument {name}.\nExpected one of: {', '.join(INSTRUMENTS)}\n"
+            f"Type: resjax lab {nearest(name, tuple(INSTRUMENTS))} RUN"
+        )
+    return INSTRUMENTS[name]
+
+
+def settings_of(instrument: Instrument, words: Sequence[str], quick: bool) -> Looking:
+    """The settings, with `quick` and then the words over the defaults. InputError where a value is illegal."""
+    there_are: Mapping[str, Field[Any]] = {item.name: item for item in fields(instrument.settings)}
+    values: dict[str, Any] = dict(instrument.quick) if quick else {}
+    for word in words:
+        name, _, text = word.partition("=")
+        if name not in there_are:
+            raise InputError(
+                f"{instrument.name} has no setting {name}.\nExpected one of: {', '.join(there_are)}\n"
+                f"Type: {nearest(name, tuple(there_are))}={text}"
+            )
+        values[name] = read(there_are[name], text)
+    settings = instrument.settings(**values)
+    check_fields(settings, "")
+    return settings
+
+
+def read(item: Field[Any], text: str) -> Any:
+    """The value of the setting's type that a word says."""
+    allowed = get_args(item.type) if isinstance(item.type, types.UnionType) else (item.type,)
+    value = text if allowed == (str,) else yaml.safe_load(text)
+    if float in allowed and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if not any(type(value) is kind or (kind is type(None) and value is None) for kind in allowed):
+        words = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
+        names = " or ".join(words.get(kind, "null") for kind in allowed)
+        raise InputError(
+            f"{item.name}={text} is not {names}.\nExpected {names}.\nType: {item.name}={spelled(default_of(item))}"
+        )
+    return value
+
+
+def default_of(item: Field[Any]) -> Any:
+    """Where it is not set."""
+    return item.default_factory() if item.default_factory is not MISSING else item.default
+
+
+def spelled(value: Any) -> str:
+    """As it is typed."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
