@@ -5,10 +5,12 @@ metrics.jsonl   one strict-JSON row a logged step and seed; a value that is not 
 layers.parquet  one row a probed step, seed and layer; in parts while the run goes on
 train_layers.parquet  one row a logged step, seed and weight layer, with probes.train_grad_norm; in parts, too
 checkpoints/, log.txt, error.txt
+lab/            what the lab found of the finished run, a folder for each instrument and its settings
 """
 
 from resjax.records.files import append_log, kind_of, one_line, write_frame, write_json
 from resjax.records.keeping import asked_of, keep, kept, note_asked
+from resjax.records.lab import LabRecorder, LabTable
 from resjax.records.launches import Launch, freeze, planned, snapshot, thaw
 from resjax.records.lock import BusyError, lock
 from resjax.records.marks import Mark, problem
@@ -30,6 +32,7 @@ from resjax.records.reading import (
 from resjax.records.schema import (
     ATTEMPTS,
     CHECKPOINTS,
+    LAB_TABLES,
     LAUNCHES,
     LAYERS_SCHEMA,
     LOCK,
@@ -44,6 +47,7 @@ from resjax.records.writing import Recorder
 __all__ = [
     "ATTEMPTS",
     "CHECKPOINTS",
+    "LAB_TABLES",
     "LAUNCHES",
     "LAYERS_SCHEMA",
     "LOCK",
@@ -53,6 +57,8 @@ __all__ = [
     "QUANTITIES",
     "RUN",
     "BusyError",
+    "LabRecorder",
+    "LabTable",
     "Launch",
     "Mark",
     "Recorder",

@@ -8,7 +8,7 @@ from typing import Any
 import vl_convert
 
 from resjax.records import Sweep
-from resjax.report import claims, health, theme
+from resjax.report import claims, health, lab, theme
 from resjax.report.charts import VEGA_LITE, Figure
 from resjax.report.expected import beside
 from resjax.report.figures import figures
@@ -48,12 +48,13 @@ def write(sweep: Sweep, folder: Path, theory: bool = True, reproduction: Reprodu
     with tempfile.TemporaryDirectory(dir=folder, prefix=".report-") as name:
         new = Path(name) / "new"
         write_tables(content, new / TABLES)
-        for figure in content.figures:
+        for figure in content.drawn:
             draw(figure, new / FIGURES)
         (new / FIGURES).mkdir(exist_ok=True)
         (new / PAGE).write_text(page(content), encoding="utf-8")
         put(new, Path(name) / "old", folder)
     sentences = [sentence for section in content.sections.values() for sentence in section]
+    sentences += [sentence for part in content.lab for sentence in part.sentences]
     return Report(folder / PAGE, content.rows, sentences, content.paper)
 
 
@@ -66,7 +67,9 @@ def assemble(sweep: Sweep, theory: bool = True, reproduction: Reproduction | Non
     beside_it = paper(reproduction, sweep, pooled) if reproduction else None
     drawn = [*(paper_figures(beside_it) if beside_it else []), *figures(pooled, seen)]
     rows = summary_rows(pooled)
-    return Content(sweep, pooled, rows, sections, seen, [*deeper, *treated], drawn, compared, beside_it)
+    return Content(
+        sweep, pooled, rows, sections, seen, [*deeper, *treated], drawn, compared, beside_it, lab.parts(pooled, sweep)
+    )
 
 
 def silent(pooled: Pool) -> Pool:
@@ -81,7 +84,7 @@ def write_tables(content: Content, folder: Path) -> None:
     write_csv(folder / "gradient_health.csv", [item.row() for item in content.health])
     write_csv(folder / "theory.csv", [item.row() for item in content.beside])
     write_csv(folder / "comparisons.csv", [item.row() for item in content.claims])
-    for figure in content.figures:
+    for figure in content.drawn:
         write_csv(folder / f"{figure.name}.csv", figure.data)
     for name, rows in paper_tables(content.paper).items() if content.paper else ():
         write_csv(folder / f"{name}.csv", rows)

@@ -72,7 +72,7 @@ class Experiment:
         """The page and the figures. SystemExit where a number has too few runs behind it."""
         content = content_of(self.of or self.folder / KEPT, self.folder / KEPT)
         (self.folder / PAGE).write_text(self.filled(content), encoding="utf-8")
-        for figure in content.figures:
+        for figure in content.drawn:
             if figure.name in self.figures:
                 report.draw(figure, self.folder)
                 (self.folder / f"{figure.name}.png").unlink()  # the page shows the other
@@ -101,7 +101,7 @@ def require(content: Content, figures: Collection[str], seeds: int) -> None:
         missing = [entry.name for entry in found.reproduction.entries if (entry.row, entry.depth) not in there]
         if missing:
             raise SystemExit(f"These rows have no run: {', '.join(missing)}")
-    undrawn = set(figures) - {figure.name for figure in content.figures}
+    undrawn = set(figures) - {figure.name for figure in content.drawn}
     if undrawn:
         raise SystemExit(f"there is no figure {', '.join(sorted(undrawn))}: the records have nothing to draw of it")
 

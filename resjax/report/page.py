@@ -1,6 +1,6 @@
 """The report as one HTML page that needs nothing but a browser: data, figures, styles and Vega itself are inside."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -12,6 +12,7 @@ from resjax.report import claims, health, theme
 from resjax.report.charts import VEGA_LITE, Figure
 from resjax.report.expected import NOTE, Beside
 from resjax.report.groups import END, TAIL, Group, Pool
+from resjax.report.lab import Part
 from resjax.report.markup import bullets, embedded, read, table, text
 from resjax.report.paper import Paper
 from resjax.report.paper_page import section
@@ -50,6 +51,12 @@ class Content:
     figures: list[Figure]
     beside: list[Beside]
     paper: Paper | None = None
+    lab: list[Part] = field(default_factory=list)
+
+    @property
+    def drawn(self) -> list[Figure]:
+        """Every figure, the lab's last."""
+        return [*self.figures, *(figure for part in self.lab for figure in part.figures)]
 
 
 def page(content: Content) -> str:
@@ -67,9 +74,10 @@ def page(content: Content) -> str:
         "<h2>Figures</h2>",
         *(drawing(figure) for figure in content.figures),
         "" if content.figures else "<p>No finished run has left data to draw.</p>",
+        laboratory(content.lab),
         how(content.sweep),
         f"<footer><p>{text(CREDIT)}</p></footer>",
-        scripts(content.figures),
+        scripts(content.drawn),
     ]
     head = (
         f'<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -171,6 +179,16 @@ def claim_table(found: list[claims.Claim]) -> str:
     return (
         f"<details><summary>All {len(found)} comparisons, and their rule</summary>{table(titles, rows)}{rule}</details>"
     )
+
+
+def laboratory(parts: list[Part]) -> str:
+    """What the instruments found, one after the other."""
+    found = [
+        f"<h3>{text(part.heading)}</h3>{bullets(part.sentences)}{''.join(map(drawing, part.figures))}"
+        f'<details><summary>How it was measured</summary><p class="soft">{text(part.note)}</p></details>'
+        for part in parts
+    ]
+    return "<h2>The lab</h2>" + "".join(found) if found else ""
 
 
 def drawing(figure: Figure) -> str:

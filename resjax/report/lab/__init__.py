@@ -1,0 +1,18 @@
+"""What the lab found of the runs, a part an instrument: a function of records alone."""
+
+from collections.abc import Callable
+
+from resjax.records import Sweep
+from resjax.report.groups import Pool
+from resjax.report.lab.found import Found, Part, found
+from resjax.report.lab.lesion import lesion
+
+__all__ = ["Part", "parts"]
+
+PARTS: dict[str, Callable[[Found], Part]] = {"lesion": lesion}
+
+
+def parts(pooled: Pool, sweep: Sweep) -> list[Part]:
+    """Those for which there are tables."""
+    there = [(make, found(pooled, sweep, name)) for name, make in PARTS.items()]
+    return [make(one) for make, one in there if one is not None]

@@ -1,0 +1,114 @@
+"""What one instrument found, of the runs that are compared: its tables as one, with what tells the networks apart."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from resjax.records import LabTable, Sweep
+from resjax.report.charts import Figure
+from resjax.report.groups import Group, Pool, arm_order
+
+NETWORK = {"group": pl.String, "panel": pl.String, "arm": pl.String, "depth": pl.Int64, "label": pl.String}
+
+
+@dataclass(frozen=True)
+class Part:
+    """What the report says of one instrument. note: how to read it, and what it was made with."""
+
+    name: str
+    heading: str
+    sentences: list[str]
+    figures: list[Figure]
+    note: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """One instrument's rows of every network, made with the same settings.
+
+    table: the instrument's columns behind those of `NETWORK` and, where two networks are compared, `beside_arm`,
+    `beside_depth`, `beside_label` (else null). left_out: tables with other settings, which would not compare.
+    """
+
+    instrument: str
+    settings: dict[str, Any]
+    table: pl.DataFrame
+    groups: dict[str, Group]
+    classes: dict[str, int]
+    left_out: int
+
+    @property
+    def panels(self) -> list[str]:
+        """Norm and settings, in the groups' order."""
+        return list(dict.fromkeys(group.panel for group in self.networks))
+
+    @property
+    def networks(self) -> list[Group]:
+        """Those that were looked at, in the groups' order."""
+        there = set(self.table["group"])
+        return [group for group in self.groups.values() if group.id in there]
+
+    @property
+    def arms(self) -> list[str]:
+        """Plain first."""
+        return sorted({group.arm for group in self.networks}, key=arm_order)
+
+    @property
+    def depths(self) -> list[int]:
+        """Rising."""
+        return sorted({group.depth for group in self.networks})
+
+    def of(self, group: Group) -> pl.DataFrame:
+        """One network's rows."""
+        return self.table.filter(group=group.id)
+
+    def name(self, group: Group) -> str:
+        """Such as plain-56, with its panel where there are several."""
+        return group.label if len(self.panels) == 1 else f"{group.label} ({group.panel})"
+
+    def chance(self, group: Group) -> float | None:
+        """The error of a guess, 1 - 1 / classes."""
+        classes = self.classes.get(group.id)
+        return None if classes is None else 1 - 1 / classes
+
+    def made_with(self) -> str:
+        """The settings in words, and what is left out."""
+        told = ", ".join(f"{name}={'null' if value is None else value}" for name, value in self.settings.items())
+        others = f" {self.left_out} tables made with other settings are left out." if self.left_out else ""
+        return f"resjax lab {self.instrument} {told}.{others}"
+
+
+def found(pooled: Pool, sweep: Sweep, instrument: str) -> Found | None:
+    """The tables of one instrument that most runs have with the same settings, the last made where as many have others.
+
+    Of a seed that two runs trained, those of the run that the report takes.
+    """
+    every = [one for one in sweep.lab if one.instrument == instrument]
+    if not every:
+        return None
+    counts = Counter(one.settings for one in every)
+    last = {one.settings: max(o.about["ended"] for o in every if o.settings == one.settings) for one in every}
+    best = max(counts, key=lambda settings: (counts[settings], last[settings]))
+    chosen = [one for one in every if one.settings == best]
+    runs = {run["id"]: run for run in sweep.runs}
+    groups = {group.id: group for group in pooled.groups}
+    table = pl.concat([_rows(one, runs, groups) for one in chosen], how="diagonal_relaxed")
+    classes = {run["group"]: run["model"]["classes"] for run in sweep.runs if "classes" in run.get("model", {})}
+    if table.is_empty():
+        return None
+    settings, _ = json.loads(best)
+    return Found(instrument, settings, table, groups, classes, len(every) - len(chosen))
+
+
+def _rows(one: LabTable, runs: dict[str, Any], groups: dict[str, Group]) -> pl.DataFrame:
+    """A table with its network in front; only the seeds that the report takes of this run."""
+    group, beside = (groups.get(runs.get(run or "", {}).get("group", "")) for run in (one.run, one.about["beside"]))
+    seeds = [seed.number for seed in group.seeds if seed.run == one.run] if group else []
+    facts = {name: getattr(group, "id" if name == "group" else name, None) for name in NETWORK}
+    facts |= {f"beside_{name}": getattr(beside, name, None) for name in ("arm", "depth", "label")}
+    types = NETWORK | {f"beside_{name}": NETWORK[name] for name in ("arm", "depth", "label")}
+    front = [pl.lit(value, types[name]).alias(name) for name, value in facts.items()]
+    return one.table.filter(pl.col("seed").is_in(seeds)).select(*front, pl.all())

@@ -1,0 +1,38 @@
+"""What the lab's figures and sentences have in common: colours by arm, panels by depth, spread over seeds."""
+
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+from resjax.report.charts import LEGEND, header
+from resjax.report.lab.found import Found
+
+
+def arm_colour(found: Found) -> Any:
+    """One colour an arm, plain first."""
+    return alt.Color("arm:N", title="arm", legend=LEGEND, scale=alt.Scale(domain=found.arms))
+
+
+def depth_heading() -> Any:
+    """A panel's heading."""
+    return header(labelExpr="datum.value + ' layers'")
+
+
+def over_seeds(rows: pl.DataFrame, by: list[str]) -> pl.DataFrame:
+    """Mean, least and largest `value` of all rows that agree in `by`, with n; sorted."""
+    value = pl.col("value")
+    known = rows.filter(value.is_not_null()).group_by(by, maintain_order=True)
+    return known.agg(value.mean(), value.min().alias("low"), value.max().alias("high"), pl.len().alias("n")).sort(by)
+
+
+def percent(values: pl.Series) -> str:
+    """A mean over seeds in percent, with the sample standard deviation where there are several."""
+    return f"{number(100 * values, '.1f')} %"
+
+
+def number(values: pl.Series, form: str = ".3g") -> str:
+    """A mean over seeds, with the sample standard deviation where there are several."""
+    found = values.cast(pl.Float64).to_numpy()
+    spread = f" ± {found.std(ddof=1):{form}}" if len(found) > 1 else ""
+    return f"{found.mean():{form}}{spread}"
