@@ -77,8 +77,8 @@ class Lab:
         """Do the pieces that are not there, one by one."""
         key = jax.random.key(self.question.seed)
         pieces = list(self.question.instrument.work(subject, self.question.settings, key, another))
-        recorder.update(devices=subject.devices)
         kept = recorder.begin(self.again)
+        recorder.update(devices=subject.devices)
         self.watch.start(name, len(pieces), 0, unit="piece")
         if kept:
             self.watch.say(f"  cut off before: {sum(recorder.has(piece.name) for piece in pieces)} pieces are there")

@@ -20,7 +20,8 @@ def without_branch(within: Within) -> Hidden:
 
 
 def bridged(x: Hidden, shape: tuple[int, ...]) -> Hidden:
-    """x in the shape of a unit's output, without a weight."""
+    """x in the shape of a unit's output, without a weight; images in front of a dense layer as rows of pixels."""
+    x = x.reshape(len(x), -1) if len(shape) == 2 else x
     return option_a(x[..., : shape[-1]], shape)
 
 

@@ -169,7 +169,14 @@ def opened(folder: Path, parallel: ParallelConfig, root: str | None = None) -> S
     seeds = {item["seed"]: place for place, item in enumerate(run["seeds"]) if item["outcome"] == "finite"}
     if not seeds:
         raise InputError(f"no seed of {folder} trained to the end.\nExpected one whose values are finite.")
-    layout = Layout("jit", tuple(devices_of(parallel)[: parallel.devices]))
+    devices = devices_of(parallel)
+    if (parallel.devices or 1) > len(devices):
+        there_are = len(devices)
+        raise InputError(
+            f"--devices={parallel.devices}, but there are {there_are}.\nExpected a count that there is.\n"
+            f"Type: --devices={there_are}"
+        )
+    layout = Layout("jit", tuple(devices[: parallel.devices]))
     data = source.load(config.data)
     if data.provenance["digest"] != run["data"]["digest"]:
         raise InputError(
