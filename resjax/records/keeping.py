@@ -19,7 +19,7 @@ SCHEMAS = {METRICS_TABLE: METRICS_SCHEMA, LAYERS: TABLES[LAYERS]}
 def keep(sweep: Sweep, folder: Path) -> None:
     """Every run's facts, every step's row in single precision, as it was computed, every probe's; what was asked."""
     folder.mkdir(parents=True, exist_ok=True)
-    runs = [run | {"config": run["config"] | {"runs": "runs"}} for run in sweep.runs]  # not a path of the machine
+    runs = [run | {"config": without_paths(run["config"])} for run in sweep.runs]
     (folder / RUNS).write_text(json.dumps(runs, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     floats = pl.selectors.float()
     for name, table in ((METRICS_TABLE, sweep.metrics), (LAYERS, sweep.layers)):
@@ -28,6 +28,11 @@ def keep(sweep: Sweep, folder: Path) -> None:
         keep_lab(sweep.lab, folder)
     for asked in filter(None, map(asked_of, sweep.folders)):
         write_json(folder / ASKED, asked)
+
+
+def without_paths(config: dict[str, Any]) -> dict[str, Any]:
+    """The settings without the machine's own folders, which decide nothing."""
+    return config | {"runs": "runs", "data": config["data"] | {"root": None}}
 
 
 def keep_lab(found: tuple[LabTable, ...], folder: Path) -> None:

@@ -1,19 +1,22 @@
 """An experiment's page, from the records beside it alone: README.md's tables, and its figures.
 
 A folder of experiments/ has README.md, figure.py and records/; regions of README.md stand between
-`<!-- table: NAME -->` and `<!-- end -->`: errors, sentences, verdicts, paper, degradation, search. A second question to
-the same runs is a folder whose records/ has the question alone, and `of`, the other folder's records.
+`<!-- table: NAME -->` and `<!-- end -->`: errors, sentences, verdicts, paper, degradation, search, and lab_ with an
+instrument's name. A second question to the same runs is a folder with `of`, the other folder's records; its own
+records/ has at most the question.
 """
 
 import sys
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import resjax.report as report
 from resjax import records
 from resjax.report import markdown, published, searched
+from resjax.report.lab import Part
 from resjax.report.page import Content
 from resjax.report.paper import Paper
 from resjax.report.paper_page import COLUMNS, degradation_cells, search_cells
@@ -110,6 +113,7 @@ def makers(content: Content) -> Makers:
     """What makes each region."""
     made = content.paper
     found: Makers = {"errors": lambda: errors(content), "sentences": lambda: sentences(content)}
+    found |= {f"lab_{part.name}": partial(told, part) for part in content.lab}
     if made is not None:
         found |= {
             "verdicts": lambda: verdicts(made),
@@ -132,6 +136,11 @@ def sentences(content: Content) -> str:
     """What the report says."""
     found = [f"**{heading}**\n\n" + "".join(f"- {s}\n" for s in said) for heading, said in content.sections.items()]
     return "\n".join(found)
+
+
+def told(part: Part) -> str:
+    """What one instrument found."""
+    return "".join(f"- {sentence}\n" for sentence in part.sentences)
 
 
 def verdicts(made: Paper) -> str:

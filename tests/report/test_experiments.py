@@ -21,11 +21,12 @@ from resjax.report.tables import cell
 from resjax.report.words import amount
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+PAGES = sorted(path.parent.name for path in EXPERIMENTS.glob("*/figure.py"))
 KEPT = sorted(path.parent.name for path in EXPERIMENTS.glob("*/records"))
 
 
 @pytest.mark.usefixtures("undrawn")
-@pytest.mark.parametrize("name", KEPT)
+@pytest.mark.parametrize("name", PAGES)
 def test_the_page_is_that_of_its_records(name: str, script: Callable[[str], ModuleType], tmp_path: Path) -> None:
     shutil.copytree(EXPERIMENTS / name, tmp_path / name)
     figure = script(name)
