@@ -1,0 +1,90 @@
+"""Which of the lab's tables are compared."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import polars as pl
+import pytest
+
+from resjax.records import LAB_TABLES, LabTable, Sweep
+from resjax.report.groups import pool
+from resjax.report.lab import parts
+from resjax.report.lab.found import Found, found
+
+Make = Callable[..., Any]
+
+
+def lesions(run: str, seeds: range, broken: int, ended: str = "2026-01-01", **settings: Any) -> LabTable:
+    """A net of ten units with an error of 0.1, of which `broken` deletions leave a guess and the others 0.2."""
+    rows = []
+    nothing = {"unit": None, "name": None, "changes_shape": None, "draw": None, "tau": None, "loss": 1.0}
+    for seed in seeds:
+        rows.append(nothing | {"seed": seed, "kind": "intact", "count": 0, "error": 0.1})
+        for unit in range(1, 11):
+            facts = {"unit": unit, "name": f"unit{unit}", "changes_shape": unit == 1, "count": 1}
+            rows.append(nothing | {"seed": seed, "kind": "one", "error": 0.9 if unit <= broken else 0.2} | facts)
+        rows += [nothing | {"seed": seed, "kind": "many", "count": 5, "draw": d, "error": 0.5 + d / 10} for d in (0, 1)]
+        facts = {"kind": "exchanged", "count": 1, "draw": 0, "tau": 0.9}
+        rows.append(nothing | {"seed": seed, "error": 0.3} | facts)
+    about = {"instrument": "lesion", "settings": {"examples": 60} | settings, "seed": 0, "beside": None, "ended": ended}
+    return LabTable(run, about, pl.DataFrame(rows, schema=LAB_TABLES["lesion"]))
+
+
+@pytest.fixture
+def sweep(make: Make, sweep_of: Make) -> Sweep:
+    """Plain nets, of which every deletion breaks, and residual ones, of which one does."""
+    plain, residual = make("plain", 20), make("residual", 20)
+    lab = (lesions(plain[0]["id"], range(3), 10), lesions(residual[0]["id"], range(3), 1))
+    return replace(sweep_of(plain, residual), lab=lab)
+
+
+def of(sweep: Sweep) -> Found:
+    there = found(pool(sweep), sweep, "lesion")
+    assert there is not None
+    return there
+
+
+def test_tables_with_the_same_settings_are_one(sweep: Sweep) -> None:
+    there = of(sweep)
+    assert there.arms == ["plain", "residual"]
+    assert there.depths == [20]
+    assert there.left_out == 0
+    assert len(there.table) == 2 * 3 * 14
+
+
+def test_other_settings_are_left_out_and_said(sweep: Sweep) -> None:
+    one = lesions(sweep.lab[0].run, range(3), 0, "2026-02-02", draws=5)
+    more = replace(sweep, lab=(*sweep.lab, one))
+    assert len(of(more).table) == len(of(sweep).table)
+    assert "1 tables made with other settings" in of(more).made_with()
+
+
+def test_where_as_many_have_others_the_last_made_are_taken(sweep: Sweep) -> None:
+    later = tuple(lesions(one.run, range(3), 5, "2026-02-02", draws=5) for one in sweep.lab)
+    assert of(replace(sweep, lab=(*sweep.lab, *later))).settings["draws"] == 5
+    assert of(replace(sweep, lab=(*later, *sweep.lab))).settings["draws"] == 5
+
+
+def test_a_seed_of_two_runs_is_counted_once(make: Make, sweep_of: Make) -> None:
+    one, again = make("plain", 20, seeds=range(3)), make("plain", 20, seeds=range(2, 5))
+    lab = (lesions(one[0]["id"], range(3), 10), lesions(again[0]["id"], range(2, 5), 10))
+    table = of(replace(sweep_of(one, again), lab=lab)).table
+    counts = table.filter(kind="intact").group_by("seed").len()
+    assert sorted(counts.iter_rows()) == [(seed, 1) for seed in range(5)]
+
+
+def test_the_sentences_of_lesions(sweep: Sweep) -> None:
+    (part,) = parts(pool(sweep), sweep)
+    plain, residual = part.sentences
+    assert plain.startswith("plain-20: with one of its 10 units deleted the test error is 90.0 ± 0.0 % at the median")
+    assert "10 ± 0 of 10 deletions break the net" in plain
+    assert "1 ± 0 of 10 deletions break the net, 3 of these 3 where the shape changes. (n = 3)" in residual
+    assert [figure.name for figure in part.figures] == ["lesion_by_unit", "lesion_by_count", "lesion_by_disorder"]
+
+
+def test_where_there_is_nothing_nothing_is_said(make: Make, sweep_of: Make) -> None:
+    sweep = sweep_of(make("plain", 20))
+    assert parts(pool(sweep), sweep) == []
+    strange = replace(sweep, lab=(lesions("another run", range(3), 1),))
+    assert parts(pool(strange), strange) == [], "a table of a run that is not reported"
