@@ -1,10 +1,16 @@
-"""What an instrument does to a unit on the way forward: `around` functions of Model.apply. Nothing is trained anew."""
+"""What an instrument does to a unit on the way forward or back: `around` functions of Model.apply.
 
+Nothing is trained anew.
+"""
+
+from collections.abc import Callable
+
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from resjax.models.junction import option_a
-from resjax.models.stages import RunUnit
+from resjax.models.stages import Around, RunUnit
 from resjax.models.types import Hidden, Within
 
 
@@ -29,3 +35,70 @@ def kept_or_deleted(unit: RunUnit, x: Hidden, keep: Float[Array, ""]) -> tuple[H
     """The unit as it is where keep is 1, without its branch where it is 0."""
     h, within = unit(x)
     return jnp.where(keep > 0, h, without_branch(within)), within
+
+
+def lifted(unit: RunUnit, x: Hidden, lift: Hidden) -> tuple[Hidden, Within]:
+    """The unit with h + lift for h: the gradient in a lift of zeros is the gradient in h."""
+    h, within = unit(x)
+    return h + lift, within
+
+
+def lifted_or(around: Around) -> Around:
+    """`lifted` where the tap is a lift, (batch, ..., channel), and `around` where it has at most one axis."""
+
+    def found(unit: RunUnit, x: Hidden, tap: Array) -> tuple[Hidden, Within]:
+        return (lifted if tap.ndim > 1 else around)(unit, x, tap)
+
+    return found
+
+
+def by_branch_or_shortcut(unit: RunUnit, x: Hidden, branch: Float[Array, ""]) -> tuple[Hidden, Within]:
+    """The unit as it is, whose gradient comes back through the branch alone (branch = 1) or the shortcut alone (0).
+
+    Where there is no shortcut it comes through the branch, whatever is asked.
+    """
+    return apart(unit, x, lambda x: gated(x, branch), lambda x: gated(x, 1 - branch))
+
+
+def turned_branch(unit: RunUnit, x: Hidden, z: Float[Array, "2"]) -> tuple[Hidden, Within]:
+    """The unit as it is; what comes back through the branch is multiplied by z = z_0 + i z_1 where there is a shortcut.
+
+    Complex gradients: examples 2k and 2k + 1 are the same image, and hold the real and the imaginary part.
+    """
+    return apart(unit, x, lambda x: turned(x, z), lambda x: x)
+
+
+def apart(
+    unit: RunUnit, x: Hidden, for_branch: Callable[[Hidden], Hidden], for_shortcut: Callable[[Hidden], Hidden]
+) -> tuple[Hidden, Within]:
+    """The unit whose branch gets for_branch(x), and all else for_shortcut(x): projections and gates too.
+
+    Both are x on the way forward, so that XLA, which merges what is the same, computes the unit once.
+    """
+    h, within = unit(x)
+    if within.plain:
+        return h, within
+    (_, branch), (_, shortcut) = unit(for_branch(x)), unit(for_shortcut(x))
+    return shortcut.after(shortcut.join(shortcut.x, branch.f)), within
+
+
+@jax.custom_vjp
+def gated(x: Hidden, opens: Float[Array, ""]) -> Hidden:
+    """x; the gradient is multiplied by `opens` on its way back."""
+    return x
+
+
+@jax.custom_vjp
+def turned(x: Hidden, z: Float[Array, "2"]) -> Hidden:
+    """x; the gradient, of which two neighbours are a complex one, is multiplied by z on its way back."""
+    return x
+
+
+def _turn(z: Float[Array, "2"], dx: Hidden) -> tuple[Hidden, None]:
+    real, imaginary = jnp.moveaxis(dx.reshape(-1, 2, *dx.shape[1:]), 1, 0)
+    pair = z[0] * real - z[1] * imaginary, z[1] * real + z[0] * imaginary
+    return jnp.stack(pair, axis=1).reshape(dx.shape), None
+
+
+gated.defvjp(lambda x, opens: (x, opens), lambda opens, dx: (opens * dx, None))
+turned.defvjp(lambda x, z: (x, z), _turn)

@@ -52,5 +52,30 @@ LAB_TABLES: dict[str, Schema] = {
         "tau": pl.Float64,
         "loss": pl.Float64,
         "error": pl.Float64,
+    },    "paths": {
+        "seed": pl.Int64,
+        "moment": pl.String,
+        "kind": pl.String,  # full: the whole gradient; path: one path's; total: that of all paths of a length together
+        "choices": pl.Int64,  # units with a branch and a shortcut, n
+        "branches": pl.Int64,  # of these units, those passed by the branch, k
+        "length": pl.Int64,  # of all units, those passed by the branch
+        "draw": pl.Int64,
+        "grad_norm": pl.Float64,  # |dL_i/dh_0|, mean over examples
+    },
+    "shattering": {
+        "seed": pl.Int64,
+        "moment": pl.String,
+        "kind": pl.String,  # line: gradients in h along a line of inputs; pair: in the weights, of two examples
+        "line": pl.Int64,
+        "unit": pl.Int64,  # in whose output; null: in the images
+        "name": pl.String,
+        "layers_behind": pl.Int64,  # weight layers from there to the logits
+        "units_behind": pl.Int64,
+        "lag": pl.Int64,  # in points of the line
+        "autocorrelation": pl.Float64,  # null where the gradient does not vary
+        "one": pl.Int64,
+        "other": pl.Int64,
+        "same_class": pl.Boolean,
+        "cosine": pl.Float64,  # of the two gradients; on a line the mean over all that are so far apart
     },
 }
