@@ -13,7 +13,7 @@ PACKAGE = Path(resjax.__file__).parent
 LAYERS = (
     ("resjax.errors", "resjax.faults", "resjax.pages", "resjax.redaction", "resjax.shortcuts", "resjax.stopping"),
     ("resjax.durable", "resjax.rows"),
-    ("resjax.fits", "resjax.settings", "resjax.statistics", "resjax.speed"),
+    ("resjax.fits", "resjax.lengths", "resjax.settings", "resjax.statistics", "resjax.speed"),
     ("resjax.orders", "resjax.classes", "resjax.power"),
     ("resjax.variants",),
     ("resjax.catalog",),

@@ -23,6 +23,12 @@ class Gram(NamedTuple):
     norms: np.ndarray  # (row, vector)
 
     @property
+    def alike(self) -> np.ndarray:
+        """The cosines, nan where a vector is zero."""
+        there = self.norms > 0
+        return np.where(there[:, :, None] & there[:, None], self.cosines, np.nan)
+
+    @property
     def products(self) -> np.ndarray:
         """g_i . g_j, in units of each row's longest vector."""
         largest = self.norms.max(1, keepdims=True)
@@ -38,14 +44,21 @@ def gram(block: Callable[[int], Block], blocks: int) -> Gram:
     cosines = [[np.zeros(0)] * blocks for _ in range(blocks)]
     norms = []
     for i in range(blocks):
-        one, lengths = _directions(block(i))
-        norms.append(jax.device_get(lengths))
+        one, lengths = _computed(block, i)
+        norms.append(lengths)
         cosines[i][i] = jax.device_get(_products(one, one))
         for j in range(i + 1, blocks):
-            other, _ = _directions(block(j))
+            other, _ = _computed(block, j)
             cosines[i][j] = jax.device_get(_products(one, other))
             cosines[j][i] = cosines[i][j].swapaxes(1, 2)
+            del other  # before the next one is there
     return Gram(np.block(cosines).astype(np.float64), np.concatenate(norms, axis=1).astype(np.float64))
+
+
+def _computed(block: Callable[[int], Block], number: int) -> tuple[Block, np.ndarray]:
+    """A block's vectors of length 1, and the lengths."""
+    # One program at a time, or virtual devices deadlock (jaxlib 0.10).
+    return jax.block_until_ready(_directions(jax.block_until_ready(block(number))))
 
 
 @jax.jit

@@ -38,9 +38,11 @@ MOST_ENTRIES = 2**25  # of the gradients of every length, that are held at once
 class Paths(Looking):
     """What is sampled."""
 
-    examples: int = setting(64, "training examples", minimum=1)
-    draws: int = setting(24, "random paths of each length; all of them where there are not so many", minimum=1)
-    lengths: int | None = setting(None, "numbers of branches that are sampled, evenly from 0 to n; null: all", minimum=2)
+    examples: int = setting(32, "training examples", minimum=1)
+    draws: int = setting(48, "random paths of each length; all of them where there are not so many", minimum=1)
+    lengths: int | None = setting(
+        None, "numbers of branches that are sampled, evenly from 0 to n; null: all", minimum=2
+    )
 
 
 def work(subject: Subject, settings: Paths, key: Array, beside: Subject | None = None) -> Iterator[Piece]:
@@ -89,7 +91,7 @@ def drawn(model: Model, choices: list[int], branches: int, draws: int, chance: n
     if comb(len(choices), branches) <= draws:
         taken = [list(units) for units in combinations(choices, branches)]
     else:
-        taken = [chance.choice(choices, branches, replace=False) for _ in range(draws)]
+        taken = [chance.choice(choices, branches, replace=False).tolist() for _ in range(draws)]
     masks = np.zeros((len(taken), len(model.units)))
     for mask, units in zip(masks, taken, strict=True):
         mask[np.asarray(units, int)] = 1
@@ -151,8 +153,8 @@ def summed(subject: Subject, settings: Paths, choices: int) -> Any:
 def averaged(subject: Subject, settings: Paths, size: int, sums: Any) -> list[float]:
     """The mean over the examples of what `sums` gives of each batch of `size`."""
     batches = subject.batches("train", settings.examples, size)
-    total = sum(np.asarray(jax.device_get(sums(batch)), np.float64) for batch in batches)
-    return list(total / len(subject.places("train", settings.examples)))
+    found = [np.asarray(jax.device_get(sums(batch)), np.float64) for batch in batches]
+    return list(np.sum(found, axis=0) / len(subject.places("train", settings.examples)))
 
 
 def total_norm(grads: Hidden, batch: Batch) -> Float[Array, ""]:
@@ -197,7 +199,7 @@ PATHS = Instrument(
     "through how many branches does the gradient come?",
     "Veit et al. 2016, arXiv:1605.06431",
     Paths,
-    {"seeds": 1, "examples": 32, "draws": 8},
+    {"seeds": 1, "examples": 16, "draws": 16},
     LAB_TABLES["paths"],
     work,
 )

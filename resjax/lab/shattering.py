@@ -11,6 +11,7 @@ import numpy as np
 import optax
 from jax import lax
 from jax.flatten_util import ravel_pytree
+from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float, Int
 
 from resjax.lab.gram import Block, gram
@@ -21,6 +22,7 @@ from resjax.models import Model
 from resjax.models.types import EVALUATE, Hidden
 from resjax.records.schema import LAB_TABLES
 from resjax.settings import setting
+from resjax.training.parallel import AXIS
 
 LINE, PAIR = "line", "pair"
 
@@ -74,9 +76,9 @@ def liner(subject: Subject, settings: Shattering, key: Array) -> Any:
         where = np.minimum(np.arange(blocks * size) / (settings.points - 1), 1).reshape(blocks, size)
         found = gram(lambda number: grads(values, ends, v, where[number]), blocks)
         inside = slice(settings.points)
-        products, cosines = found.products[:, inside, inside], found.cosines[:, inside, inside]
         eps = float(jnp.finfo(model.dtype).eps)
-        told = [[(lag, autocorrelation(p, lag, eps), of_lag(c, lag)) for lag in lags] for p, c in zip(products, cosines)]
+        pairs = zip(found.products[:, inside, inside], found.alike[:, inside, inside], strict=True)
+        told = [[(lag, autocorrelation(p, lag, eps), of_lag(c, lag)) for lag in lags] for p, c in pairs]
         return by_unit(model, np.array(told), len(lags))
 
     return along
@@ -137,33 +139,45 @@ def pairer(subject: Subject, settings: Shattering) -> Any:
     """The function values -> the cosine of every two examples' loss gradients in the weights."""
     size = subject.whole(max(settings.batch_size // 2, 1))
     places = subject.places("train", settings.examples)
-    blocks = -(-len(places) // size)
-    batches = [places[size * number : size * (number + 1)] for number in range(blocks)]
+    labels = np.asarray(jax.device_get(subject.train.labels))[places]
+    one, other = np.triu_indices(len(places), 1)
+    grads = example_grads(subject)
 
-    @jax.jit
-    def grads(values: Values, images: Hidden, labels: Int[Array, " batch"]) -> Block:
-        def one(example: tuple[Array, Array]) -> Array:
-            return ravel_pytree(jax.grad(loss)(values.params, values.batch_stats, *example))[0]
+    def pairs(values: Values) -> Columns:
+        def block(number: int) -> Block:
+            batch = subject.batch("train", places[number * size : (number + 1) * size], size)
+            return [grads(values, batch.images, batch.labels)]
 
-        return [lax.map(one, (images, labels))[None]]
+        found = gram(block, -(-len(places) // size))
+        same = labels[one] == labels[other]
+        return {"one": one, "other": other, "same_class": same, "cosine": found.alike[0][one, other]}
+
+    return pairs
+
+
+def example_grads(subject: Subject) -> Any:
+    """The function (values, images, labels) -> the gradient of each one's loss in all weights, (1, batch, weight).
+
+    A device takes its examples one after the other: side by side, a convolution's would be a slow grouped one.
+    """
 
     def loss(params: Any, batch_stats: Any, image: Array, label: Array) -> Array:
         logits = subject.model.apply(params, batch_stats, image[None], EVALUATE).logits[0]
         return optax.softmax_cross_entropy_with_integer_labels(logits, label)
 
-    def pairs(values: Values) -> Columns:
-        taken = [subject.batch("train", part, size) for part in batches]
-        found = gram(lambda number: grads(values, taken[number].images, taken[number].labels), blocks)
-        labels = np.concatenate([jax.device_get(batch.labels) for batch in taken])
-        one, other = np.triu_indices(len(places), 1)
-        return {
-            "one": one,
-            "other": other,
-            "same_class": labels[one] == labels[other],
-            "cosine": found.cosines[0][one, other],
-        }
+    def on_device(values: Values, images: Hidden, labels: Int[Array, " batch"]) -> Float[Array, "1 batch weight"]:
+        def of(example: tuple[Array, Array]) -> Array:
+            return ravel_pytree(jax.grad(loss)(values.params, values.batch_stats, *example))[0]
 
-    return pairs
+        return lax.map(of, (images, labels))[None]
+
+    by_example = PartitionSpec(AXIS)
+    specs = (PartitionSpec(), by_example, by_example)
+    return jax.jit(
+        jax.shard_map(
+            on_device, mesh=subject.layout.mesh, in_specs=specs, out_specs=PartitionSpec(None, AXIS), check_vma=False
+        )
+    )
 
 
 SHATTERING = Instrument(

@@ -151,7 +151,9 @@ def calibrated(subject: Subject, values: Values) -> Values:
 
     count = max(min(CALIBRATION, len(subject.train.labels)) // group, 1)
     places = subject.places("train", count * group).reshape(count, group)
-    found = [of_batch(values.params, subject.taken(subject.train, part.astype(np.int32))[0]) for part in places]
+    images = (subject.taken(subject.train, part.astype(np.int32))[0] for part in places)
+    # Waiting for each keeps virtual devices from deadlocking on a long queue (jaxlib 0.10).
+    found = [jax.device_get(of_batch(values.params, each)) for each in images]
     return Values(values.params, jax.tree.map(lambda *leaves: sum(leaves) / count, *found))
 
 

@@ -52,7 +52,8 @@ LAB_TABLES: dict[str, Schema] = {
         "tau": pl.Float64,
         "loss": pl.Float64,
         "error": pl.Float64,
-    },    "paths": {
+    },
+    "paths": {
         "seed": pl.Int64,
         "moment": pl.String,
         "kind": pl.String,  # full: the whole gradient; path: one path's; total: that of all paths of a length together

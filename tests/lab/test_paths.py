@@ -118,7 +118,7 @@ def test_equal_branches_have_binomial_lengths() -> None:
     kernel = values.params["segments"][1]["units"]["branch"][0]["layers"][0]["weight"]
     kernel["kernel"] = jnp.broadcast_to(a * jnp.eye(8), (n, 8, 8))
     subject.kept[0, START] = values
-    pieces = [piece for piece in work(subject, Paths(examples=EXAMPLES, draws=4), jax.random.key(0))]
+    pieces = list(work(subject, Paths(examples=EXAMPLES, draws=4), jax.random.key(0)))
     rows = [row for piece in pieces if START in piece.name for row in apart(piece.measure())]
     (nothing, *_) = [row["grad_norm"] for row in of(rows, PATH, START)]
     assert {row["branches"] for row in of(rows, PATH, START)} == set(range(n + 1))

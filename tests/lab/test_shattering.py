@@ -10,7 +10,7 @@ from subjects import untrained
 
 from resjax.lab.instrument import Columns
 from resjax.lab.shattering import LINE, PAIR, Shattering, autocorrelation, direction, hidden_grads, work
-from resjax.lab.subject import START, Subject
+from resjax.lab.subject import START, Subject, Values
 from resjax.models.types import EVALUATE
 
 POINTS, COORDINATES = 16, 200_000
@@ -87,19 +87,17 @@ def test_gradients_against_small_changes() -> None:
     found = jax.jit(lambda x: hidden_grads(model, values, x, v))(images)[0][0]
     change = jax.random.normal(jax.random.key(2), images.shape)
     f = jax.jit(lambda step: model.apply(*values, images + step * change, EVALUATE).logits @ v)
-    np.testing.assert_allclose(
-        (found * change).sum((1, 2, 3)), (f(1e-5) - f(-1e-5)) / 2e-5, rtol=1e-6, atol=1e-9
-    )
+    np.testing.assert_allclose((found * change).sum((1, 2, 3)), (f(1e-5) - f(-1e-5)) / 2e-5, rtol=1e-6, atol=1e-9)
 
 
 def test_ends_of_a_wide_relu_net_against_its_kernel() -> None:
     """Cosines of df/dh at two inputs: the product over the layers behind of 1 - angle / pi, the share of active units
     that are common, where the angle's cosine goes from layer to layer by the kernel of degree 1 (Cho and Saul 2009).
     """
-    depth, width, seeds, images = 5, 1024, 3, 2
+    depth, width, nets = 5, 512, 60
     wide = {"name": "mlp", "depth": depth, "width": width, "norm": "none", "shortcut": "none"}
-    subject = untrained(model=wide)
-    x = np.random.default_rng(0).standard_normal((images, 8, 8, 1)).astype(np.float32)
+    model = untrained(model=wide).model
+    x = np.random.default_rng(0).standard_normal((2, 8, 8, 1)).astype(np.float32)
     cosine = float(x[0].ravel() @ x[1].ravel() / (np.linalg.norm(x[0]) * np.linalg.norm(x[1])))
     shares = []
     for _ in range(depth - 1):
@@ -107,24 +105,23 @@ def test_ends_of_a_wide_relu_net_against_its_kernel() -> None:
         shares.append(1 - angle / np.pi)
         cosine = (np.sin(angle) + (np.pi - angle) * np.cos(angle)) / np.pi
     expected = np.cumprod(shares[::-1])[::-1]  # in the images, in the stem's output, ...
-    found = []
-    for seed in range(seeds):
-        grads = hidden_grads(subject.model, subject.values(seed, START), jnp.asarray(x), direction(jax.random.key(seed), subject.model))
-        flat = [each[number].reshape(images, -1) for each in grads for number in range(len(each))][: depth - 1]
-        found.append([float(g[0] @ g[1] / (jnp.linalg.norm(g[0]) * jnp.linalg.norm(g[1]))) for g in flat])
-    np.testing.assert_allclose(np.mean(found, axis=0), expected, atol=0.05)
-    assert expected[0] < 0.3
+
+    @jax.jit
+    def cosines(key: jax.Array) -> jax.Array:
+        grads = hidden_grads(model, Values(*model.init(key)), jnp.asarray(x), direction(key, model))
+        flat = [rows[number].reshape(2, -1) for rows in grads for number in range(len(rows))]
+        return jnp.stack([g[0] @ g[1] / (jnp.linalg.norm(g[0]) * jnp.linalg.norm(g[1])) for g in flat[: depth - 1]])
+
+    found = np.array([cosines(jax.random.key(number)) for number in range(nets)])
+    np.testing.assert_allclose(found.mean(0), expected, atol=0.05)  # of the images' 0.13 / sqrt(60) is the deviation
+    assert expected[0] < 0.15
 
 
 def test_shortcuts_keep_gradients_alike() -> None:
-    """Of neighbours on a line, in nets without norm as they are drawn: a deep plain net's less than a shallow one's, and
-    less than a deep residual net's. The mean of three lines.
-    """
+    """Of neighbours on a line, at the start: a deep plain net's less than a shallow one's or a deep residual one's."""
     told = {}
     for name, depth, shortcut in (("shallow", 4, "none"), ("plain", 24, "none"), ("residual", 24, "identity")):
-        subject = untrained(
-            model={"name": "mlp", "depth": depth, "width": 64, "norm": "layer", "shortcut": shortcut}
-        )
+        subject = untrained(model={"name": "mlp", "depth": depth, "width": 64, "norm": "layer", "shortcut": shortcut})
         pieces = work(subject, Shattering(lines=3, points=16, lags=1), jax.random.key(0))
         lines = [piece.measure() for piece in pieces if START in piece.name and LINE in piece.name]
         told[name] = np.mean([line["autocorrelation"][0] for line in lines])
@@ -147,6 +144,8 @@ def test_pairs_against_every_gradient_at_once() -> None:
     found = measured(subject, PAIR)
     assert len(found["cosine"]) == 45
     labels = np.asarray(batch.labels)
-    for one, other, same, cosine in zip(*(found[name] for name in ("one", "other", "same_class", "cosine")), strict=True):
+    for one, other, same, cosine in zip(
+        *(found[name] for name in ("one", "other", "same_class", "cosine")), strict=True
+    ):
         assert cosine == pytest.approx(flat[one] @ flat[other], abs=1e-5)
         assert same == (labels[one] == labels[other])

@@ -6,10 +6,12 @@ from resjax.records import Sweep
 from resjax.report.groups import Pool
 from resjax.report.lab.found import Found, Part, found
 from resjax.report.lab.lesion import lesion
+from resjax.report.lab.paths import paths
+from resjax.report.lab.shattering import shattering
 
 __all__ = ["Part", "parts"]
 
-PARTS: dict[str, Callable[[Found], Part]] = {"lesion": lesion}
+PARTS: dict[str, Callable[[Found], Part]] = {"lesion": lesion, "paths": paths, "shattering": shattering}
 
 
 def parts(pooled: Pool, sweep: Sweep) -> list[Part]:

@@ -26,6 +26,20 @@ def over_seeds(rows: pl.DataFrame, by: list[str]) -> pl.DataFrame:
     return known.agg(value.mean(), value.min().alias("low"), value.max().alias("high"), pl.len().alias("n")).sort(by)
 
 
+def moments(rows: pl.DataFrame) -> list[str]:
+    """Start and end, those there are."""
+    return [moment for moment in ("start", "end") if moment in set(rows["moment"])]
+
+
+def in_rows(found: Found, rows: pl.DataFrame) -> pl.DataFrame:
+    """With the heading of a row of panels in `row`: the moment, and the norm and settings of several; sorted by it."""
+    order = [(panel, moment) for panel in found.panels for moment in ("start", "end")]
+    places = pl.DataFrame(order, schema=["panel", "moment"], orient="row").with_row_index("place")
+    several = pl.lit(", ") + pl.col("panel") if len(found.panels) > 1 else pl.lit("")
+    known = rows.join(places, on=["panel", "moment"]).sort("place", maintain_order=True)
+    return known.with_columns(row=pl.col("moment") + several).drop("place")
+
+
 def percent(values: pl.Series) -> str:
     """A mean over seeds in percent, with the sample standard deviation where there are several."""
     return f"{number(100 * values, '.1f')} %"
