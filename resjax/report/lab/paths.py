@@ -143,7 +143,7 @@ def one_path(found: Found) -> Figure | None:
     ).resolve_scale(x="independent", y="independent")
     caption = (
         "The gradient's norm in the stem's output by one path, against the path's length, a log axis: means over "
-        "examples and random paths, then over the seeds, bars from least to largest (Veit et al. 2016, fig. 6b). A "
+        "examples and random paths, then over the seeds, bars from least to largest (Veit et al. 2016, fig. 6). A "
         "plain net has one path."
     )
     return finish(chart, "paths_gradient", "What one path carries", caption, data, ("row", "depth"))
@@ -175,7 +175,7 @@ def by_length(found: Found, shared: pl.DataFrame) -> Figure | None:
     ).resolve_scale(x="independent")
     caption = (
         "How the gradient is shared among paths by their length. Number of paths: how many there are; number times "
-        "one path: times what one carries (Veit et al. 2016, fig. 6c), which is jagged where few are drawn; sum of the "
+        "one path: times what one carries (Veit et al. 2016, fig. 6), which is jagged where few are drawn; sum of the "
         "paths: the norm of their sum. Where the last two lie to the left of the first, the gradient comes by short "
         "paths. Means over the seeds, bars from least to largest."
     )

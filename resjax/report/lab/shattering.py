@@ -207,8 +207,7 @@ def along(found: Found) -> Figure | None:
     )
     caption = (
         "The autocorrelation of the gradient in the images along lines of inputs, against the lag: white noise is at "
-        "zero from lag 1 on. Means over lines, then over the seeds, bars from least to largest (Balduzzi et al. 2017, "
-        "section 2)."
+        "zero from lag 1 on. Means over lines, then over the seeds, bars from least to largest (Balduzzi et al. 2017)."
     )
     return finish(chart, "shattering_along", "Autocorrelation along a line", caption, data, ("row", "depth"))
 
