@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from subjects import untrained
+from subjects import FAMILIES, untrained
 
 from resjax.lab.instrument import Columns
 from resjax.lab.interventions import by_branch_or_shortcut
@@ -167,3 +167,14 @@ def test_examples_that_fill_a_batch_up_do_not_count() -> None:
     one = rows_of(untrained(model={"depth": 8}), batch_size=8, **settings)
     two = rows_of(untrained(2, model={"depth": 8}), batch_size=32, **settings)
     assert [row["grad_norm"] for row in one] == pytest.approx([row["grad_norm"] for row in two], rel=1e-4)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family(name: str) -> None:
+    """The sums of the lengths are no shorter than the whole, and a net without a choice has the whole in one."""
+    rows = rows_of(untrained(**FAMILIES[name]), examples=2, draws=1, lengths=2, batch_size=8)
+    (full,), totals = of(rows, FULL), [row["grad_norm"] for row in of(rows, TOTAL)]
+    assert sum(totals) >= full["grad_norm"] * (1 - 1e-4) > 0
+    assert len(totals) == full["choices"] + 1
+    assert all(np.isfinite(row["grad_norm"]) for row in rows)
+    assert {row["branches"] for row in of(rows, PATH)} == {0, full["choices"]}

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from subjects import untrained
+from subjects import FAMILIES, untrained
 
 from resjax.lab.instrument import Columns
 from resjax.lab.shattering import LINE, PAIR, Shattering, autocorrelation, direction, hidden_grads, work
@@ -149,3 +149,14 @@ def test_pairs_against_every_gradient_at_once() -> None:
     ):
         assert cosine == pytest.approx(flat[one] @ flat[other], abs=1e-5)
         assert same == (labels[one] == labels[other])
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family(name: str) -> None:
+    subject = untrained(**FAMILIES[name])
+    line, pairs = (measured(subject, kind, points=4, examples=3, batch_size=8) for kind in (LINE, PAIR))
+    assert len(line["cosine"]) == 3 * (1 + len(subject.model.units))
+    assert line["layers_behind"][0] == subject.config.model.depth - 2 * (name == "vgg")  # whose depth counts two more
+    assert (np.abs(line["cosine"]) <= 1 + 1e-5).all()
+    assert (np.diff(line["layers_behind"]) <= 0).all()
+    assert np.isfinite(pairs["cosine"]).all()
