@@ -38,8 +38,8 @@ MOST_ENTRIES = 2**25  # of the gradients of every length, that are held at once
 class Paths(Looking):
     """What is sampled."""
 
-    examples: int = setting(32, "training examples", minimum=1)
-    draws: int = setting(48, "random paths of each length; all of them where there are not so many", minimum=1)
+    examples: int = setting(16, "training examples", minimum=1)
+    draws: int = setting(96, "random paths of each length; all of them where there are not so many", minimum=1)
     lengths: int | None = setting(
         None, "numbers of branches that are sampled, evenly from 0 to n; null: all", minimum=2
     )
@@ -199,7 +199,7 @@ PATHS = Instrument(
     "through how many branches does the gradient come?",
     "Veit et al. 2016, arXiv:1605.06431",
     Paths,
-    {"seeds": 1, "examples": 16, "draws": 16},
+    {"seeds": 1, "examples": 8, "draws": 32},
     LAB_TABLES["paths"],
     work,
 )

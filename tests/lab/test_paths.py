@@ -33,12 +33,10 @@ def subject_of(**settings: object) -> Subject:
     return untrained(model={"width": 4, **settings}, train={"precision": "float64"})
 
 
-def rows_of(subject: Subject, **settings: Any) -> list[dict[str, Any]]:
-    """Every row of the instrument."""
-    found = []
-    for piece in work(subject, Paths(**{"examples": EXAMPLES, **settings}), jax.random.key(0)):
-        found += apart(piece.measure())
-    return found
+def rows_of(subject: Subject, moment: str = END, **settings: Any) -> list[dict[str, Any]]:
+    """Every row of a moment."""
+    pieces = work(subject, Paths(**{"examples": EXAMPLES, **settings}), jax.random.key(0))
+    return [row for piece in pieces if moment in piece.name for row in apart(piece.measure())]
 
 
 def apart(columns: Columns) -> list[dict[str, Any]]:
@@ -52,8 +50,8 @@ def has_stage(info: LayerInfo) -> bool:
     return info.stage > 0
 
 
-def of(rows: list[dict[str, Any]], kind: str, moment: str = END) -> list[dict[str, Any]]:
-    return [row for row in rows if row["kind"] == kind and row["moment"] == moment]
+def of(rows: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [row for row in rows if row["kind"] == kind]
 
 
 def gradient(subject: Subject, values: Values, batch: Batch) -> jax.Array:
@@ -90,9 +88,9 @@ def test_all_paths_add_up_to_the_gradient(name: str) -> None:
     np.testing.assert_allclose(lengths.sum(0), whole, atol=1e-12 * np.abs(whole).max())
     norms = np.linalg.norm(lengths.reshape(*lengths.shape[:2], -1), axis=2).mean(1)
     assert (norms > 1e-3 * norms.max()).sum() >= 3
-    found = rows_of(subject)
-    np.testing.assert_allclose([row["grad_norm"] for row in of(found, TOTAL, START)], norms, atol=1e-10 * norms.max())
-    (full,) = of(found, FULL, START)
+    found = rows_of(subject, START)
+    np.testing.assert_allclose([row["grad_norm"] for row in of(found, TOTAL)], norms, atol=1e-10 * norms.max())
+    (full,) = of(found, FULL)
     assert full["grad_norm"] == pytest.approx(np.linalg.norm(whole.reshape(EXAMPLES, -1), axis=1).mean())
 
 
@@ -118,16 +116,15 @@ def test_equal_branches_have_binomial_lengths() -> None:
     kernel = values.params["segments"][1]["units"]["branch"][0]["layers"][0]["weight"]
     kernel["kernel"] = jnp.broadcast_to(a * jnp.eye(8), (n, 8, 8))
     subject.kept[0, START] = values
-    pieces = list(work(subject, Paths(examples=EXAMPLES, draws=4), jax.random.key(0)))
-    rows = [row for piece in pieces if START in piece.name for row in apart(piece.measure())]
-    (nothing, *_) = [row["grad_norm"] for row in of(rows, PATH, START)]
-    assert {row["branches"] for row in of(rows, PATH, START)} == set(range(n + 1))
-    for row in of(rows, PATH, START):
+    rows = rows_of(subject, START, draws=4)
+    (nothing, *_) = [row["grad_norm"] for row in of(rows, PATH)]
+    assert {row["branches"] for row in of(rows, PATH)} == set(range(n + 1))
+    for row in of(rows, PATH):
         assert row["grad_norm"] == pytest.approx(nothing * a ** row["branches"])
-    for row in of(rows, TOTAL, START):
+    for row in of(rows, TOTAL):
         assert row["grad_norm"] == pytest.approx(nothing * comb(n, row["branches"]) * a ** row["branches"])
         assert row["length"] == row["branches"]
-    (full,) = of(rows, FULL, START)
+    (full,) = of(rows, FULL)
     assert full["grad_norm"] == pytest.approx(nothing * (1 + a) ** n)
 
 

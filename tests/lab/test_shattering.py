@@ -10,7 +10,7 @@ from subjects import FAMILIES, untrained
 
 from resjax.lab.instrument import Columns
 from resjax.lab.shattering import LINE, PAIR, Shattering, autocorrelation, direction, hidden_grads, work
-from resjax.lab.subject import START, Subject, Values
+from resjax.lab.subject import END, START, Subject, Values
 from resjax.models.types import EVALUATE
 
 POINTS, COORDINATES = 16, 200_000
@@ -25,11 +25,11 @@ def noise() -> np.ndarray:
     return np.random.default_rng(0).standard_normal((POINTS, COORDINATES), np.float32)
 
 
-def measured(subject: Subject, kind: str, **settings: Any) -> Columns:
-    """The first piece of a kind at the start."""
+def measured(subject: Subject, kind: str, moment: str = START, **settings: Any) -> Columns:
+    """The first piece of a kind at a moment."""
     asked = Shattering(**{"lines": 1, "points": 8, "examples": 10, "batch_size": 8, **settings})
     pieces = list(work(subject, asked, jax.random.key(0)))
-    return next(piece for piece in pieces if START in piece.name and kind in piece.name).measure()
+    return next(piece for piece in pieces if moment in piece.name and kind in piece.name).measure()
 
 
 @pytest.mark.parametrize("lag", [1, 2, 7, POINTS - 1])
@@ -154,7 +154,7 @@ def test_pairs_against_every_gradient_at_once() -> None:
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_family(name: str) -> None:
     subject = untrained(**FAMILIES[name])
-    line, pairs = (measured(subject, kind, points=4, examples=3, batch_size=8) for kind in (LINE, PAIR))
+    line, pairs = (measured(subject, kind, END, points=4, examples=3, batch_size=8) for kind in (LINE, PAIR))
     assert len(line["cosine"]) == 3 * (1 + len(subject.model.units))
     assert line["layers_behind"][0] == subject.config.model.depth - 2 * (name == "vgg")  # whose depth counts two more
     assert (np.abs(line["cosine"]) <= 1 + 1e-5).all()

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from resjax.lengths import between, log_paths, shares, spread
-from resjax.report.charts import LEGEND, ROWS, Figure, by_setting, finish, header, powers, width_of
+from resjax.report.charts import LEGEND, ROWS, Figure, by_setting, finish, header, width_of
 from resjax.report.groups import Group
 from resjax.report.lab.found import NETWORK, Found, Part
 from resjax.report.lab.panels import arm_colour, depth_heading, in_rows, moments, number, over_seeds
@@ -77,19 +77,20 @@ def sentences_of(found: Found, shared: pl.DataFrame, group: Group) -> Iterator[s
             yield f"{name}, {moment}: the gradient is zero or no number."
             continue
         branches = here.select(pl.col("branches").max()).item()
-        there_are, added, summed = (told(here.filter(kind=kind)) for kind in (NUMBER, ADDED, SUM))
+        first = here.filter(kind=NUMBER, seed=here["seed"][0])  # the same for all
+        there_are, added, summed = map(told, (first, here.filter(kind=ADDED), here.filter(kind=SUM)))
         yield (
             f"{name}, {moment}: the paths pass {there_are} of the {branches} branches; weighted by what one path of "
-            f"their length carries, {added}; by the sum of the paths of each length, {summed}.{falling(measured)} The "
-            f"lengths' sums have norms that add up to {number(over_whole(measured))} times that of the whole gradient. "
-            f"(n = {here['seed'].n_unique()})"
+            f"their length carries, {added}; by the sum of the paths of each length, {summed}.{falling(measured)} "
+            f"The lengths' sums have norms that add up to {number(over_whole(measured), '.1f')} times that of the "
+            f"whole gradient. (n = {here['seed'].n_unique()})"
         )
 
 
 def told(rows: pl.DataFrame) -> str:
     """Mean over seeds of the mean length, and of the lengths that 5 % and 95 % reach."""
     each = [spread(part.sort("branches")["share"].to_numpy()) for _, part in rows.group_by("seed", maintain_order=True)]
-    mean = number(pl.Series([one.mean for one in each]))
+    mean = number(pl.Series([one.mean for one in each]), ".1f")
     low, high = (round(float(np.mean(ends)), 1) for ends in ([one.low for one in each], [one.high for one in each]))
     return f"{mean} (90 %: {low:g} to {high:g})"
 
@@ -107,7 +108,7 @@ def falling(rows: pl.DataFrame) -> str:
             found.append(math.exp(np.polyfit(k, logs, 1, w=weights)[0]))
     if not found:
         return " The branches carry nothing."
-    return f" A branch more changes what one path carries by a factor of {number(pl.Series(found))}."
+    return f" A branch more changes what one path carries by a factor of {number(pl.Series(found), '.2f')}."
 
 
 def over_whole(rows: pl.DataFrame) -> pl.Series:
@@ -129,7 +130,9 @@ def one_path(found: Found) -> Figure | None:
         x=alt.X("length:Q", title="length (branches passed)", axis=alt.Axis(tickMinStep=1, format="d", grid=False)),
         color=arm_colour(found),
     )
-    y = alt.Y("value:Q", title="|dL/dh| by one path", scale=alt.Scale(type="log"), axis=alt.Axis(**powers(data)))
+    y = alt.Y(
+        "value:Q", title="|dL/dh| by one path", scale=alt.Scale(type="log"), axis=alt.Axis(format=".0e", tickCount=5)
+    )
     tips = ["arm:N", *(alt.Tooltip(f"{c}:Q", format=".3~g") for c in ("length", "value", "low", "high")), "n:Q"]
     panel = alt.layer(
         base.mark_line(strokeWidth=1.6).encode(y=y),

@@ -104,9 +104,9 @@ def falling(rows: pl.DataFrame) -> str:
     if not known:
         alike = units.filter(pl.col("value") > NOISE).select(pl.col("layers_behind").max()).item()
         return "is lost in noise at once" if alike is None else f"is lost in noise behind {alike} layers"
-    rate, exponent = (number(pl.Series([getattr(one, name) for one in known])) for name in ("rate", "exponent"))
+    rate, exponent = (number(pl.Series([getattr(one, name) for one in known]), ".2f") for name in ("rate", "exponent"))
     closer = "a power" if 2 * sum(one.is_power for one in known) > len(known) else "an exponential"
-    points = number(pl.Series([one.points for one in known]))
+    points = round(sum(one.points for one in known) / len(known))
     return (
         f"changes by a factor of {rate} a layer, or as L to the power of {exponent}, {closer} being closer "
         f"({points} of {len(each[0])} units)"

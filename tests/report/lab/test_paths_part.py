@@ -51,10 +51,10 @@ def test_shares_are_binomial(kind: str, p: float) -> None:
 def test_sentences_say_the_lengths_and_the_factor() -> None:
     plain, residual = paths(found()).sentences
     assert "one path, through the branches of 9 units" in plain
-    assert "4.5 ± 0 (90 %: 2 to 7) of the 9 branches" in residual
-    assert f"carries, {N * FACTOR / (1 + FACTOR):.3g} ± 0" in residual
-    assert f"a factor of {FACTOR:.3g} ± 0" in residual
-    assert "2 ± 0 times that of the whole gradient" in residual
+    assert "4.5 (90 %: 2 to 7) of the 9 branches" in residual
+    assert f"carries, {N * FACTOR / (1 + FACTOR):.1f} ± 0.0 (" in residual
+    assert f"a factor of {FACTOR:.2f} ± 0.00" in residual
+    assert "2.0 ± 0.0 times that of the whole gradient" in residual
     assert "(n = 2)" in residual
 
 
