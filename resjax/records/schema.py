@@ -79,4 +79,24 @@ LAB_TABLES: dict[str, Schema] = {
         "same_class": pl.Boolean,
         "cosine": pl.Float64,  # of the two gradients; on a line the mean over all that are so far apart
     },
+    "similarity": {  # beside (about.json): the run that other_unit is of, null: this run
+        "seed": pl.Int64,
+        "beside_seed": pl.Int64,  # null: within the net
+        "unit": pl.Int64,
+        "name": pl.String,
+        "other_unit": pl.Int64,
+        "other_name": pl.String,
+        "cka": pl.Float64,
+    },
+    "readout": {
+        "seed": pl.Int64,
+        "moment": pl.String,
+        "unit": pl.Int64,  # null: the images before it, or the network itself behind it
+        "name": pl.String,
+        "layer_depth": pl.Int64,
+        "features": pl.Int64,  # numbers that are read, null: no read-out
+        "ridge": pl.Float64,  # in units of the features' mean variance
+        "train_error": pl.Float64,
+        "test_error": pl.Float64,
+    },
 }

@@ -55,7 +55,9 @@ def every_cell(data: pl.DataFrame, *grid: str, **empty: Any) -> pl.DataFrame:
     rows, columns = data.select(*within, row).unique(), data.select(*within, column).unique()
     cells = rows.join(columns, on=within) if within else rows.join(columns, how="cross")
     missing = cells.join(data, on=[*within, row, column], how="anti").sort(*within, row, column)
-    return pl.concat([data, missing.with_columns(**{name: pl.lit(is_) for name, is_ in empty.items()})], how="diagonal")
+    return pl.concat(
+        [data, missing.with_columns(**{name: pl.lit(is_) for name, is_ in empty.items()})], how="diagonal_relaxed"
+    )
 
 
 def only(column: str, value: str) -> str:

@@ -7,11 +7,19 @@ from resjax.report.groups import Pool
 from resjax.report.lab.found import Found, Part, found
 from resjax.report.lab.lesion import lesion
 from resjax.report.lab.paths import paths
+from resjax.report.lab.readout import readout
 from resjax.report.lab.shattering import shattering
+from resjax.report.lab.similarity import similarity
 
 __all__ = ["Part", "parts"]
 
-PARTS: dict[str, Callable[[Found], Part]] = {"lesion": lesion, "paths": paths, "shattering": shattering}
+PARTS: dict[str, Callable[[Found], Part]] = {
+    "lesion": lesion,
+    "paths": paths,
+    "shattering": shattering,
+    "similarity": similarity,
+    "readout": readout,
+}
 
 
 def parts(pooled: Pool, sweep: Sweep) -> list[Part]:

@@ -12,6 +12,7 @@ from resjax.report.charts import Figure
 from resjax.report.groups import Group, Pool, arm_order
 
 NETWORK = {"group": pl.String, "panel": pl.String, "arm": pl.String, "depth": pl.Int64, "label": pl.String}
+BESIDE = ("panel", "arm", "depth", "label")
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,9 @@ class Part:
 class Found:
     """One instrument's rows of every network, made with the same settings.
 
-    table: the instrument's columns behind those of `NETWORK` and, where two networks are compared, `beside_arm`,
-    `beside_depth`, `beside_label` (else null). left_out: tables with other settings, which would not compare.
+    table: the instrument's columns behind those of `NETWORK` and, where two networks are compared, `beside`, the other
+    run, and `beside_panel`, `beside_arm`, `beside_depth`, `beside_label` (else null). left_out: tables with other
+    settings, which would not compare.
     """
 
     instrument: str
@@ -108,7 +110,7 @@ def _rows(one: LabTable, runs: dict[str, Any], groups: dict[str, Group]) -> pl.D
     group, beside = (groups.get(runs.get(run or "", {}).get("group", "")) for run in (one.run, one.about["beside"]))
     seeds = [seed.number for seed in group.seeds if seed.run == one.run] if group else []
     facts = {name: getattr(group, "id" if name == "group" else name, None) for name in NETWORK}
-    facts |= {f"beside_{name}": getattr(beside, name, None) for name in ("arm", "depth", "label")}
-    types = NETWORK | {f"beside_{name}": NETWORK[name] for name in ("arm", "depth", "label")}
+    facts |= {f"beside_{name}": getattr(beside, name, None) for name in BESIDE} | {"beside": one.about["beside"]}
+    types = NETWORK | {f"beside_{name}": NETWORK[name] for name in BESIDE} | {"beside": pl.String}
     front = [pl.lit(value, types[name]).alias(name) for name, value in facts.items()]
     return one.table.filter(pl.col("seed").is_in(seeds)).select(*front, pl.all())

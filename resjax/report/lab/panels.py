@@ -6,6 +6,7 @@ import altair as alt
 import polars as pl
 
 from resjax.report.charts import LEGEND, header
+from resjax.report.groups import Group
 from resjax.report.lab.found import Found
 
 
@@ -38,6 +39,12 @@ def in_rows(found: Found, rows: pl.DataFrame) -> pl.DataFrame:
     several = pl.lit(", ") + pl.col("panel") if len(found.panels) > 1 else pl.lit("")
     known = rows.join(places, on=["panel", "moment"]).sort("place", maintain_order=True)
     return known.with_columns(row=pl.col("moment") + several).drop("place")
+
+
+def against_first(found: Found) -> list[tuple[Group, Group]]:
+    """Plain, or whatever arm is first, and each other network of the same depth, norm and settings."""
+    pairs = [(one, other) for one in found.networks for other in found.networks if other.arm != one.arm]
+    return [(a, b) for a, b in pairs if a.arm == found.arms[0] and (a.depth, a.panel) == (b.depth, b.panel)]
 
 
 def percent(values: pl.Series) -> str:
