@@ -1,45 +1,57 @@
 """The loss and error of a net that something was done to."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 from jaxtyping import Array
 
 from resjax.lab.subject import Batch, Subject, Values
 from resjax.models import Mode
 from resjax.models.stages import Around, bare
 from resjax.models.types import EVALUATE
+from resjax.training.step import example_losses
 
 
 class Score(NamedTuple):
-    """Means over examples: cross-entropy in nats, and the fraction that is not classed rightly."""
+    """Means over examples: the loss in nats, and the fraction that is not classed rightly."""
 
     loss: float
     error: float
 
 
-def scorer(
-    subject: Subject, split: str, count: int | None, size: int, around: Around = bare, mode: Mode = EVALUATE
-) -> Callable[[Values, Sequence[Array] | None], Score]:
-    """The function (values, taps) -> Score over `count` examples of a split, in batches of `size` over the devices.
+def as_they_are(values: Values) -> Values:
+    """Nothing is done to them."""
+    return values
 
-    taps: what `around` gets, (units, ...) a segment. mode: in training's, each batch has to be whole groups.
+
+def scorer(
+    subject: Subject,
+    split: str,
+    count: int | None,
+    size: int,
+    around: Around = bare,
+    mode: Mode = EVALUATE,
+    made: Callable[[Any], Values] = as_they_are,
+) -> Callable[..., Score]:
+    """The function (given, taps) -> Score over `count` examples of a split, in batches of `size` over the devices.
+
+    made: the values, of what is given, inside jit. taps: what `around` gets, (units, ...) a segment. mode: in
+    training's, each batch has to be whole groups, and the loss is with that of auxiliary heads, as training has it.
     """
 
     @jax.jit
-    def sums(values: Values, taps: Sequence[Array] | None, batch: Batch) -> Array:
-        logits = subject.model.apply(*values, batch.images, mode, taps, around=around).logits
-        losses = optax.softmax_cross_entropy_with_integer_labels(logits, batch.labels)
-        wrong = logits.argmax(-1) != batch.labels
+    def sums(given: Any, taps: Sequence[Array] | None, batch: Batch) -> Array:
+        out = subject.model.apply(*made(given), batch.images, mode, taps, around=around)
+        losses = example_losses(subject.model, out, batch.labels)
+        wrong = out.logits.argmax(-1) != batch.labels
         return jnp.stack([jnp.sum(each, where=batch.inside, dtype=losses.dtype) for each in (losses, wrong)])
 
-    def score(values: Values, taps: Sequence[Array] | None = None) -> Score:
+    def score(given: Any, taps: Sequence[Array] | None = None) -> Score:
         examples = len(subject.places(split, count))
         # Waiting for each batch keeps memory small, and virtual devices from deadlocking on a long queue (jaxlib 0.10).
-        found = [jax.device_get(sums(values, taps, batch)) for batch in subject.batches(split, count, size)]
+        found = [jax.device_get(sums(given, taps, batch)) for batch in subject.batches(split, count, size)]
         loss, wrong = sum(found) / examples
         return Score(float(loss), float(wrong))
 

@@ -1,5 +1,6 @@
 """The instruments, by name."""
 
+from resjax.lab.landscape import LANDSCAPE
 from resjax.lab.lesion import LESION
 from resjax.lab.paths import PATHS
 from resjax.lab.readout import READOUT
@@ -12,6 +13,7 @@ INSTRUMENTS = {
         LESION,
         PATHS,
         SHATTERING,
+        LANDSCAPE,
         SIMILARITY,
         READOUT,
     )

@@ -99,4 +99,15 @@ LAB_TABLES: dict[str, Schema] = {
         "train_error": pl.Float64,
         "test_error": pl.Float64,
     },
+    "landscape": {
+        "seed": pl.Int64,
+        "kind": pl.String,  # line, grid
+        "statistics": pl.String,  # batch norm's: running, batch; none: the net has none
+        "plane": pl.Int64,  # of two random directions; a line is where beta is 0, the grid is of plane 0
+        "alpha": pl.Float64,
+        "beta": pl.Float64,
+        "loss": pl.Float64,  # of the training images; null: not finite
+        "error": pl.Float64,
+        "examples": pl.Int64,
+    },
 }

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from resjax.records import Sweep
 from resjax.report.groups import Pool
 from resjax.report.lab.found import Found, Part, found
+from resjax.report.lab.landscape import landscape
 from resjax.report.lab.lesion import lesion
 from resjax.report.lab.paths import paths
 from resjax.report.lab.readout import readout
@@ -17,6 +18,7 @@ PARTS: dict[str, Callable[[Found], Part]] = {
     "lesion": lesion,
     "paths": paths,
     "shattering": shattering,
+    "landscape": landscape,
     "similarity": similarity,
     "readout": readout,
 }

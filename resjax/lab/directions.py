@@ -1,0 +1,36 @@
+"""Directions in the space of the weights, in which a step of 1 is as long as the weights themselves."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from resjax.models.network import LayerInfo
+
+Path = tuple[Any, ...]
+
+
+def filter_normalised(key: Array, params: Any, layers: Sequence[LayerInfo]) -> Any:
+    """A Gaussian direction, d_i <- d_i |w_i| / |d_i| for every filter i (Li et al. 2018, arXiv:1712.09913, section 4).
+
+    A filter is what makes one output channel of a convolution or one output of a dense layer, in one unit. Nothing
+    else moves: d is 0 for biases and for the norms' scales, as in the paper. layers: the net's weight layers.
+    """
+    stacked = {layer.path: layer.index is not None for layer in layers}
+    numbers = {path: number for number, path in enumerate(stacked)}
+
+    def of_leaf(place: Any, weight: Array) -> Array:
+        path = tuple(step.key for step in place)
+        if path not in stacked:
+            return jnp.zeros_like(weight)
+        drawn = jax.random.normal(jax.random.fold_in(key, numbers[path]), weight.shape, weight.dtype)
+        return drawn * filter_norms(weight, stacked[path]) / filter_norms(drawn, stacked[path])
+
+    return jax.tree_util.tree_map_with_path(of_leaf, params)
+
+
+def filter_norms(kernel: Array, stacked: bool) -> Array:
+    """|w_i| of every filter, to meet the kernel. stacked: its first axis is that of the units."""
+    return jnp.sqrt(jnp.square(kernel).sum(range(int(stacked), kernel.ndim - 1), keepdims=True))
