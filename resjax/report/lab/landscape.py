@@ -1,9 +1,11 @@
 """The loss around the solution: along lines, on a plane, and how rough it is."""
 
+from typing import Any
+
 import altair as alt
 import polars as pl
 
-from resjax.report.charts import ROWS, Figure, by_setting, finish, header, width_of
+from resjax.report.charts import ROWS, Figure, by_setting, finish, header, only, width_of
 from resjax.report.lab.found import Found, Part
 from resjax.report.lab.panels import arm_colour, depth_heading, number
 from resjax.report.lab.roughness import of_grids, of_lines
@@ -11,7 +13,7 @@ from resjax.report.lab.surfaces import PLAIN, contours, surfaces
 
 WORDS = {"running": "running statistics", "batch": "batch statistics", "none": "no batch norm"}
 LINE = ["view", "depth", "arm", "seed", "plane"]
-STEEP = 30.0  # nats; where the loss goes higher its axis is as log(1 + loss)
+STEEP = 30.0  # nats
 MEASURES = {"climb": "climbed (% of the height)", "bent": "not convex (% of a line)", "width": "basin's width (alpha)"}
 NOTE = (
     "At a step of 1 every filter has moved along a random direction as far as it is long (Li et al. 2018); biases and "
@@ -98,7 +100,7 @@ def of_slices(lines: pl.DataFrame) -> str:
 
 
 def along(found: Found, table: pl.DataFrame, quantity: str, title: str) -> Figure | None:
-    """A quantity along the lines, every line thin, their median thick."""
+    """A quantity along the lines, every line thin, their median thick; each view with an axis of its own."""
     scale = 100 if quantity == "error" else 1
     rows = table.filter(kind="line").with_columns(value=pl.col(quantity) * scale)
     if not rows["value"].count():
@@ -106,49 +108,43 @@ def along(found: Found, table: pl.DataFrame, quantity: str, title: str) -> Figur
     rows = rows.with_columns(line=pl.format("{} {}", "seed", "plane"))
     data = rows.select("view", "depth", "arm", "seed", "line", "alpha", "value").sort("view", "depth", "arm", "line")
     tips = ["arm:N", "seed:N", *(alt.Tooltip(f"{name}:Q", format=".3~g") for name in ("alpha", "value"))]
-    y = alt.Y("value:Q", title=title, scale=height(rows, quantity), axis=ticks(rows, quantity))
     base = alt.Chart().encode(x=alt.X("alpha:Q", title="alpha", axis=alt.Axis(tickCount=5)), color=arm_colour(found))
     median = base.transform_aggregate(
         median="median(value)", known="valid(value)", n="count()", groupby=["view", "depth", "arm", "alpha"]
     ).transform_filter("datum.known == datum.n")
-    panel = alt.layer(
-        base.mark_line(strokeWidth=0.8, opacity=0.45).encode(y=y, detail="line:N", tooltip=tips),
-        median.mark_line(strokeWidth=2.4).encode(y=alt.Y("median:Q", title=title)),
-    ).properties(width=width_of(len(found.depths), 440), height=200)
-    chart = panel.facet(
-        data=ROWS,
-        column=alt.Column("depth:O", header=depth_heading()),
-        row=alt.Row("view:N", header=by_setting(), sort=views_of(found, table)),
-    )
-    how = " Its axis is as log(1 + loss)." if quantity == "loss" and steep(rows) else ""
+
+    def panels(view: str) -> alt.FacetChart:
+        shape = vertical(rows.filter(view=view), quantity)
+        panel = alt.layer(
+            base.mark_line(strokeWidth=0.8, opacity=0.45).encode(
+                y=alt.Y("value:Q", title=title, **shape), detail="line:N", tooltip=tips
+            ),
+            median.mark_line(strokeWidth=2.4).encode(y=alt.Y("median:Q", title=title)),
+        ).properties(width=width_of(len(found.depths), 440), height=200)
+        row, column = alt.Row("view:N", header=by_setting()), alt.Column("depth:O", header=depth_heading())
+        return panel.facet(data=ROWS, column=column, row=row).transform_filter(only("view", view))
+
+    how = " Where an axis begins 0, 1, 3, 10 it is as log(1 + loss)." if quantity == "loss" else ""
     caption = (
         f"{title.capitalize()} against the step alpha along random filter-normalised directions from the solution at "
         f"0: thin, every line of every seed; thick, their median, where all are finite.{how}"
     )
+    chart = alt.vconcat(*map(panels, views_of(found, table)))
     heading = f"{quantity.capitalize()} along random lines"
     return finish(chart, f"landscape_{quantity}", heading, caption, data, ("view", "depth"))
 
 
-def steep(rows: pl.DataFrame) -> bool:
-    """Whether the loss goes higher than a linear axis would show well."""
-    return float(rows["value"].max() or 0) > STEEP  # type: ignore[arg-type]
-
-
-def height(rows: pl.DataFrame, quantity: str) -> alt.Scale:
-    """The scale of the vertical axis."""
+def vertical(rows: pl.DataFrame, quantity: str) -> dict[str, Any]:
+    """The scale and the axis; of a loss that goes higher than a linear one would show well, as log(1 + loss)."""
     if quantity == "error":
-        return alt.Scale(domain=[0, 100])
-    return alt.Scale(type="symlog", constant=1) if steep(rows) else alt.Scale()
-
-
-def ticks(rows: pl.DataFrame, quantity: str) -> alt.Axis:
-    """Where the axis is as log(1 + loss), ticks at 0, 1, 3, 10, ..."""
-    if quantity == "error" or not steep(rows):
-        return alt.Axis()
-    top = float(rows["value"].max())  # type: ignore[arg-type]
+        return {"scale": alt.Scale(domain=[0, 100])}
+    top = float(rows["value"].max() or 0)  # type: ignore[arg-type]
+    if top <= STEEP:
+        return {}
     places = [digit * 10.0**power for power in range(40) for digit in (1, 3)]
     shown = [place for place in places if place <= top]
-    return alt.Axis(values=[0, *shown[:: 1 + len(shown) // 9]], labelExpr=PLAIN)
+    axis = alt.Axis(values=[0, *shown[:: 1 + len(shown) // 9]], labelExpr=PLAIN)
+    return {"scale": alt.Scale(type="symlog", constant=1), "axis": axis}
 
 
 def rough(found: Found, table: pl.DataFrame) -> Figure | None:

@@ -100,7 +100,7 @@ def test_levels_are_few_and_inside() -> None:
 
 
 def test_surfaces_have_one_scale(part: Callable[..., Part]) -> None:
-    """Every wire of the grid once; where the loss is twice as high its height is log(1 + 2 L), not the panel's own."""
+    """Every wire of the grid once; at twice the loss the height is log(1 + 2 L), as no net has a scale of its own."""
     wires = data(part(bowl, lambda a, b: 2 * bowl(a, b)), "surfaces")
     assert wires.group_by("row").len()["len"].to_list() == [2 * 21 * 20] * 4
     front = wires.filter((pl.col("x") + 1.45).abs() < 1e-9)  # alpha = beta = -1: the corner
