@@ -1,6 +1,7 @@
 """Subjects of the lab without a run: a network as it is drawn, which is its end too."""
 
 import jax
+import pytest
 from problems import small
 
 from resjax.config import completed
@@ -34,6 +35,8 @@ FAMILIES: dict[str, dict[str, dict[str, object]]] = {
     "vgg": {"model": {"name": "vgg", "shortcut": "none", "depth": 11}, "data": {"resize": 32}},
     "googlenet": {"model": {"name": "googlenet", "shortcut": "none", "depth": 22}, "data": {"resize": 32}},
 }
+# Their names for a test of all. Those whose units all differ take half a minute each to compile.
+EVERY = [pytest.param(name, marks=pytest.mark.slow) if name in ("vgg", "googlenet") else name for name in FAMILIES]
 
 
 def untrained(devices: int = 1, **sections: dict[str, object]) -> Subject:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from problems import small
-from subjects import FAMILIES, untrained
+from subjects import EVERY, FAMILIES, untrained
 
 from resjax.data.stream import standardize
 from resjax.errors import InputError
@@ -152,7 +152,7 @@ def test_the_solution_is_a_point() -> None:
         list(work(subject(), replace(FEW, points=4), KEY))
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", EVERY)
 def test_every_family(name: str) -> None:
     settings = replace(FEW, examples=8, batch_size=8, lines=1, points=3, grid=1, statistics="batch", reach=0.1)
     found = rows(list(work(untrained(**FAMILIES[name]), settings, KEY)))

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from subjects import FAMILIES, untrained
+from subjects import EVERY, FAMILIES, untrained
 
 from resjax.errors import InputError
 from resjax.lab.interventions import kept_or_deleted
@@ -77,7 +77,7 @@ def test_a_deleted_unit_is_one_whose_last_norm_gives_zeros(shortcut: str) -> Non
         assert not np.allclose(logits(subject.model, values, []), expected, rtol=1e-3), "the unit did nothing anyway"
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", EVERY)
 def test_every_family(name: str) -> None:
     subject = untrained(**FAMILIES[name])
     rows = measured(subject, Lesions(examples=8, batch_size=8, counts=1, draws=1))

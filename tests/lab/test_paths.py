@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from subjects import FAMILIES, untrained
+from subjects import EVERY, FAMILIES, untrained
 
 from resjax.lab.instrument import Columns
 from resjax.lab.interventions import by_branch_or_shortcut
@@ -166,7 +166,7 @@ def test_examples_that_fill_a_batch_up_do_not_count() -> None:
     assert [row["grad_norm"] for row in one] == pytest.approx([row["grad_norm"] for row in two], rel=1e-4)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", EVERY)
 def test_every_family(name: str) -> None:
     """The sums of the lengths are no shorter than the whole, and a net without a choice has the whole in one."""
     rows = rows_of(untrained(**FAMILIES[name]), examples=2, draws=1, lengths=2, batch_size=8)

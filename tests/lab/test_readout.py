@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
-from subjects import FAMILIES, untrained
+from subjects import EVERY, FAMILIES, untrained
 
 from resjax.lab.features import averaged, windows
 from resjax.lab.readout import IMAGES, NETWORK, Readouts, work
@@ -103,7 +103,7 @@ def test_units_that_pass_on_what_they_get_are_read_alike() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", EVERY)
 def test_every_family(family: str) -> None:
     one = untrained(**FAMILIES[family])
     found = rows(one, train_examples=100, test_examples=50)

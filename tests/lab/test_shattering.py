@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from subjects import FAMILIES, untrained
+from subjects import EVERY, FAMILIES, untrained
 
 from resjax.lab.instrument import Columns
 from resjax.lab.shattering import LINE, PAIR, Shattering, autocorrelation, direction, hidden_grads, work
@@ -151,7 +151,7 @@ def test_pairs_against_every_gradient_at_once() -> None:
         assert same == (labels[one] == labels[other])
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", EVERY)
 def test_every_family(name: str) -> None:
     subject = untrained(**FAMILIES[name])
     line, pairs = (measured(subject, kind, END, points=4, examples=3, batch_size=8) for kind in (LINE, PAIR))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
-from subjects import FAMILIES, untrained
+from subjects import EVERY, FAMILIES, untrained
 
 from resjax.errors import InputError
 from resjax.lab.instrument import Columns
@@ -94,7 +94,7 @@ def test_two_nets_beside_each_other() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", EVERY)
 def test_every_family(family: str) -> None:
     one = untrained(**FAMILIES[family])
     found = matrices(one, batch_size=16, examples=32)["0"]
