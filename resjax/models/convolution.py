@@ -72,7 +72,7 @@ _canonical.defvjp(_forward, _backward)
 def _two_pixels_at_once(x: Images, kernel: Kernel) -> Images:
     """The same with twice the channels: each window, a pixel wider, gives two neighbours in a row."""
     height, width, channels, out_channels = kernel.shape
-    pair = [jnp.pad(kernel, [(0, 0), (left, 1 - left), (0, 0), (0, 0)]) for left in range(2)]
+    pair = [_with_zeros(kernel, [(0, 0), (left, 1 - left), (0, 0), (0, 0)]) for left in range(2)]
     wide = jnp.stack(pair, axis=3).reshape(height, width + 1, channels, 2 * out_channels)
     pads = [(size // 2, size // 2) for size in (height, width)]
     y = lax.conv_general_dilated(x, wide, (1, 2), pads, dimension_numbers=LAYOUT)
@@ -136,8 +136,8 @@ def _as_convolution(x: Images, dy: Images, shape: tuple[int, ...]) -> Kernel:
     no fast form for that: hence the columns of zeros in x, and the barrier.
     """
     height, width = shape[:2]
-    image = jnp.pad(x.transpose(3, 1, 2, 0), [(0, 0), (0, 0), (width // 2, width // 2), (0, 0)])
-    window = jnp.pad(dy.transpose(1, 2, 0, 3), [(0, 1), (0, 0), (0, 0), (0, 0)])
+    image = _with_zeros(x.transpose(3, 1, 2, 0), [(0, 0), (0, 0), (width // 2, width // 2), (0, 0)])
+    window = _with_zeros(dy.transpose(1, 2, 0, 3), [(0, 1), (0, 0), (0, 0), (0, 0)])
     pads = [(height // 2, height // 2 + 1), (0, 0)]
     image, window = lax.optimization_barrier((image, window))
     return lax.conv_general_dilated(image, window, (1, 1), pads, dimension_numbers=LAYOUT).transpose(1, 2, 0, 3)
@@ -146,12 +146,20 @@ def _as_convolution(x: Images, dy: Images, shape: tuple[int, ...]) -> Kernel:
 def _as_product(x: Images, dy: Images, shape: tuple[int, ...], stride: int) -> Kernel:
     """One matrix product: all the shifted x side by side, times dy."""
     height, width, _, out_channels = shape
-    padded = jnp.pad(x, [(0, 0), (height // 2, height // 2), (width // 2, width // 2), (0, 0)])
+    padded = _with_zeros(x, [(0, 0), (height // 2, height // 2), (width // 2, width // 2), (0, 0)])
     patches = _patches(padded, (height, width), stride)
     rows = patches.reshape(-1, patches.shape[-1])
     # Kept apart from the transposition, which XLA would move into the product, where it costs twice the time.
     turned = lax.optimization_barrier(dy.reshape(-1, out_channels).T @ rows)
     return turned.T.reshape(shape)
+
+
+def _with_zeros(x: Array, pads: list[tuple[int, int]]) -> Array:
+    """x with so many zeros before and behind, an axis each.
+
+    Not jnp.pad, whose zero is a constant: second derivatives inside a scan mistake one for a residual (jax 0.10.2).
+    """
+    return lax.pad(x, jnp.zeros((), x.dtype), [(*pad, 0) for pad in pads])
 
 
 def _patches(padded: Images, sides: tuple[int, ...], stride: int) -> Images:

@@ -84,6 +84,25 @@ def test_inside_a_scan_over_units() -> None:
     assert_equal(one, other)
 
 
+@pytest.mark.parametrize(("size", "channels"), [((9, 6), 2), ((8, 8), 16), ((5, 4), 20)])
+def test_second_derivatives_inside_a_scan_over_units(size: tuple[int, int], channels: int) -> None:
+    """A constant in what a custom derivative computes is taken for one of its residuals there (jax 0.10.2)."""
+    x, kernels, along = drawn(2, *size, channels), *(drawn(3, 3, 3, channels, channels) / 20 for _ in range(2))
+
+    def product(convolve: Callable[..., jax.Array], x: jax.Array, kernels: jax.Array) -> object:
+        def value(x: jax.Array, kernels: jax.Array) -> jax.Array:
+            end, _ = lax.scan(lambda x, kernel: (jnp.tanh(convolve(x, kernel, 1)), None), x, kernels)
+            return jnp.sum(end**3)
+
+        def slope(x: jax.Array, kernels: jax.Array) -> jax.Array:
+            of_x, of_kernels = jax.grad(value, (0, 1))(x, kernels)
+            return jnp.vdot(of_x, x) + jnp.vdot(of_kernels, along)
+
+        return jax.grad(slope, (0, 1))(x, kernels)
+
+    assert_equal(*(jax.jit(partial(product, f))(x, kernels) for f in (conv2d, reference)))
+
+
 def test_strided_inside_a_map_over_seeds() -> None:
     x, kernels = drawn(3, 9, 6, 2), drawn(2, 3, 3, 2, 4)
 
