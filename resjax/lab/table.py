@@ -1,5 +1,7 @@
 """The instruments, by name."""
 
+from resjax.lab.hessian import HESSIAN
+from resjax.lab.jacobian import JACOBIAN
 from resjax.lab.landscape import LANDSCAPE
 from resjax.lab.lesion import LESION
 from resjax.lab.paths import PATHS
@@ -13,7 +15,9 @@ INSTRUMENTS = {
         LESION,
         PATHS,
         SHATTERING,
+        JACOBIAN,
         LANDSCAPE,
+        HESSIAN,
         SIMILARITY,
         READOUT,
     )

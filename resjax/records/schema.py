@@ -110,4 +110,41 @@ LAB_TABLES: dict[str, Schema] = {
         "error": pl.Float64,
         "examples": pl.Int64,
     },
+    "jacobian": {
+        "seed": pl.Int64,
+        "moment": pl.String,
+        "unit": pl.Int64,
+        "name": pl.String,
+        "layers_behind": pl.Int64,  # weight layers between the unit's output and the last unit's
+        "example": pl.Int64,  # its place in the test set
+        "dimension": pl.Int64,  # entries of the last unit's output, over which means and quantiles are
+        "sigma_max": pl.Float64,
+        "sigma_rms": pl.Float64,
+        "sigma_min": pl.Float64,  # null where the steps do not tell
+        "participation": pl.Float64,  # mean(sigma^2)^2 / mean(sigma^4)
+        "rank": pl.Int64,  # null where the Jacobian was not made whole
+        "residual": pl.Float64,  # of the largest sigma^2, relative
+        "sigma_10": pl.Float64,  # quantiles
+        "sigma_25": pl.Float64,
+        "sigma_50": pl.Float64,
+        "sigma_75": pl.Float64,
+        "sigma_90": pl.Float64,
+    },
+    "hessian": {
+        "seed": pl.Int64,
+        "moment": pl.String,
+        "kind": pl.String,  # spectrum: the extremes from one random start; node: of its quadrature; map: at a point
+        "probe": pl.Int64,  # the random start's number
+        "alpha": pl.Float64,  # the point, along two filter-normalised directions
+        "beta": pl.Float64,
+        "loss": pl.Float64,
+        "lambda_max": pl.Float64,
+        "lambda_max_residual": pl.Float64,  # an eigenvalue is as near as this
+        "lambda_min": pl.Float64,
+        "lambda_min_residual": pl.Float64,
+        "node": pl.Float64,
+        "weight": pl.Float64,  # of a start's nodes, together 1
+        "residual": pl.Float64,
+        "parameters": pl.Int64,
+    },
 }
