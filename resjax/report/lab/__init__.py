@@ -5,6 +5,8 @@ from collections.abc import Callable
 from resjax.records import Sweep
 from resjax.report.groups import Pool
 from resjax.report.lab.found import Found, Part, found
+from resjax.report.lab.hessian import hessian
+from resjax.report.lab.jacobian import jacobian
 from resjax.report.lab.landscape import landscape
 from resjax.report.lab.lesion import lesion
 from resjax.report.lab.paths import paths
@@ -18,7 +20,9 @@ PARTS: dict[str, Callable[[Found], Part]] = {
     "lesion": lesion,
     "paths": paths,
     "shattering": shattering,
+    "jacobian": jacobian,
     "landscape": landscape,
+    "hessian": hessian,
     "similarity": similarity,
     "readout": readout,
 }
