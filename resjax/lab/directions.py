@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from resjax.models.network import LayerInfo
 
@@ -29,6 +29,22 @@ def filter_normalised(key: Array, params: Any, layers: Sequence[LayerInfo]) -> A
         return drawn * filter_norms(weight, stacked[path]) / filter_norms(drawn, stacked[path])
 
     return jax.tree_util.tree_map_with_path(of_leaf, params)
+
+
+def plane(key: Array, params: Any, layers: Sequence[LayerInfo], number: int = 0) -> tuple[Any, Any]:
+    """Two directions that span a plane through a net. Nets of equal shapes get the same Gaussian numbers from a key."""
+    one, other = (filter_normalised(jax.random.fold_in(key, 2 * number + side), params, layers) for side in range(2))
+    return one, other
+
+
+def stepped(params: Any, directions: tuple[Any, Any], steps: Float[Array, "2"]) -> Any:
+    """theta + alpha d1 + beta d2, steps = (alpha, beta)."""
+    alpha, beta = steps
+
+    def of(w: Array, d1: Array, d2: Array) -> Array:
+        return w + (alpha * d1 + beta * d2).astype(w.dtype)
+
+    return jax.tree.map(of, params, *directions)
 
 
 def filter_norms(kernel: Array, stacked: bool) -> Array:

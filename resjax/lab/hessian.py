@@ -16,8 +16,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from resjax.data.stream import Arrays
 from resjax.errors import InputError
-from resjax.lab.directions import filter_normalised
-from resjax.lab.instrument import Columns, Instrument, Looking, Piece, chosen
+from resjax.lab.directions import plane, stepped
+from resjax.lab.instrument import Columns, Instrument, Looking, Piece, chosen, together
 from resjax.lab.krylov import Ritz, Steps, lanczos, ritz
 from resjax.lab.scores import scorer
 from resjax.lab.subject import END, START, Batch, Subject, Values
@@ -135,9 +135,8 @@ def moved(subject: Subject, values: Values, key: Array, alpha: float, beta: floa
     """The net at (alpha, beta) of a slice along two filter-normalised directions; its statistics stay."""
 
     @jax.jit
-    def at(params: Any, places: Array) -> Any:
-        ways = [filter_normalised(jax.random.fold_in(key, n), params, subject.model.weight_layers) for n in range(2)]
-        return jax.tree.map(lambda w, one, other: w + places[0] * one + places[1] * other, params, *ways)
+    def at(params: Any, steps: Array) -> Any:
+        return stepped(params, plane(key, params, subject.model.weight_layers), steps)
 
     return Values(at(values.params, jnp.asarray([alpha, beta], subject.model.dtype)), values.batch_stats)
 
@@ -155,11 +154,6 @@ def extremes(found: Ritz) -> Columns:
 def row(**facts: Any) -> Columns:
     """A row of the table."""
     return dict.fromkeys(LAB_TABLES["hessian"]) | facts
-
-
-def together(rows: list[Columns]) -> Columns:
-    """Rows as columns."""
-    return {name: [row[name] for row in rows] for name in rows[0]}
 
 
 HESSIAN = Instrument(

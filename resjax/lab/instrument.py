@@ -1,6 +1,6 @@
 """What an instrument is: settings, and work in pieces that can be done one by one, in any process."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,6 +62,11 @@ def chosen(subject: Subject, settings: Looking) -> list[int]:
 def over(subject: Subject, settings: Looking, moments: Iterable[str] = (END,)) -> Iterator[tuple[int, str]]:
     """Every seed at every moment."""
     yield from ((seed, moment) for seed in chosen(subject, settings) for moment in moments)
+
+
+def together(rows: Sequence[Columns]) -> Columns:
+    """Rows as columns."""
+    return {name: [row[name] for row in rows] for name in rows[0]}
 
 
 def numpy_seed(key: Array) -> int:

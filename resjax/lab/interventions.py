@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from resjax.models import Model
 from resjax.models.junction import option_a
 from resjax.models.stages import Around, RunUnit
 from resjax.models.types import Hidden, Within
@@ -41,6 +42,11 @@ def lifted(unit: RunUnit, x: Hidden, lift: Hidden) -> tuple[Hidden, Within]:
     """The unit with h + lift for h: the gradient in a lift of zeros is the gradient in h."""
     h, within = unit(x)
     return h + lift, within
+
+
+def no_lifts(model: Model, batch: int) -> list[Float[Array, "unit batch *_space channel"]]:
+    """Zeros for every unit's output, an array a segment."""
+    return [jnp.zeros(h.shape, h.dtype) for h in model.hidden_shapes(batch)]
 
 
 def lifted_or(around: Around) -> Around:

@@ -12,12 +12,12 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
-from resjax.lab.instrument import Columns, Instrument, Looking, Piece, over, refuse
+from resjax.lab.instrument import Columns, Instrument, Looking, Piece, over, refuse, together
+from resjax.lab.interventions import lifted, no_lifts
 from resjax.lab.krylov import ROUNDING, Parted, Steps, parted, ritz
 from resjax.lab.subject import END, START, Subject, Values
 from resjax.models import Model
-from resjax.models.stages import RunUnit
-from resjax.models.types import EVALUATE, Hidden, Within
+from resjax.models.types import EVALUATE
 from resjax.records.schema import LAB_TABLES
 from resjax.settings import setting
 
@@ -78,7 +78,7 @@ def work(subject: Subject, settings: Isometry, key: Array, beside: Subject | Non
             for number, place in enumerate(places)
             for unit, info in enumerate(model.units[:-1])
         ]
-        return {name: [row[name] for row in rows] for name in rows[0]}
+        return together(rows)
 
     every = subject.places("test", settings.examples)
     size = min(settings.batch_size, len(subject.layout.devices))
@@ -87,21 +87,10 @@ def work(subject: Subject, settings: Isometry, key: Array, beside: Subject | Non
             yield Piece(f"{seed} {moment} {start} {size}", partial(measure, seed, moment, every[start : start + size]))
 
 
-def added(unit: RunUnit, x: Hidden, tap: Hidden) -> tuple[Hidden, Within]:
-    """The unit with `tap` added to its output: the gradient in tap is that in h_l."""
-    h, within = unit(x)
-    return h + tap, within
-
-
 def last_output(model: Model, values: Values, image: Array, taps: Taps) -> Float[Array, " entry"]:
     """h_L of one image."""
-    out = model.apply(*values, image[None], EVALUATE, taps, lambda h, _: h, added)
+    out = model.apply(*values, image[None], EVALUATE, taps, lambda h, _: h, lifted)
     return jnp.ravel(out.seen[-1][-1])
-
-
-def no_taps(model: Model) -> Taps:
-    """Zeros for every unit's output."""
-    return [jnp.zeros(h.shape, h.dtype) for h in model.hidden_shapes(1)]
 
 
 def whole(subject: Subject) -> Any:
@@ -113,7 +102,7 @@ def whole(subject: Subject) -> Any:
     @jax.jit
     def rows(values: Values, images: Array) -> list[Array]:
         def of_one(image: Array) -> list[Array]:
-            h, pull = jax.vjp(partial(last_output, model, values, image), no_taps(model))
+            h, pull = jax.vjp(partial(last_output, model, values, image), no_lifts(model, 1))
             (found,) = jax.vmap(pull)(jnp.eye(len(h), dtype=h.dtype))
             return [part.reshape(*part.shape[:2], -1).swapaxes(0, 1) for part in found]
 
@@ -147,7 +136,7 @@ def of_matrix(matrix: np.ndarray) -> Spectrum:
 
 def partly(subject: Subject, settings: Isometry, dimension: int) -> Any:
     """The same by products u -> J (J^T u). J v is the derivative of u -> J^T u, which is linear: no forward mode."""
-    model, taps, steps = subject.model, no_taps(subject.model), min(settings.steps, dimension)
+    model, taps, steps = subject.model, no_lifts(subject.model, 1), min(settings.steps, dimension)
     numbers = [jnp.arange(run.start, run.start + run.count) for run in model.runs]
 
     def of_one(values: Values, image: Array, key: Array) -> Parted:

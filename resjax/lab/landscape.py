@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from resjax.errors import InputError
-from resjax.lab.directions import filter_normalised
+from resjax.lab.directions import plane, stepped
 from resjax.lab.instrument import Columns, Instrument, Looking, Piece, chosen, refuse
 from resjax.lab.scores import Score, scorer
 from resjax.lab.subject import END, Subject, Values
@@ -71,13 +71,12 @@ def work(subject: Subject, settings: Landscapes, key: Array, beside: Subject | N
                 f"{name}={count} is even: no point would be the solution.\nExpected an odd number.\n"
                 f"Type: {name}={count + 1}"
             )
-    draw = jax.jit(partial(filter_normalised, layers=subject.model.weight_layers), compiler_options=RUN_ONCE)
+    layers = subject.model.weight_layers
+    draw = jax.jit(partial(plane, layers=layers), static_argnames="number", compiler_options=RUN_ONCE)
 
-    def directions(seed: int, plane: int) -> tuple[Any, Any]:
-        keys = (jax.random.fold_in(jax.random.fold_in(key, seed), 2 * plane + side) for side in range(2))
-        params = subject.values(seed, END).params
-        one, other = (subject.placed(draw(each, params)) for each in keys)
-        return one, other
+    def directions(seed: int, number: int) -> tuple[Any, Any]:
+        one, other = draw(jax.random.fold_in(key, seed), subject.values(seed, END).params, number=number)
+        return subject.placed(one), subject.placed(other)
 
     for sample in samples(subject, settings):
         score = scorer(subject, "train", sample.examples, sample.size, mode=sample.mode, made=moved)
@@ -98,16 +97,16 @@ def slices(
     Line k is the middle of plane k, where beta = 0; the grid is all of plane 0.
     """
 
-    def row(kind: str, plane: int, alphas: np.ndarray, beta: float) -> Columns:
-        here, (one, other) = values(), directions(plane)
+    def row(kind: str, number: int, alphas: np.ndarray, beta: float) -> Columns:
+        here, (one, other) = values(), directions(number)
         found = [score(Point(here, (one, other), jnp.asarray([alpha, beta]))) for alpha in alphas]
         known = [score if math.isfinite(score.loss) else Score(math.nan, math.nan) for score in found]
-        places = {"kind": kind, "plane": plane, "alpha": alphas, "beta": beta}
+        places = {"kind": kind, "plane": number, "alpha": alphas, "beta": beta}
         return places | {"loss": [score.loss for score in known], "error": [score.error for score in known]}
 
-    def rows(kind: str, plane: int, count: int, beta: float) -> Iterator[Piece]:
-        for number, alphas in enumerate(parts(steps(settings.reach, count))):
-            yield Piece(f"{kind} {plane} {beta} {number}", partial(row, kind, plane, alphas, beta))
+    def rows(kind: str, number: int, count: int, beta: float) -> Iterator[Piece]:
+        for part, alphas in enumerate(parts(steps(settings.reach, count))):
+            yield Piece(f"{kind} {number} {beta} {part}", partial(row, kind, number, alphas, beta))
 
     for line in range(settings.lines):
         yield from rows(LINE, line, settings.points, 0.0)
@@ -117,12 +116,7 @@ def slices(
 
 def moved(point: Point) -> Values:
     """The values at a point. The running statistics stay those of the solution."""
-    alpha, beta = point.steps
-
-    def of(w: Array, d1: Array, d2: Array) -> Array:
-        return w + (alpha * d1 + beta * d2).astype(w.dtype)
-
-    return Values(jax.tree.map(of, point.values.params, *point.directions), point.values.batch_stats)
+    return Values(stepped(point.values.params, point.directions, point.steps), point.values.batch_stats)
 
 
 def samples(subject: Subject, settings: Landscapes) -> list[Sample]:

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array
 from scipy.stats import kendalltau
 
-from resjax.lab.instrument import Columns, Instrument, Looking, Piece, chosen, numpy_seed, refuse
+from resjax.lab.instrument import Columns, Instrument, Looking, Piece, chosen, numpy_seed, refuse, together
 from resjax.lab.interventions import kept_or_deleted
 from resjax.lab.scores import scorer
 from resjax.lab.subject import END, Subject, Values
@@ -138,11 +138,6 @@ def reordered(values: Values, orders: dict[int, np.ndarray]) -> Values:
 def spread(first: int, last: int, count: int) -> list[int]:
     """At most `count` whole numbers from first to last, about evenly."""
     return sorted({round(value) for value in np.linspace(first, last, count)}) if last >= first and count else []
-
-
-def together(rows: list[Columns]) -> Columns:
-    """Rows as columns."""
-    return {name: [row[name] for row in rows] for name in rows[0]}
 
 
 LESION = Instrument(

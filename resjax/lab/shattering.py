@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int
 
 from resjax.lab.gram import Block, gram
 from resjax.lab.instrument import Columns, Instrument, Looking, Piece, over
-from resjax.lab.interventions import lifted
+from resjax.lab.interventions import lifted, no_lifts
 from resjax.lab.subject import END, START, Subject, Values
 from resjax.models import Model
 from resjax.models.types import EVALUATE, Hidden
@@ -115,8 +115,7 @@ def hidden_grads(model: Model, values: Values, x: Hidden, v: Float[Array, " clas
     def f(x: Hidden, lifts: list[Array]) -> Array:
         return jnp.sum(model.apply(*values, x, EVALUATE, lifts, around=lifted).logits @ v)
 
-    nothing = [jnp.zeros(shape.shape, shape.dtype) for shape in model.hidden_shapes(len(x))]
-    images, hidden = jax.grad(f, argnums=(0, 1))(x, nothing)
+    images, hidden = jax.grad(f, argnums=(0, 1))(x, no_lifts(model, len(x)))
     return [images[None], *hidden]
 
 
