@@ -9,7 +9,7 @@ import polars as pl
 from resjax.report.charts import ROWS, Figure, by_setting, finish, powers
 from resjax.report.groups import Group
 from resjax.report.lab.found import Found, Part
-from resjax.report.lab.panels import arm_colour, depth_heading, in_rows, number, over_seeds
+from resjax.report.lab.panels import arm_colour, depth_heading, depth_panels, in_rows, number, over_seeds
 
 WIDTH = 0.35  # of the density's Gaussians, on the axis asinh(lambda / unit)
 POINTS = 241  # of a density's curve
@@ -157,11 +157,7 @@ def ratios(found: Found) -> Figure | None:
         color=alt.Color("value:Q", title="|min / max|", scale=alt.Scale(domain=[0, 1], clamp=True, scheme="viridis")),
         tooltip=["arm:N", "depth:O", *tips, "n:Q"],
     )
-    chart = cells.properties(width=180, height=180).facet(
-        data=ROWS,
-        column=alt.Column("depth:O", header=depth_heading()),
-        row=alt.Row("row:N", header=by_setting(), sort=rows),
-    )
+    chart = depth_panels(cells.properties(width=180, height=180), "row", rows)
     caption = (
         "|lambda_min / lambda_max| on a plane of two filter-normalised directions through the net, which is in the "
         "middle; the plane is that of landscape's contours. Dark is nearly convex (Li et al. 2018, fig. 7). Means over "

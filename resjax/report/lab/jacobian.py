@@ -5,10 +5,10 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from resjax.report.charts import ROWS, Figure, by_setting, finish, powers, width_of
+from resjax.report.charts import Figure, finish, powers, width_of
 from resjax.report.groups import Group
 from resjax.report.lab.found import Found, Part
-from resjax.report.lab.panels import arm_colour, depth_heading, in_rows, number, over_seeds
+from resjax.report.lab.panels import arm_colour, depth_panels, in_rows, number, over_seeds
 
 NOTE = (
     "J = dh_L/dh_l: how a change of unit l's output moves the last unit's, of one example, with running statistics. "
@@ -101,10 +101,6 @@ def against_layers(found: Found, quantity: str) -> Figure | None:
         base.mark_line(strokeWidth=1.8).encode(y=y),
         base.mark_point(filled=True, size=24, opacity=1).encode(y=y, tooltip=tips),
     ).properties(width=width_of(len(found.depths), 440), height=180)
-    chart = panel.facet(
-        data=ROWS,
-        column=alt.Column("depth:O", header=depth_heading()),
-        row=alt.Row("row:N", header=by_setting(), sort=list(dict.fromkeys(rows["row"]))),
-    ).resolve_scale(x="independent")
+    chart = depth_panels(panel, "row", rows["row"]).resolve_scale(x="independent")
     caption = f"{CAPTIONS[quantity]} Means over examples and seeds, bands from the least to the largest seed."
     return finish(chart, f"jacobian_{quantity}", TITLES[quantity], caption, data, ("row", "depth"))

@@ -3,10 +3,10 @@
 import altair as alt
 import polars as pl
 
-from resjax.report.charts import ROWS, Figure, by_setting, finish, width_of
+from resjax.report.charts import Figure, finish, width_of
 from resjax.report.groups import Group
 from resjax.report.lab.found import Found, Part
-from resjax.report.lab.panels import arm_colour, depth_heading, number, over_seeds, percent
+from resjax.report.lab.panels import arm_colour, depth_panels, line_with_bars, number, over_seeds, percent
 
 NOTE = (
     "A deleted unit gives what comes by its shortcut, or, where it has none, its input (every stride-th pixel, with "
@@ -81,11 +81,7 @@ def by_unit(found: Found) -> Figure | None:
         base.mark_rule(strokeWidth=1.2).encode(y=alt.Y("low:Q"), y2="high:Q"),
         dots,
     ).properties(width=width_of(len(found.depths), 440), height=220)
-    chart = panel.facet(
-        data=ROWS,
-        column=alt.Column("depth:O", header=depth_heading()),
-        row=alt.Row("panel:N", header=by_setting(), sort=found.panels),
-    )
+    chart = depth_panels(panel, "panel", found.panels)
     caption = (
         "Test error with one unit deleted, against the unit, from the images on; dashed: the intact net. Diamonds are "
         "units that change the shape. Means over the seeds, bars from least to largest (Veit et al. 2016, fig. 3)."
@@ -139,15 +135,7 @@ def spread_of_draws(
     )
     y = alt.Y("value:Q", title="test error (%)", scale=alt.Scale(domain=[0, 100]))
     tips = ["arm:N", "depth:O", *(alt.Tooltip(f"{c}:Q", format=".3~g") for c in (x, "value", "low", "high")), "n:Q"]
-    panel = alt.layer(
-        base.mark_line(strokeWidth=1.6).encode(y=y),
-        base.mark_rule(strokeWidth=1.2).encode(y=alt.Y("low:Q"), y2="high:Q"),
-        base.mark_point(filled=True, size=36, opacity=1).encode(y=y, tooltip=tips),
-    ).properties(width=width_of(len(found.depths), 440), height=200)
-    chart = panel.facet(
-        data=ROWS,
-        column=alt.Column("depth:O", header=depth_heading()),
-        row=alt.Row("panel:N", header=by_setting(), sort=found.panels),
-    )
+    panel = line_with_bars(base, y, tips).properties(width=width_of(len(found.depths), 440), height=200)
+    chart = depth_panels(panel, "panel", found.panels)
     chart = chart.resolve_scale(x="independent")
     return finish(chart, name, heading, caption, data, ("panel", "depth"))

@@ -1,11 +1,12 @@
 """What the lab's figures and sentences have in common: colours by arm, panels by depth, spread over seeds."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import altair as alt
 import polars as pl
 
-from resjax.report.charts import LEGEND, header
+from resjax.report.charts import LEGEND, ROWS, by_setting, header
 from resjax.report.groups import Group
 from resjax.report.lab.found import Found
 
@@ -18,6 +19,21 @@ def arm_colour(found: Found) -> Any:
 def depth_heading() -> Any:
     """A panel's heading."""
     return header(labelExpr="datum.value + ' layers'")
+
+
+def depth_panels(panel: Any, row: str, order: Iterable[str]) -> Any:
+    """A column of panels for each depth, a row of them for each value of the column `row`, in this order."""
+    rows = alt.Row(f"{row}:N", header=by_setting(), sort=list(dict.fromkeys(order)))
+    return panel.facet(data=ROWS, column=alt.Column("depth:O", header=depth_heading()), row=rows)
+
+
+def line_with_bars(base: Any, y: Any, tips: list[Any]) -> Any:
+    """Means as a line with points, and what they are means of as bars from `low` to `high`."""
+    return alt.layer(
+        base.mark_line(strokeWidth=1.6).encode(y=y),
+        base.mark_rule(strokeWidth=1.2).encode(y=alt.Y("low:Q"), y2="high:Q"),
+        base.mark_point(filled=True, size=34, opacity=1).encode(y=y, tooltip=tips),
+    )
 
 
 def over_seeds(rows: pl.DataFrame, by: list[str]) -> pl.DataFrame:

@@ -11,7 +11,15 @@ from resjax.lengths import between, log_paths, shares, spread
 from resjax.report.charts import LEGEND, ROWS, Figure, by_setting, finish, header, width_of
 from resjax.report.groups import Group
 from resjax.report.lab.found import NETWORK, Found, Part
-from resjax.report.lab.panels import arm_colour, depth_heading, in_rows, moments, number, over_seeds
+from resjax.report.lab.panels import (
+    arm_colour,
+    depth_panels,
+    in_rows,
+    line_with_bars,
+    moments,
+    number,
+    over_seeds,
+)
 
 NET = ("group", "panel", "depth", "arm", "label")
 SHARES = {name: NETWORK[name] for name in NET} | {
@@ -134,16 +142,8 @@ def one_path(found: Found) -> Figure | None:
         "value:Q", title="|dL/dh| by one path", scale=alt.Scale(type="log"), axis=alt.Axis(format=".0e", tickCount=5)
     )
     tips = ["arm:N", *(alt.Tooltip(f"{c}:Q", format=".3~g") for c in ("length", "value", "low", "high")), "n:Q"]
-    panel = alt.layer(
-        base.mark_line(strokeWidth=1.6).encode(y=y),
-        base.mark_rule(strokeWidth=1.2).encode(y=alt.Y("low:Q"), y2="high:Q"),
-        base.mark_point(filled=True, size=30, opacity=1).encode(y=y, tooltip=tips),
-    ).properties(width=width_of(len(found.depths), 440), height=200)
-    chart = panel.facet(
-        data=ROWS,
-        column=alt.Column("depth:O", header=depth_heading()),
-        row=alt.Row("row:N", header=by_setting(), sort=list(rows["row"].unique(maintain_order=True))),
-    ).resolve_scale(x="independent", y="independent")
+    panel = line_with_bars(base, y, tips).properties(width=width_of(len(found.depths), 440), height=200)
+    chart = depth_panels(panel, "row", rows["row"]).resolve_scale(x="independent", y="independent")
     caption = (
         "The gradient's norm in the stem's output by one path, against the path's length, a log axis: means over "
         "examples and random paths, then over the seeds, bars from least to largest (Veit et al. 2016, fig. 6). A "

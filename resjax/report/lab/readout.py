@@ -4,10 +4,10 @@ import altair as alt
 import numpy as np
 import polars as pl
 
-from resjax.report.charts import ROWS, Figure, by_setting, finish, width_of
+from resjax.report.charts import Figure, finish, width_of
 from resjax.report.groups import Group
 from resjax.report.lab.found import Found, Part
-from resjax.report.lab.panels import against_first, arm_colour, depth_heading, number, over_seeds, percent
+from resjax.report.lab.panels import against_first, arm_colour, depth_panels, number, over_seeds, percent
 from resjax.report.words import amount
 from resjax.statistics import compare
 
@@ -57,11 +57,7 @@ def by_unit(found: Found, quantity: str) -> Figure | None:
         read.mark_point(filled=True, size=22, opacity=1).encode(y=y, detail="moment:N", tooltip=[*tips, "n:Q"]),
         net.mark_point(shape="diamond", filled=True, size=90, opacity=1).encode(y=y, tooltip=[*tips, "n:Q"]),
     ).properties(width=width_of(len(found.depths), 440), height=220)
-    chart = panel.facet(
-        data=ROWS,
-        column=alt.Column("depth:O", header=depth_heading()),
-        row=alt.Row("panel:N", header=by_setting(), sort=found.panels),
-    )
+    chart = depth_panels(panel, "panel", found.panels)
     caption = (
         "Error of a linear read-out of each unit's output, against the weight layers passed; at 0 of the images "
         "themselves; the diamond is the network's own error. Solid: trained; dashed: at the start, what random "

@@ -12,7 +12,15 @@ from resjax.fits import line
 from resjax.report.charts import LEGEND, ROWS, Figure, by_setting, finish, header, width_of
 from resjax.report.groups import Group
 from resjax.report.lab.found import Found, Part
-from resjax.report.lab.panels import arm_colour, depth_heading, in_rows, moments, number, over_seeds
+from resjax.report.lab.panels import (
+    arm_colour,
+    depth_panels,
+    in_rows,
+    line_with_bars,
+    moments,
+    number,
+    over_seeds,
+)
 
 NEIGHBOURS, ENDS, THEORY = "neighbours", "ends", "theory"
 NOISE = 0.05  # a likeness below it is not told from none: it is in no fit
@@ -156,11 +164,7 @@ def by_depth(found: Found) -> Figure | None:
         base.mark_line(strokeWidth=1.8).encode(y=y, strokeDash=dash),
         base.mark_point(filled=True, size=50, opacity=0).encode(y=y, tooltip=tips),
     ).properties(width=width_of(len(found.depths), 440), height=220)
-    chart = panel.facet(
-        data=ROWS,
-        column=alt.Column("depth:O", header=depth_heading()),
-        row=alt.Row("row:N", header=by_setting(), sort=list(in_rows(found, rows)["row"].unique(maintain_order=True))),
-    ).resolve_scale(x="independent")
+    chart = depth_panels(panel, "row", in_rows(found, rows)["row"]).resolve_scale(x="independent")
     caption = (
         "Solid: the autocorrelation R(1) of the gradient in a unit's output at neighbouring points of a line of "
         "inputs, against the layers between that output and the logits; at the right end the images. Dashed: the "
@@ -195,16 +199,8 @@ def along(found: Found) -> Figure | None:
     )
     y = alt.Y("value:Q", title="autocorrelation")
     tips = ["arm:N", *(alt.Tooltip(f"{c}:Q", format=".3~g") for c in ("lag", "value", "low", "high")), "n:Q"]
-    panel = alt.layer(
-        base.mark_line(strokeWidth=1.6).encode(y=y),
-        base.mark_rule(strokeWidth=1.2).encode(y=alt.Y("low:Q"), y2="high:Q"),
-        base.mark_point(filled=True, size=30, opacity=1).encode(y=y, tooltip=tips),
-    ).properties(width=width_of(len(found.depths), 440), height=180)
-    chart = panel.facet(
-        data=ROWS,
-        column=alt.Column("depth:O", header=depth_heading()),
-        row=alt.Row("row:N", header=by_setting(), sort=list(in_rows(found, each)["row"].unique(maintain_order=True))),
-    )
+    panel = line_with_bars(base, y, tips).properties(width=width_of(len(found.depths), 440), height=180)
+    chart = depth_panels(panel, "row", in_rows(found, each)["row"])
     caption = (
         "The autocorrelation of the gradient in the images along lines of inputs, against the lag: white noise is at "
         "zero from lag 1 on. Means over lines, then over the seeds, bars from least to largest (Balduzzi et al. 2017)."

@@ -9,9 +9,9 @@ import contourpy
 import numpy as np
 import polars as pl
 
-from resjax.report.charts import LEGEND, ROWS, Figure, by_setting, finish, only, width_of
+from resjax.report.charts import LEGEND, Figure, finish, only, width_of
 from resjax.report.lab.found import Found
-from resjax.report.lab.panels import depth_heading
+from resjax.report.lab.panels import depth_panels
 from resjax.report.lab.roughness import Numbers, square
 
 LEVELS = 9  # at most
@@ -139,11 +139,7 @@ def in_panels(found: Found, data: pl.DataFrame, panels: dict[str, Any], most: in
         there = set(data["row"])
         rows = [name for arm in found.arms if (name := f"{arm}, {view}") in there]
         sized = panel.properties(width=width, height=min(width, 230))
-        facets = sized.facet(
-            data=ROWS,
-            column=alt.Column("depth:O", header=depth_heading()),
-            row=alt.Row("row:N", header=by_setting(), sort=rows),
-        )
+        facets = depth_panels(sized, "row", rows)
         return facets.transform_filter(only("view", view))
 
     blocks = [block(view, panel) for view, panel in panels.items()]
