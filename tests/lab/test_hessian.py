@@ -8,10 +8,10 @@ import numpy as np
 import optax
 import pytest
 from jax import lax
-from subjects import FAMILIES, untrained
+from subjects import EVERY, FAMILIES, untrained
 
 from resjax.errors import InputError
-from resjax.lab.hessian import HESSIAN, STARTS, Curvature, hessian_product, loss, moved
+from resjax.lab.hessian import HESSIAN, STARTS, Curvature, curvature, hessian_product, loss, moved
 from resjax.lab.subject import END, Subject, Values
 from resjax.models.types import EVALUATE
 from resjax.training.packing import packings
@@ -130,7 +130,7 @@ def test_the_map_is_the_hessian_at_its_points() -> None:
     )
 
 
-@pytest.mark.parametrize("name", [name for name in FAMILIES if name != "googlenet"])  # half a minute to compile
+@pytest.mark.parametrize("name", EVERY)
 @pytest.mark.usefixtures("float64")
 def test_of_every_family_a_product_is_the_difference_of_two_gradients(name: str) -> None:
     """So near that no relu changes between, at a point where none is at 0 itself."""
@@ -161,3 +161,17 @@ def test_batches_and_devices_change_nothing() -> None:
     rows = [measured(untrained(devices, model=TINY), of) for devices, of in zip((1, 2), settings, strict=True)]
     one, other = ([row["lambda_max"] for row in each if row["kind"] == "spectrum"] for each in rows)
     assert one == pytest.approx(other, rel=1e-4)
+
+
+def test_memory_does_not_grow_with_the_examples() -> None:
+    """What the compiled steps hold, in bytes: the batches pass one after the other."""
+    subject = untrained(model={"depth": 8, "width": 4})
+
+    def held(examples: int) -> int:
+        steps_at = curvature(subject, Curvature(examples=examples, batch_size=16))
+        program = jax.jit(lambda values: steps_at(values, KEY, 3)).lower(subject.values(0, END)).compile()
+        return int(program.memory_analysis().temp_size_in_bytes)
+
+    few, many = held(32), held(320)
+    assert few > 10_000
+    assert many <= 1.01 * few + 5_000

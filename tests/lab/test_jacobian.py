@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from subjects import FAMILIES, untrained
+from subjects import EVERY, FAMILIES, untrained
 
 from resjax.errors import InputError
 from resjax.lab.jacobian import JACOBIAN, QUANTILES, Isometry
@@ -126,7 +126,7 @@ def test_few_steps_do_not_tell_the_smallest() -> None:
     assert all(row["residual"] > 0 for row in rows)
 
 
-@pytest.mark.parametrize("name", [name for name in FAMILIES if name != "googlenet"])  # half a minute to compile
+@pytest.mark.parametrize("name", EVERY)
 def test_every_family(name: str) -> None:
     subject = untrained(**FAMILIES[name])
     rows = measured(subject, Isometry(examples=1, exact=0, steps=3))
