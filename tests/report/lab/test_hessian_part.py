@@ -65,6 +65,6 @@ def test_the_figures(part: Part) -> None:
 
 def test_a_density_keeps_the_weight() -> None:
     places = np.linspace(-20, 20, 4001)
-    curve = broadened(np.array([-3.0, 0.0, 1e4]), np.array([0.2, 0.5, 0.3]), places)
+    curve = broadened(np.array([-30.0, 0.0, 1e4]), np.array([0.2, 0.5, 0.3]), places)
     assert curve.sum() * 0.01 == pytest.approx(1)
-    assert curve[places < -1].sum() * 0.01 == pytest.approx(0.2, abs=1e-6)
+    assert curve[places < -2].sum() * 0.01 == pytest.approx(0.2, abs=1e-6)
