@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float
+from threadpoolctl import threadpool_limits
 
 from resjax.lab.instrument import Columns, Instrument, Looking, Piece, over, refuse, together
 from resjax.lab.interventions import lifted, no_lifts
@@ -127,7 +128,8 @@ def of_matrix(matrix: np.ndarray) -> Spectrum:
     if not np.isfinite(matrix).all():
         return unknown()
     sigma = np.zeros(count)
-    found = np.linalg.svd(matrix.astype(np.float64), compute_uv=False)
+    with threadpool_limits(1, "blas"):  # on a busy machine small matrices take 40 times longer in several threads
+        found = np.linalg.svd(matrix.astype(np.float64), compute_uv=False)
     sigma[: len(found)] = found
     rank = int(np.sum(sigma > count * bit * sigma[0]))
     sigma[rank:] = 0  # rounding
