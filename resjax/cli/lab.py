@@ -4,6 +4,7 @@ import argparse
 import shlex
 import types
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import MISSING, Field, fields
 from itertools import combinations
 from pathlib import Path
@@ -13,9 +14,10 @@ import yaml  # type: ignore[import-untyped]
 
 from resjax import records
 from resjax.config import ParallelConfig
-from resjax.errors import InputError
+from resjax.errors import BAD_INPUT, InputError
 from resjax.lab.analysis import Lab, Question
 from resjax.lab.instrument import Instrument, Looking
+from resjax.lab.subject import RefusedError
 from resjax.lab.table import INSTRUMENTS
 from resjax.legal import check_fields
 from resjax.progress import Watch
@@ -38,19 +40,30 @@ def run(words: Sequence[str]) -> int:
     folders = list(dict.fromkeys(folders))
     question = Question(instrument, settings_of(instrument, asked, options.quick), options.seed)
     pairs: list[tuple[Path, Path | None]] = [(folder, None) for folder in folders]
-    pairs += list(combinations(folders, 2)) if instrument.pairs else []
+    pairs += list(combinations(sorted(folders), 2)) if instrument.pairs else []
     with listening() as listener, Watch(len(pairs)) as watch:
         parallel = ParallelConfig(devices=options.devices, platform=options.platform)
         lab = Lab(question, parallel, options.root, watch, listener.asked, options.again)
         try:
-            for one, beside in pairs:
-                lab.ask(one, beside)
+            looked = [asked_of(lab, one, beside, alone=len(pairs) == 1) for one, beside in pairs]
         except StopError:
-            watch.say("  stopped; the same command goes on from there")
+            watch.say(f"  stopped; the same command{' without --again' * options.again} goes on from there")
             return listener.exit_code
         sweeps = dict.fromkeys(str(folder.parent) for folder in folders)
         watch.say(f"Type: resjax report {shlex.join(sweeps)}")
-    return 0
+    return 0 if any(looked) else BAD_INPUT
+
+
+def asked_of(lab: Lab, one: Path, beside: Path | None, alone: bool) -> bool:
+    """Ask one run or pair; false where it cannot be looked at, which ends the command only where it is `alone`."""
+    try:
+        lab.ask(one, beside)
+    except RefusedError as error:
+        if alone:
+            raise
+        lab.watch.skip(one.name, f"left out: {error}".replace("\n", "\n  "))
+        return False
+    return True
 
 
 def parser() -> argparse.ArgumentParser:
@@ -115,9 +128,9 @@ def settings_of(instrument: Instrument, words: Sequence[str], quick: bool) -> Lo
 def read(item: Field[Any], text: str) -> Any:
     """The value of the setting's type that a word says."""
     allowed = get_args(item.type) if isinstance(item.type, types.UnionType) else (item.type,)
-    value = text if allowed == (str,) else yaml.safe_load(text)
-    if float in allowed and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+    value = text if allowed == (str,) else plain(text)
+    with suppress(ValueError):
+        value = float(text) if float in allowed else value
     if not any(type(value) is kind or (kind is type(None) and value is None) for kind in allowed):
         words = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
         names = " or ".join(words.get(kind, "null") for kind in allowed)
@@ -125,6 +138,14 @@ def read(item: Field[Any], text: str) -> Any:
             f"{item.name}={text} is not {names}.\nExpected {names}.\nType: {item.name}={spelled(default_of(item))}"
         )
     return value
+
+
+def plain(text: str) -> Any:
+    """What YAML reads; the text where it reads nothing."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
 
 
 def default_of(item: Field[Any]) -> Any:

@@ -1,5 +1,6 @@
 """One instrument asked of one run: from its settings to a finished table, going on where an attempt was cut off."""
 
+import importlib.metadata
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,8 @@ import jax
 
 from resjax import facts, records
 from resjax.config import ParallelConfig
-from resjax.errors import InputError
 from resjax.lab.instrument import Instrument, Looking
-from resjax.lab.subject import Subject, opened
+from resjax.lab.subject import RefusedError, Subject, opened
 from resjax.progress import Watch
 from resjax.records.lab import LabRecorder
 from resjax.stopping import Poll, StopError
@@ -37,7 +37,7 @@ class Question:
             "checkpoint": [one["digest"] for one in (run, beside) if one],
             "code_sha256": code["sha256"],
             "code": code,
-            "versions": facts.versions(),
+            "versions": facts.versions() | {name: importlib.metadata.version(name) for name in ("scipy", "matfree")},
         }
 
 
@@ -55,7 +55,7 @@ class Lab:
     def ask(self, folder: Path, beside: Path | None = None) -> str:
         """Ask a run, or a pair, unless that is recorded; done or skipped. Raises StopError where `stop` says so.
 
-        InputError where the run cannot be looked at.
+        RefusedError where the run cannot be looked at.
         """
         run, other = finished(folder), finished(beside) if beside else None
         name = f"{self.question.instrument.name} {folder.name}" + (f" beside {beside.name}" if beside else "")
@@ -77,7 +77,7 @@ class Lab:
         """Do the pieces that are not there, one by one."""
         key = jax.random.key(self.question.seed)
         pieces = list(self.question.instrument.work(subject, self.question.settings, key, another))
-        kept = recorder.begin(self.again)
+        kept = recorder.begin()
         recorder.update(devices=subject.devices)
         self.watch.start(name, len(pieces), 0, unit="piece")
         if kept:
@@ -97,10 +97,10 @@ class Lab:
 
 
 def finished(folder: Path) -> dict[str, Any]:
-    """run.json of a run that is done. InputError of another."""
+    """run.json of a run that is done. RefusedError of another."""
     run = records.facts_of(folder)
     if (state := records.state(folder, run)) != "done":
-        raise InputError(
+        raise RefusedError(
             f"{folder} is {state}.\nExpected a run that is done.\nType: resjax status {folder.parent.name}"
         )
     return run

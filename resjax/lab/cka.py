@@ -14,7 +14,7 @@ from resjax.models.types import Hidden
 LEAST = 4  # examples; of fewer the estimator is not defined
 
 
-class Gram(NamedTuple):
+class Centred(NamedTuple):
     """What one batch knows of a representation: K of the features over `scale`, U-centred. scale: their largest
     departure from their mean, without which the fourth powers of a net that vanishes or explodes leave float32.
     """
@@ -23,7 +23,7 @@ class Gram(NamedTuple):
     scale: Float[Array, "*units"]
 
 
-def gram(h: Hidden, inside: Bool[Array, " batch"]) -> Gram:
+def centred(h: Hidden, inside: Bool[Array, " batch"]) -> Centred:
     """K = X X^T over the examples inside, U-centred: off the diagonal K_ij - r_i/(n-2) - r_j/(n-2) + s/((n-1)(n-2)),
     r the sums of rows without the diagonal and s theirs; zero on the diagonal (Szekely and Rizzo 2014).
 
@@ -38,10 +38,10 @@ def gram(h: Hidden, inside: Bool[Array, " batch"]) -> Gram:
     k = jnp.where(off, x @ x.T, 0)
     rows = k.sum(1) / (n - 2)
     k = k - rows[:, None] - rows[None] + rows.sum() / (n - 1)
-    return Gram(jnp.where(off, k, 0), scale)
+    return Centred(jnp.where(off, k, 0), scale)
 
 
-def hsic(one: Gram, other: Gram, n: Array | int) -> Float[Array, "units others"]:
+def hsic(one: Centred, other: Centred, n: Array | int) -> Float[Array, "units others"]:
     """HSIC_1(K, L) of every pair, for features over their scales (Song et al. 2012; Nguyen et al. 2021, eq. 3).
 
     [tr(KL) + 1'K1 1'L1 / ((n-1)(n-2)) - 2/(n-2) 1'KL1] / (n(n-3)), K and L with a zero diagonal: an unbiased estimate.
@@ -50,7 +50,7 @@ def hsic(one: Gram, other: Gram, n: Array | int) -> Float[Array, "units others"]
 
 
 def scaled(values: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """HSIC_1 of the features themselves, in float64. values, scale: (units, units), (units,) of `hsic` and `Gram`."""
+    """HSIC_1 of the features themselves, in float64. values, scale: (units, units) of `hsic`, (units,) of `Centred`."""
     squares = np.square(np.asarray(scale, np.float64))
     return np.asarray(values, np.float64) * squares[:, None] * squares[None]
 

@@ -25,6 +25,7 @@ from resjax.models.types import EVALUATE
 from resjax.records.schema import LAB_TABLES
 from resjax.settings import setting
 from resjax.training.packing import packings
+from resjax.training.state import RUN_ONCE
 
 NODE, SPECTRUM, MAP = "node", "spectrum", "map"
 STARTS = 2**30  # what random starts fold into the key; directions fold in the seed
@@ -47,7 +48,7 @@ def work(subject: Subject, settings: Curvature, key: Array, beside: Subject | No
     """The spectrum from every random start, then the map, a piece a point, on the plane 0 of `landscape`."""
     steps_at = curvature(subject, settings)
     score = scorer(subject, "train", settings.examples, settings.batch_size)
-    fixed = {"parameters": packings(subject.model)[0].size}
+    fixed, moved = {"parameters": packings(subject.model)[0].size}, mover(subject, key)
 
     def seen(values: Values, start: Array, steps: int, facts: Columns) -> tuple[Ritz, Columns]:
         """The Ritz values, and the row of their extremes."""
@@ -64,8 +65,7 @@ def work(subject: Subject, settings: Curvature, key: Array, beside: Subject | No
 
     def point(seed: int, alpha: float, beta: float) -> Columns:
         facts = {"seed": seed, "moment": END, "kind": MAP, "alpha": alpha, "beta": beta}
-        values = moved(subject, subject.values(seed, END), jax.random.fold_in(key, seed), alpha, beta)
-        _, extreme = seen(values, jax.random.fold_in(key, STARTS), settings.grid_steps, facts)
+        _, extreme = seen(moved(seed, alpha, beta), jax.random.fold_in(key, STARTS), settings.grid_steps, facts)
         return extreme
 
     if settings.grid % 2 == 0:
@@ -131,14 +131,18 @@ def hessian_product(of: Callable[[Array], Array], at: Array, along: Array) -> Fl
     return jax.grad(lambda entries: jnp.vdot(jax.grad(of)(entries), along))(at)
 
 
-def moved(subject: Subject, values: Values, key: Array, alpha: float, beta: float) -> Values:
-    """The net at (alpha, beta) of a slice along two filter-normalised directions; its statistics stay."""
+def mover(subject: Subject, key: Array) -> Callable[[int, float, float], Values]:
+    """The function (seed, alpha, beta) -> the net there, on the plane 0 of `landscape`; its statistics stay."""
+    draw = jax.jit(partial(plane, layers=subject.model.weight_layers), compiler_options=RUN_ONCE)
+    step = jax.jit(stepped)
 
-    @jax.jit
-    def at(params: Any, steps: Array) -> Any:
-        return stepped(params, plane(key, params, subject.model.weight_layers), steps)
+    def moved(seed: int, alpha: float, beta: float) -> Values:
+        values = subject.values(seed, END)
+        directions = draw(jax.random.fold_in(key, seed), values.params)
+        params = step(values.params, directions, jnp.asarray([alpha, beta], subject.model.dtype))
+        return Values(params, values.batch_stats)
 
-    return Values(at(values.params, jnp.asarray([alpha, beta], subject.model.dtype)), values.batch_stats)
+    return moved
 
 
 def extremes(found: Ritz) -> Columns:

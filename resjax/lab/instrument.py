@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from resjax.errors import InputError
-from resjax.lab.subject import END, Subject
+from resjax.lab.subject import END, RefusedError, Subject
 from resjax.records.schema import Schema
 from resjax.settings import setting
 
@@ -71,9 +71,12 @@ def together(rows: Sequence[Columns]) -> Columns:
 
 def numpy_seed(key: Array) -> int:
     """A seed for numpy's generator, from a JAX key."""
-    return int(np.asarray(jax.random.bits(key)))
+    return int(np.asarray(jax.random.bits(key, dtype=jnp.uint32)))
 
 
-def refuse(subject: Subject, instrument: str, why: str, expected: str) -> InputError:
+def refuse(subject: Subject, instrument: str, why: str, expected: str) -> RefusedError:
     """The error that says why a run cannot be looked at."""
-    return InputError(f"{instrument} cannot look at {subject.run['name']}: {why}\nExpected {expected}")
+    return RefusedError(
+        f"{instrument} cannot look at {subject.run['name']}: {why}\nExpected {expected}\n"
+        f"Type: resjax lab {instrument} RUN, with another run or settings"
+    )

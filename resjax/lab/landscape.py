@@ -72,7 +72,7 @@ def work(subject: Subject, settings: Landscapes, key: Array, beside: Subject | N
                 f"Type: {name}={count + 1}"
             )
     layers = subject.model.weight_layers
-    draw = jax.jit(partial(plane, layers=layers), static_argnames="number", compiler_options=RUN_ONCE)
+    draw = jax.jit(partial(plane, layers=layers), compiler_options=RUN_ONCE)
 
     def directions(seed: int, number: int) -> tuple[Any, Any]:
         one, other = draw(jax.random.fold_in(key, seed), subject.values(seed, END).params, number=number)

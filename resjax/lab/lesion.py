@@ -75,9 +75,9 @@ def work(subject: Subject, settings: Lesions, key: Array, beside: Subject | None
     for seed in chosen(subject, settings):
         yield Piece(f"{seed} {INTACT}", partial(intact, seed))
         yield from (Piece(f"{seed} {ONE} {unit}", partial(one, seed, unit)) for unit in units)
-        for count in spread(2, len(units), settings.counts):
+        for count in evenly(2, len(units), settings.counts):
             yield Piece(f"{seed} {MANY} {count}", partial(many, seed, count))
-        for count in spread(1, len(units), settings.counts) if movable(subject.model) else ():
+        for count in evenly(1, len(units), settings.counts) if movable(subject.model) else ():
             yield Piece(f"{seed} {EXCHANGED} {count}", partial(exchanged, seed, count))
 
 
@@ -135,7 +135,7 @@ def reordered(values: Values, orders: dict[int, np.ndarray]) -> Values:
     return Values(of(values.params), of(values.batch_stats))
 
 
-def spread(first: int, last: int, count: int) -> list[int]:
+def evenly(first: int, last: int, count: int) -> list[int]:
     """At most `count` whole numbers from first to last, about evenly."""
     return sorted({round(value) for value in np.linspace(first, last, count)}) if last >= first and count else []
 

@@ -20,7 +20,7 @@ from jaxtyping import Array, Float
 
 from resjax.lab.instrument import Columns, Instrument, Looking, Piece, numpy_seed, over, refuse
 from resjax.lab.interventions import by_branch_or_shortcut, lifted_or, turned_branch
-from resjax.lab.lesion import lesionable, spread
+from resjax.lab.lesion import evenly, lesionable
 from resjax.lab.subject import END, START, Batch, Subject, Values
 from resjax.models import Model
 from resjax.models.stages import Around
@@ -77,7 +77,7 @@ def work(subject: Subject, settings: Paths, key: Array, beside: Subject | None =
 
     for seed, moment in over(subject, settings, (START, END)):
         yield Piece(f"{seed} {moment} {TOTAL}", partial(together, seed, moment))
-        for branches in spread(0, len(choices), settings.lengths or len(choices) + 1):
+        for branches in evenly(0, len(choices), settings.lengths or len(choices) + 1):
             yield Piece(f"{seed} {moment} {PATH} {branches}", partial(single, seed, moment, branches))
 
 

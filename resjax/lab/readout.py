@@ -78,10 +78,8 @@ class Reader:
         }
 
     def batches(self, split: str, places: np.ndarray) -> Iterator[Batch]:
-        """These examples, in batches of one shape."""
-        size = min(self.settings.batch_size, len(places))
-        for start in range(0, len(places), size):
-            yield self.subject.batch(split, places[start : start + size], self.subject.whole(size))
+        """These examples."""
+        return self.subject.batches(split, places, self.settings.batch_size)
 
     def read(self, values: Values, by: list[Standard], train: np.ndarray) -> list[list[Linear]]:
         """The read-outs of each group's units."""

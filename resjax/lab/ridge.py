@@ -57,10 +57,14 @@ def solved(variance: np.ndarray, covariance: np.ndarray, ridge: float) -> np.nda
 
 def fitted(moments: Moments, ridge: float) -> Linear:
     """The least |y - W^T x - b|^2 / n + r |W|^2, b free: scikit-learn's Ridge with alpha = n r. Of features that are
-    not finite nan.
+    not finite, and where rounding leaves no W, nan.
     """
     x, y = moments.means
-    weight = solved(*moments.about(x, y), ridge)
+    variance, covariance = moments.about(x, y)
+    try:
+        weight = solved(variance, covariance, ridge)
+    except LinAlgError:
+        weight = np.full_like(covariance, np.nan)
     return Linear(weight, y - x @ weight, ridge)
 
 

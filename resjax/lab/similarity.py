@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from resjax.lab.cka import LEAST, Gram, cka, gram, hsic, scaled
+from resjax.lab.cka import LEAST, Centred, centred, cka, hsic, scaled
 from resjax.lab.instrument import Columns, Instrument, Looking, Piece, chosen, refuse
 from resjax.lab.subject import END, Batch, Subject, Values
 from resjax.models.types import EVALUATE
@@ -36,6 +36,9 @@ def work(subject: Subject, settings: Similarities, key: Array, beside: Subject |
     if beside is not None and beside.run["data"]["digest"] != subject.run["data"]["digest"]:
         why = f"{beside.run['name']} has other data ({beside.config.data.name})."
         raise refuse(subject, "similarity", why, "two runs on the same images.")
+    if beside is not None and beside.model.dtype != subject.model.dtype:
+        why = f"{beside.run['name']} has another precision."
+        raise refuse(subject, "similarity", why, "two runs with parameters of one type.")
     one, other = subject, beside or subject
     alone, two = similarity([one], settings), similarity([one, other], settings)
 
@@ -86,11 +89,11 @@ def similarity(subjects: Sequence[Subject], settings: Similarities) -> Callable[
     return measure
 
 
-def seen(subject: Subject, values: Values, batch: Batch) -> list[Gram]:
+def seen(subject: Subject, values: Values, batch: Batch) -> list[Centred]:
     """Of every unit's output, (units, ...) a segment."""
 
-    def observe(h: Array, within: object) -> Gram:
-        return gram(h, batch.inside)
+    def observe(h: Array, within: object) -> Centred:
+        return centred(h, batch.inside)
 
     return subject.model.apply(*values, batch.images, EVALUATE, observe=observe).seen
 

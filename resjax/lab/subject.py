@@ -31,6 +31,10 @@ START, END = "start", "end"
 CALIBRATION = 1024  # training examples whose statistics stand for the population's, where none have run yet
 
 
+class RefusedError(InputError):
+    """One run cannot be looked at; others can."""
+
+
 class Values(NamedTuple):
     """A network's parameters and its running statistics, on every device."""
 
@@ -90,7 +94,7 @@ class Subject:
         if moment == END:
             return self.placed(Values(*values_of(self.model, self.arrays, self.seeds[seed])))
         params, batch_stats = jax.jit(self.model.init, compiler_options=RUN_ONCE)(seed_keys(seed).init)
-        return self.placed(calibrated(self, Values(params, batch_stats)))
+        return self.placed(Values(params, self.calibrated(params) if jax.tree.leaves(batch_stats) else batch_stats))
 
     def placed(self, tree: Any) -> Any:
         """The same arrays on every device."""
@@ -105,9 +109,11 @@ class Subject:
         examples = len(self.split(split).labels)
         return np.random.default_rng(0).permutation(examples)[:count]
 
-    def batches(self, split: str, count: int | None, size: int) -> Iterator[Batch]:
-        """`places(split, count)` in batches of at most `size`, all of one shape that the devices divide."""
-        places = self.places(split, count)
+    def batches(self, split: str, places: int | np.ndarray | None, size: int) -> Iterator[Batch]:
+        """These examples, or so many of them (`places`), in batches of at most `size`, all of one shape that the
+        devices divide.
+        """
+        places = places if isinstance(places, np.ndarray) else self.places(split, places)
         size = self.whole(min(size, len(places)))
         for start in range(0, len(places), size):
             yield self.batch(split, places[start : start + size], size)
@@ -135,26 +141,28 @@ class Subject:
 
         return taken
 
+    def calibrated(self, params: Any) -> Any:
+        """The statistics of the network as it is: means over groups of training examples, as training takes them."""
+        group = min(self.group, len(self.train.labels))
+        count = max(min(CALIBRATION, len(self.train.labels)) // group, 1)
+        places = self.places("train", count * group).reshape(count, group)
+        images = (self.taken(self.train, part.astype(np.int32))[0] for part in places)
+        # Waiting for each keeps virtual devices from deadlocking on a long queue (jaxlib 0.10).
+        found = [jax.device_get(self.statistics(params, each)) for each in images]
+        return jax.tree.map(lambda *leaves: sum(leaves) / count, *found)
 
-def calibrated(subject: Subject, values: Values) -> Values:
-    """With the statistics of the network as it is: means over groups of training examples, as training takes them."""
-    if not jax.tree.leaves(values.batch_stats):
-        return values
-    group = min(subject.group, len(subject.train.labels))
-    nothing = jax.tree.map(jnp.zeros_like, values.batch_stats)
+    @cached_property
+    def statistics(self) -> Any:
+        """The function (params, images) -> the batch statistics of one group."""
+        nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), self.model.shapes[1])
 
-    @jax.jit
-    def of_batch(params: Any, images: Array) -> Any:
-        # From zero, what runs after one batch is (1 - decay) times that batch's own.
-        after = subject.model.apply(params, nothing, images, Mode(True, group)).batch_stats
-        return jax.tree.map(lambda leaf: leaf / (1 - RUNNING_DECAY), after)
+        @jax.jit
+        def statistics(params: Any, images: Array) -> Any:
+            # From zero, what runs after one batch is (1 - decay) times that batch's own.
+            after = self.model.apply(params, nothing, images, Mode(True, len(images))).batch_stats
+            return jax.tree.map(lambda leaf: leaf / (1 - RUNNING_DECAY), after)
 
-    count = max(min(CALIBRATION, len(subject.train.labels)) // group, 1)
-    places = subject.places("train", count * group).reshape(count, group)
-    images = (subject.taken(subject.train, part.astype(np.int32))[0] for part in places)
-    # Waiting for each keeps virtual devices from deadlocking on a long queue (jaxlib 0.10).
-    found = [jax.device_get(of_batch(values.params, each)) for each in images]
-    return Values(values.params, jax.tree.map(lambda *leaves: sum(leaves) / count, *found))
+        return statistics
 
 
 def opened(folder: Path, parallel: ParallelConfig, root: str | None = None) -> Subject:
@@ -167,12 +175,18 @@ def opened(folder: Path, parallel: ParallelConfig, root: str | None = None) -> S
     config.train.tf32 = False  # the instrument does not round
     config.data.root = root or config.data.root
     start_jax(config)
-    arrays = Checkpoints(folder / records.CHECKPOINTS).load().snapshot.arrays
+    try:
+        arrays = Checkpoints(folder / records.CHECKPOINTS).load().snapshot.arrays
+    except InputError as error:
+        raise RefusedError(f"{error}\nType: resjax train with its settings and rerun=all, to make it again") from error
     seeds = {item["seed"]: place for place, item in enumerate(run["seeds"]) if item["outcome"] == "finite"}
     if not seeds:
-        raise InputError(f"no seed of {folder} trained to the end.\nExpected one whose values are finite.")
+        raise RefusedError(
+            f"no seed of {folder} trained to the end: all diverged.\nExpected one whose values are finite.\n"
+            f"Type: resjax status {folder.parent.name}, for the others"
+        )
     devices = devices_of(parallel)
-    if (parallel.devices or 1) > len(devices):
+    if parallel.devices is not None and not 1 <= parallel.devices <= len(devices):
         there_are = len(devices)
         raise InputError(
             f"--devices={parallel.devices}, but there are {there_are}.\nExpected a count that there is.\n"
@@ -181,7 +195,7 @@ def opened(folder: Path, parallel: ParallelConfig, root: str | None = None) -> S
     layout = Layout("jit", tuple(devices[: parallel.devices]))
     data = source.load(config.data)
     if data.provenance["digest"] != run["data"]["digest"]:
-        raise InputError(
+        raise RefusedError(
             f"data={config.data.name} has the digest {str(data.provenance['digest'])[:12]} now, and had "
             f"{run['data']['digest'][:12]} when {folder.name} was made.\nExpected the data of the run.\n"
             "Type: --root=FOLDER, with the folder of those data"

@@ -21,7 +21,7 @@ import polars as pl
 from resjax.durable import make_folder
 from resjax.records.files import now, write_frame, write_json
 from resjax.records.lock import lock
-from resjax.records.schema import Schema
+from resjax.records.schema import LOCK, Schema
 
 LAB, ABOUT, TABLE, PIECES = "lab", "about.json", "table.parquet", "pieces"
 FORMAT = 1
@@ -63,21 +63,25 @@ class LabRecorder:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if [path.name for path in self.folder.iterdir()] == [LOCK]:  # nothing came of it
+            (self.folder / LOCK).unlink()
+            self.folder.rmdir()
         os.close(self.descriptor)
 
     def is_done(self) -> bool:
         """Whether the same was made to the end."""
         before = about_of(self.folder)
-        return before.get("status") == "done" and self.same(before, but="code_sha256")
+        done = before.get("status") == "done" and (self.folder / TABLE).exists()
+        return done and self.same(before, but="code_sha256")
 
     def same(self, before: dict[str, Any], but: str = "") -> bool:
         """Whether an attempt was made of the same."""
         return all(before.get(key) == self.about.get(key) for key in MADE_OF if key != but)
 
-    def begin(self, again: bool) -> bool:
+    def begin(self) -> bool:
         """Make the folder ready; whether there are pieces to go on from."""
         before = about_of(self.folder)
-        kept = self.same(before) and before.get("status") == "running" and not again
+        kept = self.same(before) and before.get("status") == "running"
         if not kept:
             shutil.rmtree(self.folder / PIECES, ignore_errors=True)
         for left in self.folder.rglob("*.new"):  # half-written by a process that was killed

@@ -100,13 +100,15 @@ def find_runs(word: str, runs: str = "runs") -> list[Path]:
         return [Path(word)]
     found = sorted(path.parent for path in Path(runs).glob(f"*/*/{RUN}"))
     named = [path for path in found if word in (path.name, f"{path.parent.name}/{path.name}")]
+    if len(named) == 1:
+        return named
+    with contextlib.suppress(InputError):
+        if done := [path for path in run_folders(find(word, runs)) if state(path) == "done"]:
+            return done
     begun = named or [path for path in found if f"{path.parent.name}/{path.name}".startswith(word) and "/" in word]
     begun = begun or [path for path in found if path.name.startswith(word)]
     if len(begun) == 1:
         return begun
-    with contextlib.suppress(InputError):
-        if done := [path for path in run_folders(find(word, runs)) if state(path) == "done"]:
-            return done
     there_are = [f"{path.parent.name}/{path.name}" for path in begun or found]
     if not there_are:
         raise InputError(f"{word} is no run; there is none in {runs}/.\nExpected a finished run.\nType: {START}")

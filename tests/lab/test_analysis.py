@@ -1,5 +1,6 @@
 """The lab on runs that were really trained: what is recorded, what goes on, what is refused."""
 
+import hashlib
 import json
 import shutil
 import sys
@@ -15,6 +16,8 @@ from resjax.cli import main
 from resjax.config import ParallelConfig
 from resjax.lab import lesion
 from resjax.lab.subject import END, START, opened
+from resjax.models import Mode
+from resjax.models.norms import RUNNING_DECAY
 from resjax.records.lab import read_lab
 from resjax.training.checkpoints import Checkpoints
 
@@ -48,6 +51,10 @@ def folders(here: Path) -> list[Path]:
     return records.run_folders(here / "runs" / "nets")
 
 
+def tables_of(place: Path) -> pl.DataFrame:
+    return pl.read_parquet(place / "table.parquet")
+
+
 def tables(folder: Path) -> list[records.LabTable]:
     return read_lab(folder, "")
 
@@ -77,7 +84,7 @@ def test_a_table_a_run_with_every_seed(here: Path, capsys: pytest.CaptureFixture
         assert found.about["settings"]["examples"] == 60
         assert sorted(found.table["seed"].unique()) == [3, 4]
         assert found.table["error"].is_between(0, 1).all()
-        assert not (folder / "lab" / "lesion" / "pieces").exists()
+        assert not list((folder / "lab").glob("*/pieces"))
     assert main(["lab", "lesion", "nets", *SMALL]) == 0
     assert capsys.readouterr().err.count("done before") == 2
     assert main(["report", "nets"]) == 0
@@ -129,10 +136,12 @@ def test_pieces_of_other_code_are_not_used(here: Path) -> None:
     about = json.loads((place / "about.json").read_text())
     (place / "about.json").write_text(json.dumps(about | {"status": "running", "code_sha256": "0" * 64}))
     (place / "pieces").mkdir()
-    pl.DataFrame({"seed": [1]}).write_parquet(place / "pieces" / "0123456789abcdef.parquet")
+    planted = tables_of(place).filter(kind="intact", seed=3).with_columns(loss=-1.0)
+    name = hashlib.sha256(b"3 intact").hexdigest()[:16]
+    planted.write_parquet(place / "pieces" / f"{name}.parquet")
     (place / "table.parquet").unlink()
     assert main(["lab", "lesion", str(folder), *SMALL]) == 0
-    assert 1 not in tables(folder)[0].table["seed"]
+    assert (tables(folder)[0].table["loss"] >= 0).all()
 
 
 def test_a_signal_stops_between_pieces(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,7 +185,9 @@ def test_compact_records_have_the_lab(here: Path, tmp_path: Path) -> None:
         (["lesion", "nets", "draws=two"], "draws=two is not a whole number"),
         (["lesion", "nets", "draws=2.5"], "draws=2.5 is not a whole number"),
         (["lesion", "nets", "draws=0"], "draws=0 is too small"),
+        (["lesion", "nets", "draws=["], "draws=[ is not a whole number"),
         (["lesion", "nets", "--devices=99"], "--devices=99"),
+        (["lesion", "nets", "--devices=0"], "--devices=0"),
     ],
 )
 def test_bad_input(here: Path, words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -206,3 +217,30 @@ def test_a_run_by_its_name_and_by_its_beginning(here: Path) -> None:
     one, other = folders(here)
     assert records.find_runs(one.name) == records.find_runs(f"nets/{one.name[:12]}") == [Path("runs/nets") / one.name]
     assert records.find_runs("nets") == [Path("runs/nets") / each.name for each in (one, other)]
+
+
+def test_a_run_that_cannot_be_looked_at_does_not_keep_the_others(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A net whose seeds all diverged is a result of its sweep, and no reason to leave out the rest."""
+    one, other = folders(here)
+    facts = json.loads((one / "run.json").read_text())
+    for seed in facts["seeds"]:
+        seed |= {"outcome": "diverged", "diverged_at": 1}
+    (one / "run.json").write_text(json.dumps(facts))
+    assert main(["lab", "lesion", "nets", *SMALL]) == 0
+    assert "left out: no seed of" in capsys.readouterr().err
+    assert (len(tables(one)), len(tables(other))) == (0, 1)
+    assert not list(one.glob("lab/*")), "what was refused leaves nothing"
+    assert main(["lab", "lesion", str(one), *SMALL]) == 2
+
+
+def test_statistics_at_the_start_are_those_of_the_net_as_it_is(here: Path) -> None:
+    """Of 1,024 examples, group by group: the means of what one pass over all of them has, group by group."""
+    subject = opened(folders(here)[1], ParallelConfig(devices=1))
+    values = subject.values(3, START)
+    batch = subject.batch("train", subject.places("train", 1024))
+    nothing = jax.tree.map(np.zeros_like, values.batch_stats)
+    after = subject.model.apply(values.params, nothing, batch.images, Mode(True, subject.group)).batch_stats
+    for found, expected in zip(*map(jax.tree.leaves, (values.batch_stats, after)), strict=True):
+        np.testing.assert_allclose(found, expected / (1 - RUNNING_DECAY), rtol=2e-5, atol=2e-6)

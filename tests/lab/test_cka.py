@@ -6,15 +6,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from resjax.lab.cka import Gram, cka, gram, hsic, scaled
+from resjax.lab.cka import Centred, centred, cka, hsic, scaled
 
 chance = np.random.default_rng(0)
 
 
-def grams(batch: list[np.ndarray], inside: np.ndarray | None = None) -> Gram:
+def grams(batch: list[np.ndarray], inside: np.ndarray | None = None) -> Centred:
     known = np.ones(len(batch[0]), bool) if inside is None else inside
-    found = [gram(jnp.asarray(x, jnp.float32), jnp.asarray(known)) for x in batch]
-    return Gram(jnp.stack([one.products for one in found]), jnp.stack([one.scale for one in found]))
+    found = [centred(jnp.asarray(x, jnp.float32), jnp.asarray(known)) for x in batch]
+    return Centred(jnp.stack([one.products for one in found]), jnp.stack([one.scale for one in found]))
 
 
 def estimated(representations: list[np.ndarray], size: int) -> np.ndarray:

@@ -11,7 +11,7 @@ from jax import lax
 from subjects import EVERY, FAMILIES, untrained
 
 from resjax.errors import InputError
-from resjax.lab.hessian import HESSIAN, STARTS, Curvature, curvature, hessian_product, loss, moved
+from resjax.lab.hessian import HESSIAN, STARTS, Curvature, curvature, hessian_product, loss, mover
 from resjax.lab.subject import END, Subject, Values
 from resjax.models.types import EVALUATE
 from resjax.training.packing import packings
@@ -62,7 +62,7 @@ def test_of_softmax_regression_it_has_a_closed_form() -> None:
 
 @pytest.mark.usefixtures("float64")
 def test_of_the_classifier_it_has_a_closed_form() -> None:
-    """The same of a net's last layer, through all that the instrument does: of the whole Hessian's block."""
+    """The same of a net's last layer: a block of the whole Hessian, which the other tests compare with."""
     subject = untrained(model=TINY, train=DOUBLE)
     values, packing = subject.values(0, END), packings(subject.model)[0]
     batch = subject.batch("train", subject.places("train", 24))
@@ -119,15 +119,13 @@ def test_the_map_is_the_hessian_at_its_points() -> None:
     rows = measured(subject, Curvature(examples=16, steps=2, probes=1, grid=3, grid_steps=40, reach=0.5))
     points = {(row["alpha"], row["beta"]): row for row in rows if row["kind"] == "map"}
     assert set(points) == {(a, b) for a in (-0.5, 0.0, 0.5) for b in (-0.5, 0.0, 0.5)}
-    values = subject.values(0, END)
+    values, moved = subject.values(0, END), mover(subject, KEY)
     for place in ((0.0, 0.0), (0.5, -0.5)):
-        eigenvalues = np.linalg.eigvalsh(dense(subject, moved(subject, values, jax.random.fold_in(KEY, 0), *place), 16))
+        eigenvalues = np.linalg.eigvalsh(dense(subject, moved(0, *place), 16))
         assert points[place]["lambda_max"] == pytest.approx(eigenvalues[-1], rel=1e-6)
         assert points[place]["lambda_min"] == pytest.approx(eigenvalues[0], rel=1e-4)
     assert len({row["loss"] for row in points.values()}) == 9
-    np.testing.assert_array_equal(
-        *(packings(subject.model)[0].pack(v.params) for v in (values, moved(subject, values, KEY, 0.0, 0.0)))
-    )
+    np.testing.assert_array_equal(*(packings(subject.model)[0].pack(v.params) for v in (values, moved(0, 0.0, 0.0))))
 
 
 @pytest.mark.parametrize("name", EVERY)

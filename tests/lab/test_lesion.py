@@ -116,8 +116,7 @@ def test_chance_is_the_pieces_own() -> None:
 
 def test_a_net_without_units_is_refused() -> None:
     subject = untrained(model={"name": "mlp", "depth": 2})
-    if any(info.stage for info in subject.model.units):
-        pytest.skip("the smallest mlp has a unit")
+    assert not any(info.stage for info in subject.model.units)
     with pytest.raises(InputError, match="no unit"):
         list(LESION.work(subject, SMALL, KEY, None))
 

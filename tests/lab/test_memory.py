@@ -1,4 +1,8 @@
-"""What an instrument holds on the devices does not grow with the number of examples."""
+"""What an instrument holds on the devices from batch to batch does not grow with the number of examples.
+
+What its programs hold while they run follows from the batch's size; of the Hessian's, which sees all batches in one
+program, tests/lab/test_hessian.py asks the compiler.
+"""
 
 import gc
 from typing import Any

@@ -13,6 +13,9 @@ from resjax.report.groups import Group, Pool, arm_order
 
 NETWORK = {"group": pl.String, "panel": pl.String, "arm": pl.String, "depth": pl.Int64, "label": pl.String}
 BESIDE = ("panel", "arm", "depth", "label")
+DRAWN = (
+    "Of an imported net nobody knows the start: it is a draw of its settings, not the values that it was trained from."
+)
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Found:
 
     table: the instrument's columns behind those of `NETWORK` and, where two networks are compared, `beside`, the other
     run, and `beside_panel`, `beside_arm`, `beside_depth`, `beside_label` (else null). left_out: tables with other
-    settings, which would not compare.
+    settings, which would not compare. drawn_start: the start of some net is not the one that it was trained from.
     """
 
     instrument: str
@@ -41,6 +44,7 @@ class Found:
     groups: dict[str, Group]
     classes: dict[str, int]
     left_out: int
+    drawn_start: bool = False
 
     @property
     def panels(self) -> list[str]:
@@ -80,7 +84,8 @@ class Found:
         """The settings in words, and what is left out."""
         told = ", ".join(f"{name}={'null' if value is None else value}" for name, value in self.settings.items())
         others = f" {self.left_out} tables made with other settings are left out." if self.left_out else ""
-        return f"resjax lab {self.instrument} {told}.{others}"
+        start = f" {DRAWN}" if self.drawn_start else ""
+        return f"resjax lab {self.instrument} {told}.{others}{start}"
 
 
 def found(pooled: Pool, sweep: Sweep, instrument: str) -> Found | None:
@@ -102,7 +107,8 @@ def found(pooled: Pool, sweep: Sweep, instrument: str) -> Found | None:
     if table.is_empty():
         return None
     settings, _ = json.loads(best)
-    return Found(instrument, settings, table, groups, classes, len(every) - len(chosen))
+    drawn = "moment" in table.columns and "start" in table["moment"] and any("imported" in runs[o.run] for o in chosen)
+    return Found(instrument, settings, table, groups, classes, len(every) - len(chosen), drawn)
 
 
 def _rows(one: LabTable, runs: dict[str, Any], groups: dict[str, Group]) -> pl.DataFrame:

@@ -58,8 +58,8 @@ def sentence(found: Found, group: Group) -> str | None:
         seeds = away.group_by("seed").agg(pl.col("value").median())
         reach = found.settings["reach"]
         text += (
-            f"; away from it, up to {reach:g} times the filters' norms, |lambda_min / lambda_max| is "
-            f"{number(seeds['value'], '.2f')} at the median"
+            f"; away from it, up to {reach:g} times the filters' norms, |lambda_min / lambda_max| is at "
+            f"least {number(seeds['value'], '.2f')} at the median"
         )
     return f"{text} (n = {rows['seed'].n_unique()})."
 

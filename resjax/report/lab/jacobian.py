@@ -73,13 +73,12 @@ def sentence(found: Found, group: Group) -> str | None:
         if not of.is_empty():
             parts.append(
                 f"{word} sigma_rms is {number(of['rms'])}, the largest singular value {number(of['condition'])} times "
-                f"that, and the participation {number(of['participation'])}"
+                f"that, and the participation {number(of['participation'])} (n = {of['seed'].n_unique()})"
             )
     examples = found.of(group)["example"].n_unique()
     return (
         f"{found.name(group)}: from the first unit's output to the last's, over {rows['layers_behind'][0]} weight "
-        f"layers, {'; '.join(parts)} (n = {known['seed'].n_unique()}, {examples} examples; {rows['dimension'][0]} "
-        "directions)."
+        f"layers, {'; '.join(parts)}; {examples} examples, {rows['dimension'][0]} directions."
     )
 
 

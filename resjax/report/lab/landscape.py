@@ -74,7 +74,7 @@ def told(name: str, rows: pl.DataFrame) -> str | None:
         means = grids.select(pl.col("climb").mean() * 100, pl.col("hills").mean())
         parts.append(
             f"Along the rows and columns of the plane it climbs {number(means['climb'], '.1f')} %, over "
-            f"{number(means['hills'], '.2g')} hills."
+            f"{number(means['hills'], '.2g')} hills (n = {grids.select('seed').n_unique()})."
         )
     if lost := rows["loss"].null_count():
         parts.append(f"{lost} of {len(rows)} losses are not finite.")

@@ -11,7 +11,8 @@ from resjax.report.lab.panels import arm_colour, depth_panels, line_with_bars, n
 NOTE = (
     "A deleted unit gives what comes by its shortcut, or, where it has none, its input (every stride-th pixel, with "
     "zero channels, where the shape changes); nothing is trained anew (Veit et al. 2016). A unit counts as one that "
-    "breaks the net where its deletion brings the error more than half of the way to that of a guess."
+    "breaks the net where its deletion brings the error more than half of the way to that of a guess. Of nets whose "
+    "own error is more than half of a guess's that is not said: there is little to break."
 )
 
 
@@ -28,8 +29,10 @@ def breaks(found: Found, group: Group) -> pl.DataFrame:
     rows, chance = found.of(group), found.chance(group)
     intact = rows.filter(kind="intact").select("seed", intact="error")
     ones = rows.filter(kind="one").join(intact, on="seed")
-    halfway = (pl.col("intact") + chance) / 2 if chance is not None else pl.lit(None)
-    return ones.with_columns(breaks=pl.col("error") > halfway)
+    if chance is None:
+        return ones.with_columns(breaks=pl.lit(None, pl.Boolean))
+    halfway, learnt = (pl.col("intact") + chance) / 2, pl.col("intact") < chance / 2
+    return ones.with_columns(breaks=pl.when(learnt).then(pl.col("error") > halfway))
 
 
 def sentences_of(found: Found, group: Group) -> list[str]:
@@ -46,7 +49,9 @@ def sentences_of(found: Found, group: Group) -> list[str]:
         f"the median, and {percent(medians['intact'])} intact; the worst is {worst['name']}, "
         f"{100 * worst['error']:.1f} %."
     )
-    if ones["breaks"].count():
+    if medians["breaks"].count() == 0 or not ones["breaks"].count():
+        text += " It has not learnt enough to be broken."
+    else:
         text += f" {number(medians['breaks'])} of {units} deletions break the net"
         changing = ones.filter(pl.col("breaks") & pl.col("changes_shape")).height
         of_these = ones.filter("breaks").height

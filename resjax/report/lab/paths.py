@@ -36,7 +36,7 @@ NOTE = (
     "number of units that it passes by the branch. One path: the norm of the gradient of each example's loss in the "
     "stem's output through that path alone, a mean over examples and random paths (Veit et al. 2016, section 4.2). "
     "Times the number of paths it is what all paths of a length would carry if they all pointed one way; the sum of "
-    "the paths is what they do carry, cancellations included, and is exact."
+    "the paths is what they do carry, cancellations included, without sampling, to float32's rounding."
 )
 
 

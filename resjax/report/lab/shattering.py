@@ -31,7 +31,7 @@ NOTE = (
     "gradient at lag s, about its mean along the line; it depends on the spacing, so it compares nets with each other "
     "and not with theory. Ends: the cosine of the gradients at the two ends, which Balduzzi et al. 2017 have a law "
     "for at the start: 1/2^L in plain nets of L layers, (3/4)^L in residual nets of L units without a norm, 1/sqrt(L) "
-    "with one, for inputs and hidden states that have nothing in common and units of one layer. "
+    "with batch norm, for inputs and hidden states that have nothing in common and units of one layer. "
     f"Likenesses above {NOISE:g} are in the fits."
 )
 
@@ -44,13 +44,13 @@ def shattering(found: Found) -> Part:
     return Part("shattering", heading, sentences, [f for f in figures if f], f"{NOTE} {found.made_with()}")
 
 
-# Of an arm, with a norm or without: the cosine of two gradients at the start, in words and from 1 at the last output.
+# Of an arm and a norm: the cosine of two gradients at the start, in words and from 1 at the last output.
 _LAYERS, _UNITS = pl.col("layers_behind") - 1, pl.col("units_behind")
-LAWS: dict[tuple[str, bool], tuple[str, pl.Expr]] = {
-    ("plain", False): ("a factor of 1/2 a layer", 0.5**_LAYERS),
-    ("plain", True): ("a factor of 1/2 a layer", 0.5**_LAYERS),
-    ("residual", False): ("a factor of 3/4 a unit", 0.75**_UNITS),
-    ("residual", True): ("units to the power of -1/2", 1 / pl.max_horizontal(_UNITS, 1).sqrt()),
+LAWS: dict[tuple[str, str], tuple[str, pl.Expr]] = {
+    ("plain", "none"): ("a factor of 1/2 a layer", 0.5**_LAYERS),
+    ("plain", "batch"): ("a factor of 1/2 a layer", 0.5**_LAYERS),
+    ("residual", "none"): ("a factor of 3/4 a unit", 0.75**_UNITS),
+    ("residual", "batch"): ("units to the power of -1/2", 1 / pl.max_horizontal(_UNITS, 1).sqrt()),
 }
 
 
@@ -123,17 +123,17 @@ def falling(rows: pl.DataFrame) -> str:
 
 def theory(group: Group, moment: str) -> str:
     """In words, the ends' law, where there is one."""
-    if moment != "start" or (group.arm, group.norm != "none") not in LAWS:
+    if moment != "start" or (group.arm, group.norm) not in LAWS:
         return ""
-    return f" (Balduzzi et al. 2017: {LAWS[group.arm, group.norm != 'none'][0]})"
+    return f" (Balduzzi et al. 2017: {LAWS[group.arm, group.norm][0]})"
 
 
 def examples(rows: pl.DataFrame) -> str:
     """In words, the mean cosine of two examples' gradients, of one class and of two."""
     pairs = rows.filter(kind="pair").group_by("seed", "same_class").agg(pl.col("cosine").mean()).sort("seed")
     same, other = (pairs.filter(pl.col("same_class") == which)["cosine"] for which in (True, False))
-    alike = f"{number(same, '.2f')} in one class and " if len(same) else ""
-    return f"two examples' gradients in the weights have a mean cosine of {alike}{number(other, '.2f')} in two classes"
+    told = [f"{number(of, '.2f')} in {which}" for of, which in ((same, "one class"), (other, "two classes")) if len(of)]
+    return f"two examples' gradients in the weights have a mean cosine of {' and '.join(told) or 'no pair'}"
 
 
 def by_depth(found: Found) -> Figure | None:
@@ -179,7 +179,7 @@ def by_depth(found: Found) -> Figure | None:
 def expected(measured: pl.DataFrame, group: Group) -> pl.DataFrame:
     """The ends' law at the start, of plain and residual nets: from 1 at the last unit's output."""
     there = measured.filter(group=group.id, moment="start", what=ENDS).unique(["layers_behind"])
-    known = LAWS.get((group.arm, group.norm != "none"))
+    known = LAWS.get((group.arm, group.norm))
     return there.clear() if known is None else there.with_columns(value=known[1], what=pl.lit(THEORY), seed=None)
 
 

@@ -46,6 +46,8 @@ def kinds(found: Found) -> pl.DataFrame:
     seeds = rows.filter(one_run | (same & (pl.col("arm") == pl.col("beside_arm"))))
     seeds = seeds.with_columns(kind=pl.lit(SEEDS), what="arm")
     arms = rows.filter(same & (pl.col("arm") != pl.col("beside_arm")))
+    paired = arms.filter(pl.col("seed") == pl.col("beside_seed"))
+    arms = arms if paired.is_empty() else paired  # others share nothing but their place in a list
     parts = [arms.filter(arm=arm, beside_arm=other) for arm, other in arms.select("arm", "beside_arm").unique().rows()]
     turned = [part if arm_order(part["arm"][0]) < arm_order(part["beside_arm"][0]) else turn(part) for part in parts]
     named = [
@@ -168,7 +170,8 @@ def compared(found: Found, rows: pl.DataFrame, one: Group, other: Group) -> list
     place = (pl.col("panel") == one.panel) & (pl.col("depth") == one.depth) & (pl.col("unit") == pl.col("other_unit"))
     across = rows.filter(place, pl.col("kind") == ARMS, pl.col("arm") == one.arm, pl.col("beside_arm") == other.arm)
     if places := list(by_seed(across).values()):
-        text += f" Units of one place in the two have a CKA of {number(pl.Series(places), FORM)} on average"
+        text += f" Units of one place in the two have a CKA of {number(pl.Series(places), FORM)} on average (n = "
+        text += f"{len(places)})"
         seeds = [list(by_seed(rows.filter(place, kind=SEEDS, group=group.id)).values()) for group in (one, other)]
         same = [
             f"{number(pl.Series(s), FORM)} of {found.name(g)}" for s, g in zip(seeds, (one, other), strict=True) if s

@@ -15,11 +15,8 @@ from resjax.report.lab.panels import depth_panels
 from resjax.report.lab.roughness import Numbers, square
 
 LEVELS = 9  # at most
-RECEDES, RISES, HEIGHT = (
-    0.45,
-    0.4,
-    1.6,
-)  # a step of beta goes so far to the right and up; the highest point of a surface
+RECEDES, RISES = 0.45, 0.4  # a step of beta goes so far to the right and up
+HEIGHT = 1.6  # of the highest point of a surface
 SCHEME = alt.SchemeParams(name="viridis", extent=[0.05, 0.88])  # without what is hard to see on white or black
 PLAIN = "datum.value < 10000 ? '' + datum.value : format(datum.value, '.0e')"
 MARKS = (0, 1, 3, 10, 30, 100, 1e3, 1e4, 1e6, 1e9)  # of a legend
@@ -42,6 +39,8 @@ def contours(found: Found, table: pl.DataFrame, views: list[str]) -> Figure | No
                     yield {"level": level, "line": f"{level} {number}", "order": order, "alpha": alpha, "beta": beta}
 
     data = drawn(planes.filter(pl.col("view").is_in(list(levels))), lines)
+    if data.is_empty():  # no cell of the grid has four finite losses
+        return None
     reach = float(planes["alpha"].max())  # type: ignore[arg-type]
     sides: dict[str, Any] = {"scale": alt.Scale(domain=[-reach, reach], nice=False), "axis": alt.Axis(tickCount=5)}
     base = alt.Chart().encode(x=alt.X("alpha:Q", title="alpha", **sides), y=alt.Y("beta:Q", title="beta", **sides))

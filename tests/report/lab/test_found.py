@@ -83,6 +83,30 @@ def test_the_sentences_of_lesions(sweep: Sweep) -> None:
     assert [figure.name for figure in part.figures] == ["lesion_by_unit", "lesion_by_count", "lesion_by_disorder"]
 
 
+def test_a_net_that_guesses_is_not_broken(make: Make, sweep_of: Make) -> None:
+    """Intact at 0.9, and 0.905 with a unit less: noise, and no lesion."""
+    run = make("plain", 20)
+    table = lesions(run[0]["id"], range(3), 0)
+    guess = table.table.with_columns(error=pl.when(pl.col("kind") == "intact").then(0.9).otherwise(0.905))
+    sweep = replace(sweep_of(run), lab=(replace(table, table=guess),))
+    (part,) = parts(pool(sweep), sweep)
+    assert "It has not learnt enough to be broken." in part.sentences[0]
+    assert "break the net" not in part.sentences[0]
+
+
+def test_a_start_that_nobody_knows_is_said(make: Make, sweep_of: Make) -> None:
+    run, metrics, layers = make("plain", 20, seeds=range(1))
+    schema = LAB_TABLES["readout"]
+    row = {"seed": 0, "moment": "start", "unit": 1, "name": "u", "layer_depth": 1, "features": 4, "ridge": 1.0}
+    table = pl.DataFrame([row | {"train_error": 0.5, "test_error": 0.5}], schema=schema)
+    about = {"instrument": "readout", "settings": {}, "seed": 0, "beside": None, "ended": "2026-01-01"}
+    for more, said in (({}, False), ({"imported": {"file": "net.npz", "sha256": "0" * 64}}, True)):
+        sweep = replace(sweep_of((run | more, metrics, layers)), lab=(LabTable(run["id"], about, table),))
+        there = found(pool(sweep), sweep, "readout")
+        assert there is not None
+        assert ("nobody knows the start" in there.made_with()) == said
+
+
 def test_where_there_is_nothing_nothing_is_said(make: Make, sweep_of: Make) -> None:
     sweep = sweep_of(make("plain", 20))
     assert parts(pool(sweep), sweep) == []

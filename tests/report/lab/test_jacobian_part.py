@@ -46,7 +46,7 @@ def test_the_sentences(part: Part) -> None:
     assert "before training sigma_rms is 32 ± 3.2, the largest singular value 4 ± 0 times that" in plain
     assert "after sigma_rms is 1 ± 0, " in plain
     assert "before training sigma_rms is 1 ± 0.1" in residual
-    assert residual.endswith("and the participation 0.25 ± 0 (n = 3, 2 examples; 64 directions).")
+    assert residual.endswith("and the participation 0.25 ± 0 (n = 3); 2 examples, 64 directions.")
 
 
 def test_the_figures(part: Part) -> None:

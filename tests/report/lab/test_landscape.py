@@ -120,3 +120,10 @@ def test_lines_without_a_plane(part: Callable[..., Part]) -> None:
 def test_one_seed_has_its_spread_over_lines(part: Callable[..., Part]) -> None:
     found = part(bowl, bowl, seeds=range(1))
     assert "(n = 1 lines of 1 seed)" in found.sentences[0]
+
+
+def test_a_plane_that_is_finite_along_one_row_has_no_contours(part: Callable[..., Part]) -> None:
+    bare = part(bowl, lambda a, b: np.where(abs(b) < 0.01, bowl(a, b), np.nan))
+    assert "landscape_contours" in [figure.name for figure in bare.figures], "the other net has some"
+    only = part(*[lambda a, b: np.where(abs(b) < 0.01, bowl(a, b), np.nan)] * 2)
+    assert "landscape_contours" not in [figure.name for figure in only.figures]
