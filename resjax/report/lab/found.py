@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -101,14 +101,26 @@ def found(pooled: Pool, sweep: Sweep, instrument: str) -> Found | None:
     best = max(counts, key=lambda settings: (counts[settings], last[settings]))
     chosen = [one for one in every if one.settings == best]
     runs = {run["id"]: run for run in sweep.runs}
-    groups = {group.id: group for group in pooled.groups}
+    groups = {group.id: group for group in briefly(pooled.groups)}
     table = pl.concat([_rows(one, runs, groups) for one in chosen], how="diagonal_relaxed")
     classes = {run["group"]: run["model"]["classes"] for run in sweep.runs if "classes" in run.get("model", {})}
     if table.is_empty():
         return None
     settings, _ = json.loads(best)
-    drawn = "moment" in table.columns and "start" in table["moment"] and any("imported" in runs[o.run] for o in chosen)
+    imported = any("imported" in runs[one.run] for one in chosen)
+    drawn = imported and "moment" in table.columns and "start" in table["moment"]
     return Found(instrument, settings, table, groups, classes, len(every) - len(chosen), drawn)
+
+
+def briefly(groups: list[Group]) -> list[Group]:
+    """The groups with as little in their panels as tells these apart: the norm, the data, the family, or all that is."""
+    panels = {group.panel for group in groups}
+    for place in (lambda g: "", lambda g: g.data, lambda g: g.model, lambda g: f"{g.model}, {g.data}"):
+        brief = [replace(group, place=place(group)) for group in groups]
+        pairs = {(one.panel, other.panel) for one, other in zip(groups, brief, strict=True)}
+        if len(pairs) == len(panels) == len({panel for _, panel in pairs}):
+            return brief
+    return groups
 
 
 def _rows(one: LabTable, runs: dict[str, Any], groups: dict[str, Group]) -> pl.DataFrame:

@@ -107,6 +107,20 @@ def test_a_start_that_nobody_knows_is_said(make: Make, sweep_of: Make) -> None:
         assert ("nobody knows the start" in there.made_with()) == said
 
 
+def test_panels_say_no_more_than_tells_them_apart(make: Make, sweep_of: Make) -> None:
+    mean = {"data__name": "cifar10", "data__mean": [0.5, 0.5, 0.5], "data__std": [0.2, 0.2, 0.2]}
+    one, other = make("plain", 20), make("plain", 20, **mean)
+    lab = tuple(lesions(run[0]["id"], range(3), 1) for run in (one, other))
+    there = of(replace(sweep_of(one, other), lab=lab))
+    assert there.panels == ["batch norm, cifar10", "batch norm, digits"]
+    twice = make("plain", 20), make("plain", 20, schedule__learning_rate=0.5)
+    lab = tuple(lesions(run[0]["id"], range(3), 1) for run in twice)
+    assert of(replace(sweep_of(*twice), lab=lab)).panels == [
+        "batch norm, learning_rate=0.1",
+        "batch norm, learning_rate=0.5",
+    ]
+
+
 def test_where_there_is_nothing_nothing_is_said(make: Make, sweep_of: Make) -> None:
     sweep = sweep_of(make("plain", 20))
     assert parts(pool(sweep), sweep) == []
