@@ -113,7 +113,7 @@ def found(pooled: Pool, sweep: Sweep, instrument: str) -> Found | None:
 
 
 def briefly(groups: list[Group]) -> list[Group]:
-    """The groups with as little in their panels as tells these apart: the norm, the data, the family, or all that is."""
+    """The groups with as little in their panels as tells these apart: the norm, the data, the family, or all."""
     panels = {group.panel for group in groups}
     for place in (lambda g: "", lambda g: g.data, lambda g: g.model, lambda g: f"{g.model}, {g.data}"):
         brief = [replace(group, place=place(group)) for group in groups]
