@@ -35,8 +35,9 @@ class Isometry(Looking):
 
     examples: int = setting(4, "test examples, each with a Jacobian of its own", minimum=1)
     exact: int = setting(512, "entries of the last output up to which the whole Jacobian is made", minimum=0)
-    steps: int = setting(48, "where it is not: Lanczos steps from each random start", minimum=2)
-    probes: int = setting(1, "where it is not: random starts, beside the one that finds the largest", minimum=1)
+    steps: int = setting(48, "where it is not: Lanczos steps that find the largest", minimum=2)
+    probes: int = setting(8, "where it is not: random starts for the others", minimum=1)
+    probe_steps: int = setting(8, "where it is not: Lanczos steps from each of these", minimum=2)
 
 
 class Spectrum(NamedTuple):
@@ -138,7 +139,8 @@ def of_matrix(matrix: np.ndarray) -> Spectrum:
 
 def partly(subject: Subject, settings: Isometry, dimension: int) -> Any:
     """The same by products u -> J (J^T u). J v is the derivative of u -> J^T u, which is linear: no forward mode."""
-    model, taps, steps = subject.model, no_lifts(subject.model, 1), min(settings.steps, dimension)
+    model, taps = subject.model, no_lifts(subject.model, 1)
+    steps, few = (min(count, dimension) for count in (settings.steps, settings.probe_steps))
     numbers = [jnp.arange(run.start, run.start + run.count) for run in model.runs]
 
     def of_one(values: Values, image: Array, key: Array) -> Parted:
@@ -151,7 +153,7 @@ def partly(subject: Subject, settings: Isometry, dimension: int) -> Any:
 
         starts = jax.random.normal(key, (1 + settings.probes, dimension), model.dtype)
         units = jnp.arange(len(model.units) - 1)
-        return lax.map(lambda unit: parted(partial(product, unit), starts[0], starts[1:], steps), units)
+        return lax.map(lambda unit: parted(partial(product, unit), starts[0], starts[1:], steps, few), units)
 
     every = jax.jit(jax.vmap(of_one, (None, 0, 0)))
 

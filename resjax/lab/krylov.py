@@ -63,8 +63,8 @@ def _steps(product: Product, start: Array, steps: int) -> tuple[Steps, Float[Arr
     return Steps(diagonal, jnp.append(beside, jnp.linalg.norm(found.residual))), found.Q_tall
 
 
-def parted(product: Product, start: Array, others: Float[Array, "start entry"], steps: int) -> Parted:
-    """Steps from `start`, whose eigenvectors that are found are taken out of the `others` before the steps from them.
+def parted(product: Product, start: Array, others: Float[Array, "start entry"], steps: int, few: int) -> Parted:
+    """`steps` from `start`; the eigenvectors that they find are taken out of the `others` before `few` from each.
 
     So one eigenvalue that is larger than all the rest together does not hang on its chance part in a few starts (the
     thought of Hutch++, Meyer et al. 2021, arXiv:2010.09649).
@@ -76,7 +76,7 @@ def parted(product: Product, start: Array, others: Float[Array, "start entry"], 
         return u - vectors.T @ (vectors @ u)
 
     def rest(other: Array) -> Steps:
-        return lanczos(lambda u: without(product(u)), without(without(other)), steps)
+        return lanczos(lambda u: without(product(u)), without(without(other)), few)
 
     return Parted(first, jnp.where(settled, values, jnp.nan), jax.vmap(rest)(others))
 

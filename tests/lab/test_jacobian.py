@@ -14,7 +14,7 @@ from resjax.lab.subject import START, Subject
 from resjax.models.types import EVALUATE
 
 KEY = jax.random.key(0)
-WHOLE, PARTLY = Isometry(examples=2), Isometry(examples=2, exact=0, steps=300)
+WHOLE, PARTLY = Isometry(examples=2), Isometry(examples=2, exact=0, steps=300, probe_steps=300, probes=1)
 LINEAR = {"name": "mlp", "activation": "linear", "norm": "none", "depth": 6, "width": 12}
 DOUBLE = {"precision": "float64"}
 
@@ -57,7 +57,7 @@ def test_of_a_linear_net_they_are_those_of_the_product(shortcut: str, settings: 
         assert row["rank"] in (12, None)
 
 
-@pytest.mark.parametrize("settings", [WHOLE, Isometry(examples=2, exact=0, steps=5)])
+@pytest.mark.parametrize("settings", [WHOLE, Isometry(examples=2, exact=0, steps=5, probes=2)])
 def test_where_branches_are_zero_every_singular_value_is_one(settings: Isometry) -> None:
     """Skipinit's scale is 0 at the start."""
     subject = untrained(model=LINEAR | {"shortcut": "skipinit"})
@@ -121,7 +121,7 @@ def test_one_row_by_hand() -> None:
 
 def test_few_steps_do_not_tell_the_smallest() -> None:
     subject = untrained(model=LINEAR | {"width": 64, "shortcut": "none"})
-    rows = measured(subject, Isometry(examples=1, exact=0, steps=6))
+    rows = measured(subject, Isometry(examples=1, exact=0, steps=6, probes=1))
     assert {row["sigma_min"] for row in rows} == {None}
     assert all(row["residual"] > 0 for row in rows)
 
@@ -129,14 +129,14 @@ def test_few_steps_do_not_tell_the_smallest() -> None:
 @pytest.mark.parametrize("name", EVERY)
 def test_every_family(name: str) -> None:
     subject = untrained(**FAMILIES[name])
-    rows = measured(subject, Isometry(examples=1, exact=0, steps=3))
+    rows = measured(subject, Isometry(examples=1, exact=0, steps=3, probes=2, probe_steps=2))
     assert [row["unit"] for row in rows] == list(range(len(subject.model.units) - 1))
     assert all(np.isfinite(row["sigma_rms"]) and row["sigma_rms"] <= row["sigma_max"] * (1 + 1e-5) for row in rows)
 
 
 def test_chance_is_the_pieces_own() -> None:
     """Whenever it is called, and on however many devices: so an analysis that was cut off goes on."""
-    settings = Isometry(examples=2, exact=0, steps=4)
+    settings = Isometry(examples=2, exact=0, steps=4, probes=2)
     piece, *_ = JACOBIAN.work(untrained(model=LINEAR), settings, KEY, None)
     assert piece.measure() == piece.measure()
     other, *_ = JACOBIAN.work(untrained(model=LINEAR), settings, jax.random.key(1), None)

@@ -79,7 +79,7 @@ def test_an_eigenvalue_that_outweighs_all_others_has_no_chance_part(float64: Non
     """Its part in one random start is off by more than itself; taken out, the mean is right to the others' error."""
     eigenvalues = np.concatenate([np.linspace(0.5, 1.5, 199), [1e6]])
     starts = jax.random.normal(jax.random.key(1), (3, 200))
-    seen = parted(jnp.asarray(symmetric(eigenvalues)).dot, starts[0], starts[1:], 12)
+    seen = parted(jnp.asarray(symmetric(eigenvalues)).dot, starts[0], starts[1:], 12, 4)
     assert np.asarray(seen.found)[np.isfinite(seen.found)] == pytest.approx([1e6])
     rest = [ritz(Steps(*pair)) for pair in zip(*seen.rest, strict=True)]
     for one in rest:
@@ -89,6 +89,6 @@ def test_an_eigenvalue_that_outweighs_all_others_has_no_chance_part(float64: Non
 
 def test_what_is_taken_out_of_the_identity_is_one_of_its_directions(float64: None) -> None:
     starts = jax.random.normal(jax.random.key(1), (2, 30))
-    seen = parted(lambda u: u, starts[0], starts[1:], 5)
+    seen = parted(lambda u: u, starts[0], starts[1:], 5, 2)
     assert np.sum(np.isfinite(seen.found)) == 1
     assert ritz(Steps(*(part[0] for part in seen.rest))).values == pytest.approx([1])
