@@ -1,6 +1,7 @@
 """resjax lab: instruments for finished runs."""
 
 import argparse
+import json
 import shlex
 import types
 from collections.abc import Mapping, Sequence
@@ -9,8 +10,6 @@ from dataclasses import MISSING, Field, fields
 from itertools import combinations
 from pathlib import Path
 from typing import Any, get_args
-
-import yaml  # type: ignore[import-untyped]
 
 from resjax import records
 from resjax.config import ParallelConfig
@@ -141,11 +140,10 @@ def read(item: Field[Any], text: str) -> Any:
 
 
 def plain(text: str) -> Any:
-    """What YAML reads; the text where it reads nothing."""
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        return text
+    """A number, null, true or false, as JSON has them; else the text."""
+    with suppress(ValueError):
+        return json.loads(text)
+    return text
 
 
 def default_of(item: Field[Any]) -> Any:

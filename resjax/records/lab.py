@@ -45,7 +45,7 @@ class LabTable:
     @property
     def settings(self) -> str:
         """Its settings in one spelling: tables are compared where they are the same."""
-        return json.dumps([self.about["settings"], self.about["seed"]], sort_keys=True)
+        return json.dumps([self.about["settings"], self.about["seed"]], sort_keys=True, allow_nan=False)
 
 
 class LabRecorder:
@@ -130,7 +130,7 @@ class LabRecorder:
 
 def folder_name(about: dict[str, Any]) -> str:
     """The instrument, and 8 hex of what was asked of it."""
-    asked = json.dumps([about["settings"], about["seed"], about["beside"]], sort_keys=True)
+    asked = json.dumps([about["settings"], about["seed"], about["beside"]], sort_keys=True, allow_nan=False)
     return f"{about['instrument']}-{hashlib.sha256(asked.encode()).hexdigest()[:8]}"
 
 
