@@ -155,14 +155,14 @@ def widened(x: State, share: float) -> Step:
         return np.concatenate([x.pairs[:, kept], np.zeros((2, SAMPLE - len(kept)))], axis=1)
 
     def back(grad: Gradient) -> Gradient:
-        """Of a value that was not kept: that of the nearest one that was."""
+        """Of a value that was not kept: that of the nearest one that was, or their mean, as of relu's zeros."""
         if isinstance(grad, float):
             return share * grad
         rows = []
         for values, grads in zip(x.pairs, grad, strict=True):
-            order = np.argsort(values[kept])
-            place = np.searchsorted(values[kept][order], values).clip(max=len(kept) - 1)
-            rows.append(grads[: len(kept)][order][place])
+            known, which = np.unique(values[kept], return_inverse=True)  # argsort orders equals as the CPU likes
+            means = np.bincount(which, grads[: len(kept)]) / np.bincount(which)
+            rows.append(means[np.searchsorted(known, values).clip(max=len(known) - 1)])
         return share * np.stack(rows)
 
     return State(share * x.mean, share * x.q, share * x.p, draw, x.random), back
