@@ -50,7 +50,7 @@ def ratio_by_depth(pool: Pool, health: list[Health]) -> Figure | None:
     axis = alt.Axis(values=depths, format="d", grid=False)
     x = alt.X("depth:Q", title="depth (weight layers)", axis=axis, scale=alt.Scale(zero=False, padding=14))
     y = alt.Y("value:Q", title="|dL/dh|, first / last", scale=LOG, axis=alt.Axis(**powers(data)))
-    base = alt.Chart().encode(x=x, color=arm_colour(pool))
+    base = alt.Chart().encode(x=x, color=arm_colour(pool.arms))
     tips = [alt.Tooltip(f"{name}:Q", format=".3~g") for name in ("value", "low", "high", "theory")]
     names = ["arm:N", "depth:O", alt.Tooltip("moment:N", title="step"), "n:Q"]
     limits = [_rule(RATIO), _rule(1 / RATIO)]
@@ -79,7 +79,7 @@ def response_std(pool: Pool) -> Figure | None:
     ).drop("layer_depth", "rank")
     base = alt.Chart().encode(
         x=alt.X("place:Q", title="weight layer", axis=alt.Axis(tickMinStep=1)),
-        color=arm_colour(pool),
+        color=arm_colour(pool.arms),
         detail="depth:N",
         strokeDash=alt.StrokeDash("depth:O", title="depth", legend=alt.Legend(symbolType="stroke")),
     )

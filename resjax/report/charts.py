@@ -9,7 +9,6 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from resjax.report.groups import Pool
 from resjax.report.series import significant
 
 VEGA_LITE = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
@@ -80,9 +79,9 @@ def by_setting(**settings: Any) -> Any:
     return header(labelExpr="split(datum.value, ', ')", **settings)
 
 
-def arm_colour(pool: Pool) -> Any:
-    """One colour an arm, plain first."""
-    return alt.Color("arm:N", title="arm", legend=LEGEND, scale=alt.Scale(domain=pool.arms))
+def arm_colour(arms: Sequence[str]) -> Any:
+    """One colour an arm, in this order."""
+    return alt.Color("arm:N", title="arm", legend=LEGEND, scale=alt.Scale(domain=list(arms)))
 
 
 def depth_colour(depths: list[int]) -> Any:

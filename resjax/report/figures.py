@@ -124,7 +124,7 @@ def _final_panels(pool: Pool, data: pl.DataFrame, quantity: str, columns: int, f
     x = alt.X("depth:Q", title="depth (weight layers)", axis=axis, scale=alt.Scale(zero=False, padding=14))
     labels: dict[str, Any] = powers(data) if kind == "log" else {}
     y = alt.Y("value:Q", title=title, scale=alt.Scale(type=kind, zero=kind == "linear"), axis=alt.Axis(**labels))
-    base = alt.Chart().encode(x=x, color=arm_colour(pool))
+    base = alt.Chart().encode(x=x, color=arm_colour(pool.arms))
     known = base.transform_filter("isValid(datum.value)")
     stats = known.transform_aggregate(
         mean="mean(value)", std="stdev(value)", n="count()", groupby=["panel", "arm", "depth"]

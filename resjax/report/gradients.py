@@ -71,7 +71,7 @@ def _gradient_panels(pool: Pool, data: pl.DataFrame, quantity: str, panel: str) 
     labels = powers(data)
     scale = alt.Scale(type="log", nice=bool(labels))
     y = alt.Y("value:Q", title=PROBED[quantity][1], scale=scale, axis=alt.Axis(**labels))
-    base = alt.Chart().encode(x=position, color=arm_colour(pool))
+    base = alt.Chart().encode(x=position, color=arm_colour(pool.arms))
     tips = [alt.Tooltip(f"{name}:Q", format=".3~g") for name in ("value", "low", "high")]
     names = ["arm:N", "depth:O", alt.Tooltip("moment:N", title="step"), "layer:O", "name:N"]
     band = base.mark_area(opacity=0.2, aria=False).encode(y=alt.Y("low:Q"), y2="high:Q")

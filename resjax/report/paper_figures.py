@@ -100,7 +100,7 @@ def iterations(made: Paper) -> Figure | None:
         scale=alt.Scale(type="log"),
         axis=alt.Axis(**powers(data)),
     )
-    base = alt.Chart().encode(x=x, color=arm_colour(made.found.pool))
+    base = alt.Chart().encode(x=x, color=arm_colour(made.found.pool.arms))
     tips = ["arm:N", "depth:O", *(alt.Tooltip(f"{name}:Q", format=",.0f") for name in ("value", "low", "high")), "n:Q"]
     bars = base.transform_filter("isValid(datum.low) && datum.low > 0").mark_rule(strokeWidth=1.5)
     points = base.mark_point(filled=True, size=50, opacity=1).encode(y=y, tooltip=tips)

@@ -6,10 +6,10 @@ import altair as alt
 import numpy as np
 import polars as pl
 
-from resjax.report.charts import ROWS, Figure, by_setting, finish, powers
+from resjax.report.charts import ROWS, Figure, arm_colour, by_setting, finish, powers
 from resjax.report.groups import Group
 from resjax.report.lab.found import Found, Part
-from resjax.report.lab.panels import arm_colour, depth_heading, depth_panels, in_rows, number, over_seeds
+from resjax.report.lab.panels import depth_heading, depth_panels, in_rows, number, over_seeds
 
 WIDTH = 0.35  # of the density's Gaussians, on the axis asinh(lambda / unit)
 POINTS = 241  # of a density's curve
@@ -74,7 +74,7 @@ def sharpness(found: Found) -> Figure | None:
     axis = alt.Axis(values=found.depths, format="d", grid=False)
     x = alt.X("depth:Q", title="depth (weight layers)", axis=axis, scale=alt.Scale(zero=False, padding=20))
     y = alt.Y("value:Q", title="lambda_max", scale=alt.Scale(type="log", nice=bool(labels)), axis=alt.Axis(**labels))
-    base = alt.Chart().encode(x=x, color=arm_colour(found))
+    base = alt.Chart().encode(x=x, color=arm_colour(found.arms))
     tips = ["arm:N", "depth:O", *(alt.Tooltip(f"{c}:Q", format=".4~g") for c in ("value", "low", "high")), "n:Q"]
     panel = alt.layer(
         base.mark_line(strokeWidth=1.8).encode(y=y),
@@ -112,7 +112,7 @@ def density(found: Found) -> Figure | None:
     )
     labels = powers(data)
     y = alt.Y("value:Q", title="density", scale=alt.Scale(type="log", domainMin=LEAST), axis=alt.Axis(**labels))
-    panel_ = alt.Chart().mark_line(strokeWidth=1.8).encode(x=x, y=y, color=arm_colour(found))
+    panel_ = alt.Chart().mark_line(strokeWidth=1.8).encode(x=x, y=y, color=arm_colour(found.arms))
     chart = panel_.properties(width=max(240, 900 // len(found.depths) - 40), height=220).facet(
         data=ROWS,
         column=alt.Column("depth:O", header=depth_heading()),

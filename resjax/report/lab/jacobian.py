@@ -5,10 +5,10 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from resjax.report.charts import Figure, finish, powers, width_of
+from resjax.report.charts import Figure, arm_colour, finish, powers, width_of
 from resjax.report.groups import Group
 from resjax.report.lab.found import Found, Part
-from resjax.report.lab.panels import arm_colour, depth_panels, in_rows, number, over_seeds
+from resjax.report.lab.panels import depth_panels, in_rows, number, over_seeds
 
 NOTE = (
     "J = dh_L/dh_l: how a change of unit l's output moves the last unit's, of one example, with running statistics. "
@@ -93,7 +93,7 @@ def against_layers(found: Found, quantity: str) -> Figure | None:
     axis, scale = alt.Axis(tickMinStep=1, grid=False), alt.Scale(zero=False, nice=False, padding=8)
     x = alt.X("layers_behind:Q", title="weight layers from h_l to h_L", axis=axis, scale=scale)
     y = alt.Y("value:Q", title=title, scale=alt.Scale(type="log", nice=bool(labels)), axis=alt.Axis(**labels))
-    base = alt.Chart().encode(x=x, color=arm_colour(found))
+    base = alt.Chart().encode(x=x, color=arm_colour(found.arms))
     tips = ["arm:N", "name:N", *(alt.Tooltip(f"{c}:Q", format=".3~g") for c in ("value", "low", "high")), "n:Q"]
     panel = alt.layer(
         base.mark_area(opacity=0.18).encode(y=alt.Y("low:Q"), y2="high:Q"),

@@ -5,9 +5,9 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from resjax.report.charts import ROWS, Figure, by_setting, finish, header, only, width_of
+from resjax.report.charts import ROWS, Figure, arm_colour, by_setting, finish, header, only, width_of
 from resjax.report.lab.found import Found, Part
-from resjax.report.lab.panels import arm_colour, depth_heading, number
+from resjax.report.lab.panels import depth_heading, number
 from resjax.report.lab.roughness import of_grids, of_lines
 from resjax.report.lab.surfaces import PLAIN, contours, surfaces
 
@@ -108,7 +108,9 @@ def along(found: Found, table: pl.DataFrame, quantity: str, title: str) -> Figur
     rows = rows.with_columns(line=pl.format("{} {}", "seed", "plane"))
     data = rows.select("view", "depth", "arm", "seed", "line", "alpha", "value").sort("view", "depth", "arm", "line")
     tips = ["arm:N", "seed:N", *(alt.Tooltip(f"{name}:Q", format=".3~g") for name in ("alpha", "value"))]
-    base = alt.Chart().encode(x=alt.X("alpha:Q", title="alpha", axis=alt.Axis(tickCount=5)), color=arm_colour(found))
+    base = alt.Chart().encode(
+        x=alt.X("alpha:Q", title="alpha", axis=alt.Axis(tickCount=5)), color=arm_colour(found.arms)
+    )
     median = base.transform_aggregate(
         median="median(value)", known="valid(value)", n="count()", groupby=["view", "depth", "arm", "alpha"]
     ).transform_filter("datum.known == datum.n")
@@ -157,11 +159,13 @@ def rough(found: Found, table: pl.DataFrame) -> Figure | None:
     data = data.filter(pl.col("value").is_not_null()).with_columns(pl.col("measure").replace_strict(MEASURES))
     axis = alt.Axis(values=found.depths, format="d", grid=False)
     x = alt.X("depth:Q", title="depth (weight layers)", axis=axis, scale=alt.Scale(zero=False, padding=20))
-    base = alt.Chart().encode(x=x, color=arm_colour(found))
+    base = alt.Chart().encode(x=x, color=arm_colour(found.arms))
     y = alt.Y("value:Q", title=None)
     means = base.transform_aggregate(value="mean(value)", groupby=["view", "measure", "depth", "arm"])
     dots = base.mark_point(size=26, opacity=0.6).encode(y=y, tooltip=["arm:N", "depth:O", "seed:O", "value:Q"])
-    panel = alt.layer(dots, means.mark_line(strokeWidth=2).encode(y=y)).properties(width=250, height=160)
+    top = alt.Chart().transform_aggregate(value="max(value)", groupby=["view", "measure"])  # zeros alone lie below
+    top = top.transform_calculate(value="datum.value || 1").mark_point(opacity=0).encode(y=y)
+    panel = alt.layer(dots, means.mark_line(strokeWidth=2).encode(y=y), top).properties(width=250, height=160)
     chart = panel.facet(
         data=ROWS,
         column=alt.Column("measure:N", header=header(), sort=list(MEASURES.values())),

@@ -3,10 +3,10 @@
 import altair as alt
 import polars as pl
 
-from resjax.report.charts import Figure, finish, width_of
+from resjax.report.charts import Figure, arm_colour, finish, width_of
 from resjax.report.groups import Group
 from resjax.report.lab.found import Found, Part
-from resjax.report.lab.panels import arm_colour, depth_panels, line_with_bars, number, over_seeds, percent
+from resjax.report.lab.panels import depth_panels, line_with_bars, number, over_seeds, percent
 
 NOTE = (
     "A deleted unit gives what comes by its shortcut, or, where it has none, its input (every stride-th pixel, with "
@@ -69,7 +69,7 @@ def by_unit(found: Found) -> Figure | None:
     data = data.join(intact.select("panel", "depth", "arm", "intact"), on=["panel", "depth", "arm"], how="left")
     base = alt.Chart().encode(
         x=alt.X("unit:Q", title="deleted unit", axis=alt.Axis(tickMinStep=1, format="d", grid=False)),
-        color=arm_colour(found),
+        color=arm_colour(found.arms),
     )
     y = alt.Y("value:Q", title="test error (%)", scale=alt.Scale(domain=[0, 100]))
     shape = alt.Shape(
@@ -81,7 +81,9 @@ def by_unit(found: Found) -> Figure | None:
     tips = ["arm:N", "name:N", *(alt.Tooltip(f"{c}:Q", format=".3~g") for c in ("value", "low", "high")), "n:Q"]
     dots = base.mark_point(filled=True, size=44, opacity=1).encode(y=y, shape=shape, tooltip=tips)
     panel = alt.layer(
-        alt.Chart().mark_rule(strokeDash=[4, 3], strokeWidth=1).encode(y="mean(intact):Q", color=arm_colour(found)),
+        alt.Chart()
+        .mark_rule(strokeDash=[4, 3], strokeWidth=1)
+        .encode(y="mean(intact):Q", color=arm_colour(found.arms)),
         base.mark_line(strokeWidth=1.2).encode(y=y),
         base.mark_rule(strokeWidth=1.2).encode(y=alt.Y("low:Q"), y2="high:Q"),
         dots,
@@ -136,7 +138,8 @@ def spread_of_draws(
     )
     data = data.sort(by)
     base = alt.Chart().encode(
-        x=alt.X(f"{x}:Q", title=title, scale=alt.Scale(zero=x == "count", reverse=x == "tau")), color=arm_colour(found)
+        x=alt.X(f"{x}:Q", title=title, scale=alt.Scale(zero=x == "count", reverse=x == "tau")),
+        color=arm_colour(found.arms),
     )
     y = alt.Y("value:Q", title="test error (%)", scale=alt.Scale(domain=[0, 100]))
     tips = ["arm:N", "depth:O", *(alt.Tooltip(f"{c}:Q", format=".3~g") for c in (x, "value", "low", "high")), "n:Q"]

@@ -6,14 +6,9 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from resjax.report.charts import LEGEND, ROWS, by_setting, header
+from resjax.report.charts import ROWS, by_setting, header
 from resjax.report.groups import Group
 from resjax.report.lab.found import Found
-
-
-def arm_colour(found: Found) -> Any:
-    """One colour an arm, plain first."""
-    return alt.Color("arm:N", title="arm", legend=LEGEND, scale=alt.Scale(domain=found.arms))
 
 
 def depth_heading() -> Any:
@@ -23,8 +18,23 @@ def depth_heading() -> Any:
 
 def depth_panels(panel: Any, row: str, order: Iterable[str]) -> Any:
     """A column of panels for each depth, a row of them for each value of the column `row`, in this order."""
+    return _panels(panel, alt.Column("depth:O", header=depth_heading()), row, order)
+
+
+def network_panels(panel: Any, labels: Iterable[str], row: str, order: Iterable[str]) -> Any:
+    """A column of panels for each network, by its `label`, a row of them for each value of the column `row`."""
+    return _panels(panel, alt.Column("label:N", header=header(), sort=list(labels)), row, order)
+
+
+def _panels(panel: Any, column: Any, row: str, order: Iterable[str]) -> Any:
     rows = alt.Row(f"{row}:N", header=by_setting(), sort=list(dict.fromkeys(order)))
-    return panel.facet(data=ROWS, column=alt.Column("depth:O", header=depth_heading()), row=rows)
+    return panel.facet(data=ROWS, column=column, row=rows)
+
+
+def labels_in(found: Found, data: pl.DataFrame) -> list[str]:
+    """The labels of the networks that the data has rows of, in the groups' order."""
+    there = set(data["label"])
+    return list(dict.fromkeys(group.label for group in found.networks if group.label in there))
 
 
 def line_with_bars(base: Any, y: Any, tips: list[Any]) -> Any:

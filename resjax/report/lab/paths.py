@@ -8,15 +8,16 @@ import numpy as np
 import polars as pl
 
 from resjax.lengths import between, log_paths, shares, spread
-from resjax.report.charts import LEGEND, ROWS, Figure, by_setting, finish, header, width_of
+from resjax.report.charts import LEGEND, Figure, arm_colour, finish, width_of
 from resjax.report.groups import Group
 from resjax.report.lab.found import NETWORK, Found, Part
 from resjax.report.lab.panels import (
-    arm_colour,
     depth_panels,
     in_rows,
+    labels_in,
     line_with_bars,
     moments,
+    network_panels,
     number,
     over_seeds,
 )
@@ -136,7 +137,7 @@ def one_path(found: Found) -> Figure | None:
         return None
     base = alt.Chart().encode(
         x=alt.X("length:Q", title="length (branches passed)", axis=alt.Axis(tickMinStep=1, format="d", grid=False)),
-        color=arm_colour(found),
+        color=arm_colour(found.arms),
     )
     y = alt.Y(
         "value:Q", title="|dL/dh| by one path", scale=alt.Scale(type="log"), axis=alt.Axis(format=".0e", tickCount=5)
@@ -158,7 +159,7 @@ def by_length(found: Found, shared: pl.DataFrame) -> Figure | None:
     data = over_seeds(rows, ["row", "label", "kind", "length"])
     if data.is_empty():
         return None
-    labels = list(dict.fromkeys(group.label for group in found.networks if group.label in set(data["label"])))
+    labels = labels_in(found, data)
     kinds = [NUMBER, ADDED, SUM]
     base = alt.Chart().encode(
         x=alt.X("length:Q", title="length (branches passed)", axis=alt.Axis(tickMinStep=1, format="d", grid=False)),
@@ -171,11 +172,7 @@ def by_length(found: Found, shared: pl.DataFrame) -> Figure | None:
         base.mark_rule(strokeWidth=1.2).encode(y=alt.Y("low:Q"), y2="high:Q"),
         base.mark_point(filled=True, size=26, opacity=1).encode(y=y, tooltip=tips),
     ).properties(width=width_of(len(labels), 440), height=200)
-    chart = panel.facet(
-        data=ROWS,
-        column=alt.Column("label:N", header=header(), sort=labels),
-        row=alt.Row("row:N", header=by_setting(), sort=list(rows["row"].unique(maintain_order=True))),
-    ).resolve_scale(x="independent")
+    chart = network_panels(panel, labels, "row", rows["row"]).resolve_scale(x="independent")
     caption = (
         "How the gradient is shared among paths by their length. Number of paths: how many there are; number times "
         "one path: times what one carries (Veit et al. 2016, fig. 6), which is jagged where few are drawn; sum of the "

@@ -4,10 +4,10 @@ import altair as alt
 import numpy as np
 import polars as pl
 
-from resjax.report.charts import Figure, finish, width_of
+from resjax.report.charts import Figure, arm_colour, finish, width_of
 from resjax.report.groups import Group
 from resjax.report.lab.found import Found, Part
-from resjax.report.lab.panels import against_first, arm_colour, depth_panels, number, over_seeds, percent
+from resjax.report.lab.panels import against_first, depth_panels, number, over_seeds, percent
 from resjax.report.words import amount
 from resjax.statistics import compare
 
@@ -42,7 +42,7 @@ def by_unit(found: Found, quantity: str) -> Figure | None:
     if data.is_empty():
         return None
     x = alt.X("position:Q", title="weight layers passed, of all", axis=alt.Axis(format="%", grid=False))
-    base = alt.Chart().encode(x=x, color=arm_colour(found))
+    base = alt.Chart().encode(x=x, color=arm_colour(found.arms))
     y = alt.Y("value:Q", title=axis, scale=alt.Scale(domain=[0, 100]))
     kinds = [moment for moment in (END, START) if moment in set(data["moment"])]
     dash = alt.StrokeDash(

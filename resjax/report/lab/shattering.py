@@ -9,15 +9,16 @@ import numpy as np
 import polars as pl
 
 from resjax.fits import line
-from resjax.report.charts import LEGEND, ROWS, Figure, by_setting, finish, header, width_of
+from resjax.report.charts import LEGEND, Figure, arm_colour, finish, width_of
 from resjax.report.groups import Group
 from resjax.report.lab.found import Found, Part
 from resjax.report.lab.panels import (
-    arm_colour,
     depth_panels,
     in_rows,
+    labels_in,
     line_with_bars,
     moments,
+    network_panels,
     number,
     over_seeds,
 )
@@ -147,7 +148,7 @@ def by_depth(found: Found) -> Figure | None:
         x=alt.X(
             "layers_behind:Q", title="weight layers from there to the logits", axis=alt.Axis(grid=False, format="d")
         ),
-        color=arm_colour(found),
+        color=arm_colour(found.arms),
     )
     y = alt.Y("value:Q", title="likeness of gradients", scale=alt.Scale(domain=[-0.2, 1]))
     kinds = [NEIGHBOURS, ENDS, THEORY]
@@ -195,7 +196,7 @@ def along(found: Found) -> Figure | None:
         return None
     base = alt.Chart().encode(
         x=alt.X("lag:Q", title="lag (points of the line)", axis=alt.Axis(tickMinStep=1, format="d", grid=False)),
-        color=arm_colour(found),
+        color=arm_colour(found.arms),
     )
     y = alt.Y("value:Q", title="autocorrelation")
     tips = ["arm:N", *(alt.Tooltip(f"{c}:Q", format=".3~g") for c in ("lag", "value", "low", "high")), "n:Q"]
@@ -224,7 +225,7 @@ def between(found: Found) -> Figure | None:
     every = counts.select(by).unique().join(bins, how="cross").join(counts, on=[*by, "cosine"], how="left")
     share = 100 * pl.col("len").fill_null(0) / pl.col("len").sum().over(by)
     data = every.with_columns(value=share).drop("len").sort([*by, "cosine"])
-    labels = list(dict.fromkeys(group.label for group in found.networks if group.label in set(data["label"])))
+    labels = labels_in(found, data)
     base = alt.Chart().encode(
         x=alt.X("cosine:Q", title="cosine of two examples' gradients", scale=alt.Scale(domain=[-1, 1])),
         y=alt.Y("value:Q", title="share of pairs (%)", stack=None),
@@ -235,11 +236,7 @@ def between(found: Found) -> Figure | None:
         base.mark_line(interpolate="step", strokeWidth=1.6).encode(),
         base.mark_point(filled=True, size=40, opacity=0).encode(tooltip=tips),
     ).properties(width=width_of(len(labels), 440), height=160)
-    chart = panel.facet(
-        data=ROWS,
-        column=alt.Column("label:N", header=header(), sort=labels),
-        row=alt.Row("row:N", header=by_setting(), sort=list(kept["row"].unique(maintain_order=True))),
-    ).resolve_scale(y="independent")
+    chart = network_panels(panel, labels, "row", kept["row"]).resolve_scale(y="independent")
     caption = (
         "Cosines between the gradients that two training examples give the weights, of one class and of two classes, "
         "all seeds together: near zero the examples ask for changes that have nothing to do with each other."
