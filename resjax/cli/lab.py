@@ -4,7 +4,7 @@ import argparse
 import json
 import shlex
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, Field, fields
 from itertools import combinations
@@ -23,6 +23,7 @@ from resjax.progress import Watch
 from resjax.settings import nearest
 from resjax.stopping import StopError, listening
 
+MOST = 2**32 - 1  # a seed has 32 bits
 DESCRIPTION = """Why do two nets differ? An instrument looks at finished runs, at every seed of each, and writes a table
 into the run's folder, lab/; resjax report draws it. RUN: a run's folder or name, or a sweep, which is all its runs.
 The same command again skips what is done, and goes on with what was cut off."""
@@ -30,13 +31,15 @@ The same command again skips what is done, and goes on with what was cut off."""
 
 def run(words: Sequence[str]) -> int:
     """Ask every run; 0, or how the process is to end where a signal asked to stop. InputError on bad input."""
-    options = parser().parse_intermixed_args(list(words))
+    options = parser(words).parse_intermixed_args(list(words))
     instrument = known(options.name)
     asked = [word for word in options.words if "=" in word and not Path(word).exists()]
     folders = [path for word in options.words if word not in asked for path in records.find_runs(word, options.runs)]
     if not folders:
         raise InputError(f"{instrument.name} of which run?\nType: resjax lab {instrument.name} RUN, a run or a sweep")
     folders = list(dict.fromkeys(folders))
+    if not 0 <= options.seed <= MOST:
+        raise InputError(f"--seed={options.seed} is out of range.\nExpected 0 to {MOST}.\nType: --seed=0")
     question = Question(instrument, settings_of(instrument, asked, options.quick), options.seed)
     pairs: list[tuple[Path, Path | None]] = [(folder, None) for folder in folders]
     pairs += list(combinations(sorted(folders), 2)) if instrument.pairs else []
@@ -48,9 +51,18 @@ def run(words: Sequence[str]) -> int:
         except StopError:
             watch.say(f"  stopped; the same command{' without --again' * options.again} goes on from there")
             return listener.exit_code
+        for sweep, others in unfinished(options.words, folders).items():
+            watch.say(f"  {others} runs of {sweep} are not done and left out (resjax status {sweep.name})")
         sweeps = dict.fromkeys(str(folder.parent) for folder in folders)
         watch.say(f"Type: resjax report {shlex.join(sweeps)}")
     return 0 if any(looked) else BAD_INPUT
+
+
+def unfinished(words: Sequence[str], folders: Sequence[Path]) -> dict[Path, int]:
+    """How many runs of each sweep, of those that were named as a whole, are not among these."""
+    sweeps = {folder.parent for folder in folders if not {folder.name, str(folder)} & set(words)}
+    counts = {sweep: len(set(records.run_folders(sweep)) - set(folders)) for sweep in sorted(sweeps)}
+    return {sweep: count for sweep, count in counts.items() if count}
 
 
 def asked_of(lab: Lab, one: Path, beside: Path | None, alone: bool) -> bool:
@@ -65,20 +77,20 @@ def asked_of(lab: Lab, one: Path, beside: Path | None, alone: bool) -> bool:
     return True
 
 
-def parser() -> argparse.ArgumentParser:
-    """Its options."""
+def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """Its options. words: what was typed; help is of the instruments that it names, or of all."""
     found = argparse.ArgumentParser(
         prog="resjax lab",
         description=DESCRIPTION,
-        epilog=listing(),
+        epilog=listing([INSTRUMENTS[word] for word in words if word in INSTRUMENTS] or INSTRUMENTS.values()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     found.add_argument("name", metavar="INSTRUMENT", help=f"one of: {', '.join(INSTRUMENTS)}")
     found.add_argument("words", nargs="*", metavar="RUN", help="and SETTING=VALUE of the instrument")
     found.add_argument("--quick", action="store_true", help="small: the first seed, under two minutes on two cores")
-    found.add_argument("--seed", type=int, default=0, help="of whatever chance is in it; default: 0")
-    found.add_argument("--devices", type=int, help="how many; default: all that there are")
+    found.add_argument("--seed", type=int, default=0, help=f"of whatever chance is in it, 0 to {MOST}; default: 0")
+    found.add_argument("--devices", type=int, help="how many, of the CPU simulated ones; default: all that there are")
     found.add_argument("--platform", choices=("cpu", "gpu", "tpu"), help="default: the first that JAX finds")
     found.add_argument("--root", metavar="FOLDER", help="of prepared data; default: where the run had it")
     found.add_argument("--runs", default="runs", metavar="FOLDER", help="folder of all sweeps; default: runs")
@@ -86,10 +98,10 @@ def parser() -> argparse.ArgumentParser:
     return found
 
 
-def listing() -> str:
-    """Every instrument with its settings."""
+def listing(instruments: Iterable[Instrument]) -> str:
+    """Each with its settings."""
     lines = []
-    for instrument in INSTRUMENTS.values():
+    for instrument in instruments:
         lines += [f"{instrument.name}: {instrument.question} ({instrument.paper})"]
         for item in fields(instrument.settings):
             quick = f"; --quick: {instrument.quick[item.name]}" if item.name in instrument.quick else ""

@@ -16,6 +16,7 @@ from resjax.records.lab import LabRecorder
 from resjax.stopping import Poll, StopError
 
 DONE, SKIPPED = "done", "skipped"
+SPLITS = ("train", "test")
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,10 @@ class Lab:
         name = f"{self.question.instrument.name} {folder.name}" + (f" beside {beside.name}" if beside else "")
         about = self.question.about(run, other)
         with LabRecorder(folder, about, self.question.instrument.columns) as recorder:
-            if recorder.is_done() and not self.again:
-                self.watch.skip(name, "done before (--again does it again)")
+            before = recorder.done_before()
+            if before and not self.again:
+                other_code = " by other code" * (before["code_sha256"] != about["code_sha256"])
+                self.watch.skip(name, f"done before{other_code} (--again does it again)")
                 return SKIPPED
             subject, another = (self.open(one) if one else None for one in (folder, beside))
             assert subject is not None
@@ -77,11 +80,12 @@ class Lab:
         """Do the pieces that are not there, one by one."""
         key = jax.random.key(self.question.seed)
         pieces = list(self.question.instrument.work(subject, self.question.settings, key, another))
-        kept = recorder.begin()
-        recorder.update(devices=subject.devices)
+        kept = recorder.begin(self.again)
+        recorder.update(devices=subject.devices, examples={name: len(subject.split(name).labels) for name in SPLITS})
         self.watch.start(name, len(pieces), 0, unit="piece")
         if kept:
-            self.watch.say(f"  cut off before: {sum(recorder.has(piece.name) for piece in pieces)} pieces are there")
+            there = sum(recorder.has(piece.name) for piece in pieces)
+            self.watch.say(f"  cut off before: {there} of {len(pieces)} pieces are there")
         try:
             for number, piece in enumerate(pieces):
                 if self.stop():

@@ -5,8 +5,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
+from resjax.errors import InputError
 from resjax.models.network import LayerInfo
 
 Path = tuple[Any, ...]
@@ -45,6 +47,20 @@ def stepped(params: Any, directions: tuple[Any, Any], steps: Float[Array, "2"]) 
         return w + (alpha * d1 + beta * d2).astype(w.dtype)
 
     return jax.tree.map(of, params, *directions)
+
+
+def steps(reach: float, count: int) -> np.ndarray:
+    """An odd number of places from -reach to reach; the one in the middle is 0, and each has its mirror image."""
+    half = count // 2
+    return reach * np.arange(-half, half + 1) / max(half, 1)
+
+
+def require_odd(name: str, count: int, middle: str) -> None:
+    """InputError where the places along a slice are even in number: none would be in the middle, where `middle` is."""
+    if count % 2 == 0:
+        raise InputError(
+            f"{name}={count} is even: no point would be {middle}.\nExpected an odd number.\nType: {name}={count + 1}"
+        )
 
 
 def filter_norms(kernel: Array, stacked: bool) -> Array:

@@ -15,12 +15,11 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from resjax.data.stream import Arrays
-from resjax.errors import InputError
-from resjax.lab.directions import plane, stepped
+from resjax.lab.directions import plane, require_odd, stepped, steps
 from resjax.lab.instrument import Columns, Instrument, Looking, Piece, chosen, together
 from resjax.lab.krylov import Ritz, Steps, lanczos, ritz
 from resjax.lab.scores import scorer
-from resjax.lab.subject import END, START, Batch, Subject, Values
+from resjax.lab.subject import END, START, Batch, Subject, Values, filled
 from resjax.models.types import EVALUATE
 from resjax.records.schema import LAB_TABLES
 from resjax.settings import setting
@@ -28,7 +27,7 @@ from resjax.training.packing import packings
 from resjax.training.state import RUN_ONCE
 
 NODE, SPECTRUM, MAP = "node", "spectrum", "map"
-STARTS = 2**30  # what random starts fold into the key; directions fold in the seed
+STARTS = 2**30  # and more: what random starts fold into the key first; directions fold in the seed
 
 
 @dataclass(kw_only=True)
@@ -50,30 +49,25 @@ def work(subject: Subject, settings: Curvature, key: Array, beside: Subject | No
     score = scorer(subject, "train", settings.examples, settings.batch_size)
     fixed, moved = {"parameters": packings(subject.model)[0].size}, mover(subject, key)
 
-    def seen(values: Values, start: Array, steps: int, facts: Columns) -> tuple[Ritz, Columns]:
+    def seen(values: Values, probe: int, count: int, facts: Columns) -> tuple[Ritz, Columns]:
         """The Ritz values, and the row of their extremes."""
-        found = ritz(jax.device_get(steps_at(values, start, steps)))
+        start = jax.random.fold_in(jax.random.fold_in(key, STARTS + probe), facts["seed"])
+        found = ritz(jax.device_get(steps_at(values, start, min(count, fixed["parameters"]))))
         return found, row(loss=score(values, None).loss, **extremes(found), **fixed, **facts)
 
     def spectrum(seed: int, moment: str, probe: int) -> Columns:
         facts = {"seed": seed, "moment": moment, "probe": probe}
-        start = jax.random.fold_in(key, STARTS + probe)
-        found, extreme = seen(subject.values(seed, moment), start, settings.steps, facts | {"kind": SPECTRUM})
+        found, extreme = seen(subject.values(seed, moment), probe, settings.steps, facts | {"kind": SPECTRUM})
         nodes = zip(found.values, found.weights, found.residuals, strict=True)
         rows = [row(kind=NODE, node=n, weight=w, residual=r, **fixed, **facts) for n, w, r in nodes]
         return together([extreme, *rows])
 
     def point(seed: int, alpha: float, beta: float) -> Columns:
         facts = {"seed": seed, "moment": END, "kind": MAP, "alpha": alpha, "beta": beta}
-        _, extreme = seen(moved(seed, alpha, beta), jax.random.fold_in(key, STARTS), settings.grid_steps, facts)
-        return extreme
+        return seen(moved(seed, alpha, beta), 0, settings.grid_steps, facts)[1]
 
-    if settings.grid % 2 == 0:
-        raise InputError(
-            f"grid={settings.grid} is even: no point would be the net.\nExpected an odd number.\n"
-            f"Type: grid={settings.grid + 1}"
-        )
-    places = (np.linspace(-1, 1, settings.grid) * settings.reach).tolist() if settings.grid > 1 else []
+    require_odd("grid", settings.grid, "the net")
+    places = steps(settings.reach, settings.grid).tolist() if settings.grid > 1 else []
     for seed in chosen(subject, settings):
         for moment in (START, END) if settings.start else (END,):
             for probe in range(settings.probes):
@@ -115,9 +109,8 @@ def batches(subject: Subject, settings: Curvature) -> tuple[Int[Array, "batches 
     places = subject.places("train", settings.examples)
     size = subject.whole(min(settings.batch_size, len(places)))
     count = -(-len(places) // size)
-    filled = np.concatenate([places, np.repeat(places[:1], count * size - len(places))]).astype(np.int32)
     inside = np.arange(count * size) < len(places)
-    return jnp.asarray(filled.reshape(count, size)), jnp.asarray(inside.reshape(count, size))
+    return jnp.asarray(filled(places, count * size).reshape(count, size)), jnp.asarray(inside.reshape(count, size))
 
 
 def loss(subject: Subject, values: Values, batch: Batch) -> Float[Array, ""]:

@@ -71,7 +71,7 @@ def work(subject: Subject, settings: Isometry, key: Array, beside: Subject | Non
     def measure(seed: int, moment: str, places: np.ndarray) -> Columns:
         batch = subject.batch("test", places)
         filled = jnp.asarray(np.resize(places, len(batch.labels)))
-        keys = jax.vmap(lambda place: jax.random.fold_in(key, place))(filled)
+        keys = jax.vmap(lambda place: jax.random.fold_in(jax.random.fold_in(key, seed), place))(filled)
         found = spectra(subject.values(seed, moment), batch.images, keys)
         rows = [
             {"seed": seed, "moment": moment, "example": int(place), "dimension": dimension}

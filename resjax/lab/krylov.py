@@ -30,14 +30,13 @@ class Ritz(NamedTuple):
     """What k steps know of A: A has an eigenvalue within residuals[i] of values[i], in rising order.
 
     weights: of Gauss's quadrature, start^T f(A) start = |start|^2 sum weights f(values), exact for polynomials up to
-    degree 2k - 1. complete: the steps have seen all of A that the start has a part in. No residual is smaller than
-    rounding.
+    degree 2k - 1; fewer than the steps where these have seen all of A that the start has a part in. No residual is
+    smaller than rounding.
     """
 
     values: np.ndarray
     weights: np.ndarray
     residuals: np.ndarray
-    complete: bool
 
 
 class Parted(NamedTuple):
@@ -99,11 +98,11 @@ def ritz(steps: Steps) -> Ritz:
     bit = np.finfo(np.asarray(steps.diagonal).dtype).eps
     diagonal, beside = (np.asarray(part, np.float64) for part in steps)
     if not np.isfinite(diagonal[0]):
-        return Ritz(np.array([np.nan]), np.ones(1), np.array([np.nan]), complete=False)
+        return Ritz(np.array([np.nan]), np.ones(1), np.array([np.nan]))
     largest = np.maximum.accumulate(np.fmax(np.abs(diagonal), np.abs(beside)))
     ends = np.flatnonzero(~(beside > ROUNDING * bit * largest))
     count = int(ends[0]) + 1 if len(ends) else len(diagonal)
     values, vectors = eigh_tridiagonal(diagonal[:count], beside[: count - 1])
     left = 0.0 if len(ends) else beside[-1]
     rounding = float(ROUNDING * bit * largest[count - 1])
-    return Ritz(values, vectors[0] ** 2, np.maximum(left * np.abs(vectors[-1]), rounding), complete=bool(len(ends)))
+    return Ritz(values, vectors[0] ** 2, np.maximum(left * np.abs(vectors[-1]), rounding))

@@ -11,8 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from resjax.errors import InputError
-from resjax.lab.directions import plane, stepped
+from resjax.lab.directions import plane, require_odd, stepped, steps
 from resjax.lab.instrument import Columns, Instrument, Looking, Piece, chosen, refuse
 from resjax.lab.scores import Score, scorer
 from resjax.lab.subject import END, Subject, Values
@@ -66,11 +65,7 @@ def work(subject: Subject, settings: Landscapes, key: Array, beside: Subject | N
     InputError where a number of points is even, or the batches of training do not fit the data and the devices.
     """
     for name, count in (("points", settings.points), ("grid", settings.grid)):
-        if count % 2 == 0:
-            raise InputError(
-                f"{name}={count} is even: no point would be the solution.\nExpected an odd number.\n"
-                f"Type: {name}={count + 1}"
-            )
+        require_odd(name, count, "the solution")
     layers = subject.model.weight_layers
     draw = jax.jit(partial(plane, layers=layers), compiler_options=RUN_ONCE)
 
@@ -83,7 +78,8 @@ def work(subject: Subject, settings: Landscapes, key: Array, beside: Subject | N
         for seed in chosen(subject, settings):
             facts = {"seed": seed, "statistics": sample.statistics, "examples": sample.examples}
             for piece in slices(score, partial(subject.values, seed, END), partial(directions, seed), settings):
-                yield Piece(f"{seed} {sample.statistics} {piece.name}", partial(with_facts, piece.measure, facts))
+                name = f"{seed} {sample.statistics} {sample.examples} {sample.size} {piece.name}"
+                yield Piece(name, partial(with_facts, piece.measure, facts))
 
 
 def slices(
@@ -149,12 +145,6 @@ def whole_groups(subject: Subject, size: int) -> int:
             "fewer devices (--devices=1), or statistics=running.",
         )
     return max(size // least, 1) * least
-
-
-def steps(reach: float, count: int) -> np.ndarray:
-    """An odd number of places from -reach to reach; the one in the middle is 0, and each has its mirror image."""
-    half = count // 2
-    return reach * np.arange(-half, half + 1) / max(half, 1)
 
 
 def parts(places: np.ndarray) -> list[np.ndarray]:

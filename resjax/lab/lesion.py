@@ -87,12 +87,11 @@ def lesionable(model: Model) -> list[int]:
 
 
 def changing(model: Model) -> list[bool]:
-    """Whether each unit's output has another shape than its input."""
-    shapes = [
-        (1, 1, *model.shape),
-        *(shape for h in model.hidden_shapes(1) for shape in [(1, *h.shape[1:])] * h.shape[0]),
-    ]
-    return [before != after for before, after in pairwise(shapes)]
+    """Whether each unit's output has another resolution than its input, or, but by concatenation, other channels."""
+    shapes = [model.shape, *(shape for h in model.hidden_shapes(1) for shape in [h.shape[2:]] * h.shape[0])]
+    joins = [unit.shortcut == "concat" for unit in model.plan.units]
+    pairs = zip(pairwise(shapes), joins, strict=True)
+    return [(before[:-1] != after[:-1]) if join else before != after for (before, after), join in pairs]
 
 
 def mask(model: Model, deleted: np.ndarray) -> list[Array]:

@@ -29,7 +29,8 @@ from resjax.probes.gradients import norm
 from resjax.records.schema import LAB_TABLES
 from resjax.settings import setting
 
-FULL, PATH, TOTAL = "full", "path", "total"
+FULL, LARGEST, PATH, TOTAL = "full", "largest", "path", "total"
+ROUNDING = 8  # times the type's last bit and the largest |G(z)|: a smaller G_k is not told from rounding
 TOGETHER = 8  # gradients of a batch that are computed at once, behind one forward pass
 MOST_ENTRIES = 2**25  # of the gradients of every length, that are held at once
 
@@ -69,11 +70,13 @@ def work(subject: Subject, settings: Paths, key: Array, beside: Subject | None =
         return rows(seed, moment, PATH, norms, **facts)
 
     def together(seed: int, moment: str) -> Columns:
-        full, *norms = of_lengths(subject.values(seed, moment))
-        found = rows(seed, moment, TOTAL, [full, *norms])
-        branches = [None, *range(len(norms))]
-        lengths = [None, *(fixed + count for count in range(len(norms)))]
-        return found | {"kind": [FULL] + [TOTAL] * len(norms), "branches": branches, "length": lengths}
+        full, largest, *norms = of_lengths(subject.values(seed, moment))
+        floor = ROUNDING * np.finfo(subject.model.dtype).eps * largest
+        told = [norm if norm > floor else np.nan for norm in norms]
+        found = rows(seed, moment, TOTAL, [full, largest, *told])
+        branches = [None, None, *range(len(norms))]
+        lengths = [None, None, *(fixed + count for count in range(len(norms)))]
+        return found | {"kind": [FULL, LARGEST] + [TOTAL] * len(norms), "branches": branches, "length": lengths}
 
     for seed, moment in over(subject, settings, (START, END)):
         yield Piece(f"{seed} {moment} {TOTAL}", partial(together, seed, moment))
@@ -116,7 +119,7 @@ def sampler(subject: Subject, settings: Paths) -> Any:
 
 
 def summed(subject: Subject, settings: Paths, choices: int) -> Any:
-    """The function values -> |dL_i/dh_0|, whole and then of all paths through k = 0, 1, ... branches together.
+    """The function values -> |dL_i/dh_0| whole, the largest |G(z)|, and of all paths through k = 0, 1, ... branches.
 
     With z on the way of every branch the gradient is G(z) = sum_k z^k G_k, a polynomial; its coefficients follow from
     its values at the roots of unity, G_k = 1/N sum_j G(w^j) w^-jk with N = n + 1 and w = e^(2 pi i / N). Since G_k is
@@ -142,7 +145,9 @@ def summed(subject: Subject, settings: Paths, choices: int) -> Any:
         cosines, sines = jnp.asarray(waves.real, model.dtype), jnp.asarray(waves.imag, model.dtype)
         lengths = jnp.einsum("zk,zbd->kbd", cosines, parts[:, :, 0], precision="highest")
         lengths -= jnp.einsum("zk,zbd->kbd", sines, parts[:, :, 1], precision="highest")
-        return jnp.stack([total_norm(grads, batch) for grads in (parts[0, :, 0], *lengths)])
+        largest = jnp.sum(jax.vmap(jax.vmap(norm))(parts).max(0), where=batch.inside)
+        whole, *each = (total_norm(grads, batch) for grads in (parts[0, :, 0], *lengths))
+        return jnp.stack([whole, largest, *each])
 
     most = MOST_ENTRIES // (count * prod(entrance(model, 1)[1:]))
     return lambda values: averaged(

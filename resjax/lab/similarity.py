@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 from itertools import pairwise
 
 import jax
@@ -23,7 +23,7 @@ class Similarities(Looking):
     """What is compared, on which examples."""
 
     batch_size: int = setting(256, "examples of a batch, among which similarity is estimated", minimum=LEAST)
-    examples: int | None = setting(4096, "test examples, in whole batches; null: all", minimum=LEAST)
+    examples: int | None = setting(4096, "test examples, in batches of one size; null: all", minimum=LEAST)
     across: bool = setting(True, "also between the seeds of one run, each beside the next")
 
 
@@ -70,7 +70,7 @@ def similarity(subjects: Sequence[Subject], settings: Similarities) -> Callable[
 
     Of a batch there are the units' n x n products, not their activations.
     """
-    places = whole_batches(subjects[0].places("test", settings.examples), settings.batch_size)
+    places = equal_batches(subjects[0].places("test", settings.examples), settings.batch_size)
 
     @jax.jit
     def products(all_values: Sequence[Values], batches: Sequence[Batch]) -> tuple[Array, Array]:
@@ -80,11 +80,10 @@ def similarity(subjects: Sequence[Subject], settings: Similarities) -> Callable[
         return hsic(units, units, batches[0].inside.sum()), units.scale
 
     def measure(all_values: Sequence[Values]) -> np.ndarray:
-        found = []
-        for part in places:  # waiting for each, see `scorer`
-            batches = [subject.batch("test", part) for subject in subjects]
-            found.append(scaled(*jax.device_get(products(all_values, batches))))
-        return cka(np.mean(found, axis=0))
+        batches = ([subject.batch("test", part) for subject in subjects] for part in places)
+        # Waiting for each batch, see `scorer`; summing at once keeps memory from growing with their number.
+        found = (scaled(*jax.device_get(products(all_values, each))) for each in batches)
+        return cka(reduce(np.add, found) / len(places))
 
     return measure
 
@@ -98,10 +97,12 @@ def seen(subject: Subject, values: Values, batch: Batch) -> list[Centred]:
     return subject.model.apply(*values, batch.images, EVALUATE, observe=observe).seen
 
 
-def whole_batches(places: np.ndarray, size: int) -> np.ndarray:
-    """(batches, size): those that fill a batch, or one batch of all where there are fewer."""
-    size = min(size, len(places))
-    return places[: len(places) // size * size].reshape(-1, size)
+def equal_batches(places: np.ndarray, most: int) -> np.ndarray:
+    """(batches, examples): as few batches as `most` in one allows, all of one size, so that fewer are left out than
+    there are batches. An estimate needs LEAST in one, and so takes more than `most` rather than fewer.
+    """
+    count = min(-(-len(places) // most), len(places) // LEAST)
+    return places[: len(places) // count * count].reshape(count, -1)
 
 
 def rows(found: np.ndarray, subject: Subject, other: Subject) -> Columns:

@@ -126,8 +126,7 @@ class Subject:
     def batch(self, split: str, places: Sequence[int] | np.ndarray, size: int | None = None) -> Batch:
         """These examples, filled up to `size` with the first of them."""
         size = self.whole(len(places)) if size is None else size
-        filled = np.concatenate([places, np.repeat(places[:1], size - len(places))]).astype(np.int32)
-        images, labels = self.taken(self.split(split), filled)
+        images, labels = self.taken(self.split(split), filled(places, size))
         return Batch(images, labels, jnp.arange(size) < len(places))
 
     @cached_property
@@ -165,6 +164,11 @@ class Subject:
         return statistics
 
 
+def filled(places: Sequence[int] | np.ndarray, size: int) -> np.ndarray:
+    """`size` places: these, and then the first of them again and again."""
+    return np.concatenate([places, np.repeat(places[:1], size - len(places))]).astype(np.int32)
+
+
 def opened(folder: Path, parallel: ParallelConfig, root: str | None = None) -> Subject:
     """The run in `folder`, on these devices; root: where its prepared data are, if elsewhere than it says.
 
@@ -185,7 +189,7 @@ def opened(folder: Path, parallel: ParallelConfig, root: str | None = None) -> S
             f"no seed of {folder} trained to the end: all diverged.\nExpected one whose values are finite.\n"
             f"Type: resjax status {folder.parent.name}, for the others"
         )
-    devices = devices_of(parallel)
+    devices = devices_of(parallel, "--platform")
     if parallel.devices is not None and not 1 <= parallel.devices <= len(devices):
         there_are = len(devices)
         raise InputError(

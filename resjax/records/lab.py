@@ -19,9 +19,10 @@ from typing import Any, Self
 import polars as pl
 
 from resjax.durable import make_folder
+from resjax.errors import InputError
 from resjax.records.files import now, write_frame, write_json
 from resjax.records.lock import lock
-from resjax.records.schema import LOCK, Schema
+from resjax.records.schema import LAB_TABLES, LOCK, Schema
 
 LAB, ABOUT, TABLE, PIECES = "lab", "about.json", "table.parquet", "pieces"
 FORMAT = 1
@@ -68,20 +69,20 @@ class LabRecorder:
             self.folder.rmdir()
         os.close(self.descriptor)
 
-    def is_done(self) -> bool:
-        """Whether the same was made to the end."""
+    def done_before(self) -> dict[str, Any] | None:
+        """about.json of the same, made to the end, maybe by other code; None where there is none."""
         before = about_of(self.folder)
-        done = before.get("status") == "done" and (self.folder / TABLE).exists()
-        return done and self.same(before, but="code_sha256")
+        done = before.get("status") == "done" and self.same(before, but="code_sha256")
+        return before if done and table_in(self.folder / TABLE, self.schema) is not None else None
 
     def same(self, before: dict[str, Any], but: str = "") -> bool:
         """Whether an attempt was made of the same."""
         return all(before.get(key) == self.about.get(key) for key in MADE_OF if key != but)
 
-    def begin(self) -> bool:
-        """Make the folder ready; whether there are pieces to go on from."""
+    def begin(self, afresh: bool = False) -> bool:
+        """Make the folder ready; whether there are pieces to go on from, which are thrown away where it is `afresh`."""
         before = about_of(self.folder)
-        kept = self.same(before) and before.get("status") == "running"
+        kept = self.same(before) and before.get("status") == "running" and not afresh
         if not kept:
             shutil.rmtree(self.folder / PIECES, ignore_errors=True)
         for left in self.folder.rglob("*.new"):  # half-written by a process that was killed
@@ -93,8 +94,8 @@ class LabRecorder:
         return kept and any((self.folder / PIECES).glob("*.parquet"))
 
     def has(self, piece: str) -> bool:
-        """Whether the piece is recorded."""
-        return self.place(piece).exists()
+        """Whether the piece is recorded, and can be read."""
+        return table_in(self.place(piece), self.schema) is not None
 
     def write(self, piece: str, columns: dict[str, Any]) -> None:
         """Record a piece; nan becomes null."""
@@ -105,14 +106,13 @@ class LabRecorder:
         """Note the time that was spent, to go on later."""
         self.update(seconds=self.seconds())
 
-    def finish(self, pieces: Iterable[str]) -> pl.DataFrame:
+    def finish(self, pieces: Iterable[str]) -> None:
         """One table of the pieces, in this order; then they go."""
         parts = [pl.read_parquet(self.place(piece).resolve(), glob=False) for piece in pieces]
         table = pl.concat([pl.DataFrame(schema=self.schema), *parts])
         write_frame(self.folder / TABLE, table, "table")
         self.update(status="done", ended=now(), seconds=self.seconds())
         shutil.rmtree(self.folder / PIECES, ignore_errors=True)
-        return table
 
     def seconds(self) -> float:
         """Over all attempts."""
@@ -142,11 +142,25 @@ def about_of(folder: Path) -> dict[str, Any]:
     return {}
 
 
+def table_in(path: Path, schema: Schema) -> pl.DataFrame | None:
+    """The table in a file, None where it is not there, or damaged, or another one."""
+    with suppress(OSError, pl.exceptions.PolarsError):
+        found = pl.read_parquet(path.resolve(), glob=False)
+        return found if found.schema == pl.Schema(schema) else None
+    return None
+
+
 def read_lab(run: Path, identity: str) -> list[LabTable]:
-    """Every table of a run that is done, by instrument. identity: the run's id."""
+    """Every table of a run that is done, by instrument. identity: the run's id. InputError where one is damaged."""
     found = []
     for path in sorted((run / LAB).glob(f"*/{TABLE}")):
         about = about_of(path.parent)
         if about.get("status") == "done":
-            found.append(LabTable(identity, about, pl.read_parquet(path.resolve(), glob=False)))
+            table = table_in(path, LAB_TABLES[about["instrument"]])
+            if table is None:
+                raise InputError(
+                    f"{path} is damaged.\nExpected the table that resjax lab {about['instrument']} wrote.\n"
+                    f"Type: rm -r {path.parent}, and the lab's command again, which measures it anew"
+                )
+            found.append(LabTable(identity, about, table))
     return found

@@ -31,8 +31,8 @@ def lock(folder: Path) -> int:
         os.close(descriptor)
         time.sleep(PAUSE_S)
     raise BusyError(
-        f"{folder} is being written by another process.\nExpected one process a run.\n"
-        f"Type: resjax status {folder.parent}"
+        f"{folder} is being written by another process.\nExpected one process a folder.\n"
+        "Type: the same command again, once that one has ended"
     )
 
 

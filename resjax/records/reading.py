@@ -109,12 +109,20 @@ def find_runs(word: str, runs: str = "runs") -> list[Path]:
     begun = begun or [path for path in found if path.name.startswith(word)]
     if len(begun) == 1:
         return begun
-    there_are = [f"{path.parent.name}/{path.name}" for path in begun or found]
-    if not there_are:
+    if not found:
         raise InputError(f"{word} is no run; there is none in {runs}/.\nExpected a finished run.\nType: {START}")
-    what = "the beginning of several runs" if begun else "no run, and no sweep with one that is done"
+    named_in = [f"{path.parent.name}/{path.name}" for path in begun or found]
+    if begun:
+        raise InputError(
+            f"{word} is the beginning of several runs.\nExpected one of: {', '.join(named_in)}\n"
+            f"Did you mean: {nearest(word, tuple(named_in))}"
+        )
+    sweeps = sorted({path.parent.name for path in found})
+    if word in sweeps:
+        raise InputError(f"no run of {word} is done.\nExpected a sweep with one that is.\nType: resjax status {word}")
     raise InputError(
-        f"{word} is {what}.\nExpected one of: {', '.join(there_are)}\nDid you mean: {nearest(word, tuple(there_are))}"
+        f"{word} is no run and no sweep.\nExpected a sweep: {', '.join(sweeps)}; or a run: {', '.join(named_in)}\n"
+        f"Did you mean: {nearest(word, (*sweeps, *named_in))}"
     )
 
 

@@ -56,12 +56,12 @@ LAB_TABLES: dict[str, Schema] = {
     "paths": {
         "seed": pl.Int64,
         "moment": pl.String,
-        "kind": pl.String,  # full: the whole gradient; path: one path's; total: that of all paths of a length together
+        "kind": pl.String,  # full: the whole gradient; path: one path's; total: all paths' of a length; largest: |G(z)|
         "choices": pl.Int64,  # units with a branch and a shortcut, n
         "branches": pl.Int64,  # of these units, those passed by the branch, k
         "length": pl.Int64,  # of all units, those passed by the branch
         "draw": pl.Int64,
-        "grad_norm": pl.Float64,  # |dL_i/dh_0|, mean over examples
+        "grad_norm": pl.Float64,  # |dL_i/dh_0|, mean over examples; null: a total below rounding
     },
     "shattering": {
         "seed": pl.Int64,

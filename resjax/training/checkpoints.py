@@ -123,8 +123,9 @@ class Checkpoints:
         """
         steps = self.steps()
         if not steps or step not in (None, *steps):
-            there_are = ", ".join(map(str, steps)) or "none"
-            raise InputError(f"{self.folder} has no checkpoint of step {step}.\nExpected one of: {there_are}")
+            of_step = "" if step is None else f" of step {step}"
+            expected = f"one of: {', '.join(map(str, steps))}" if steps else "what training saves there"
+            raise InputError(f"{self.folder} has no checkpoint{of_step}.\nExpected {expected}")
         step = steps[-1] if step is None else step
         try:
             return self.read_whole(step)

@@ -95,9 +95,12 @@ def start_devices(wanted: int | None, threads: int | None = None) -> None:
         return
 
 
-def devices_of(settings: ParallelConfig) -> list[Any]:
-    """The devices that a run may take, all processes'. InputError where those that are asked for are not there."""
-    found = started(settings.platform)
+def devices_of(settings: ParallelConfig, option: str = "parallel.platform") -> list[Any]:
+    """The devices that a run may take, all processes'. InputError where those that are asked for are not there.
+
+    option: what the platform is asked for by.
+    """
+    found = started(settings.platform, option)
     if settings.device_ids is None:
         return found
     by_number = {device.local_hardware_id: device for device in found}
@@ -110,7 +113,7 @@ def devices_of(settings: ParallelConfig) -> list[Any]:
     return [by_number[number] for number in settings.device_ids]
 
 
-def started(platform: str | None) -> list[Any]:
+def started(platform: str | None, option: str) -> list[Any]:
     """JAX's devices. InputError where it cannot start on the platform that is asked for, or has started on another."""
     try:
         found = jax.devices()
@@ -118,15 +121,16 @@ def started(platform: str | None) -> list[Any]:
         if platform is None:
             raise
         raise InputError(
-            f"parallel.platform={platform}, but JAX cannot compute there: {first_line(error)}\n"
+            f"{option}={platform}, but JAX cannot compute there: {first_line(error)}\n"
             "Expected a platform that there is, and JAX's part for it.\n"
-            "Type: parallel.platform=cpu, or pip install 'resjax[cuda12]' on a machine with a GPU, see docs/gpu.md"
+            f"Type: {option}=cpu, or pip install 'resjax[cuda12]' on a machine with a GPU, see docs/gpu.md"
         ) from error
     if platform not in (None, jax.default_backend()):
         raise InputError(
-            f"parallel.platform={platform}, but JAX computes on the {jax.default_backend()} in this process.\n"
-            "Expected one platform for all runs of a process.\n"
-            f"Type: parallel.platform={jax.default_backend()}, or hydra/launcher=basic"
+            f"{option}={platform}, but JAX computes on the {jax.default_backend()} in this process.\n"
+            "Expected one platform for all runs of a process, and JAX's part for it.\n"
+            f"Type: {option}={jax.default_backend()}"
+            + (", or hydra/launcher=basic" if option == "parallel.platform" else "")
         )
     return found
 

@@ -144,6 +144,66 @@ def test_pieces_of_other_code_are_not_used(here: Path) -> None:
     assert (tables(folder)[0].table["loss"] >= 0).all()
 
 
+def cut_off(place: Path, pieces: dict[str, bytes]) -> None:
+    """Make an analysis that is done one that was cut off with these pieces."""
+    about = json.loads((place / "about.json").read_text())
+    (place / "about.json").write_text(json.dumps(about | {"status": "running"}))
+    (place / "pieces").mkdir()
+    for name, content in pieces.items():
+        (place / "pieces" / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.parquet").write_bytes(content)
+    (place / "table.parquet").unlink()
+
+
+def test_a_damaged_piece_is_measured_again(here: Path) -> None:
+    folder = folders(here)[0]
+    assert main(["lab", "lesion", str(folder), *SMALL]) == 0
+    whole = tables(folder)[0].table
+    cut_off(next((folder / "lab").iterdir()), {"3 intact": b"garbage", "4 intact": b""})
+    assert main(["lab", "lesion", str(folder), *SMALL]) == 0
+    assert tables(folder)[0].table.equals(whole)
+
+
+def test_again_uses_no_piece(here: Path, tmp_path: Path) -> None:
+    folder = folders(here)[0]
+    assert main(["lab", "lesion", str(folder), *SMALL]) == 0
+    whole, place = tables(folder)[0].table, next((folder / "lab").iterdir())
+    whole.filter(kind="intact", seed=3).with_columns(loss=-1.0).write_parquet(tmp_path / "wrong.parquet")
+    cut_off(place, {"3 intact": (tmp_path / "wrong.parquet").read_bytes()})
+    assert main(["lab", "lesion", str(folder), *SMALL, "--again"]) == 0
+    assert tables(folder)[0].table.equals(whole)
+
+
+def test_a_damaged_table_is_said_and_made_again(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = folders(here)[0]
+    assert main(["lab", "lesion", str(folder), *SMALL]) == 0
+    whole, place = tables(folder)[0].table, next((folder / "lab").iterdir())
+    for content in (
+        b"garbage",
+        (place / "table.parquet").read_bytes()[:1000],
+        (folder / "layers.parquet").read_bytes(),
+    ):
+        (place / "table.parquet").write_bytes(content)
+        assert main(["report", "nets"]) == 2
+        said = capsys.readouterr().err
+        assert f"{place.relative_to(here)}/table.parquet is damaged" in said
+        assert main(["lab", "lesion", str(folder), *SMALL]) == 0
+        assert tables(folder)[0].table.equals(whole)
+
+
+def test_runs_that_are_not_done_are_said(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one, other = folders(here)
+    facts = json.loads((one / "run.json").read_text())
+    (one / "run.json").write_text(json.dumps(facts | {"status": "preempted"}))
+    assert main(["lab", "lesion", "nets", *SMALL]) == 0
+    assert "1 runs of runs/nets are not done and left out (resjax status nets)" in capsys.readouterr().err
+    assert main(["lab", "lesion", other.name, *SMALL]) == 0
+    assert "left out" not in capsys.readouterr().err
+    facts = json.loads((other / "run.json").read_text())
+    (other / "run.json").write_text(json.dumps(facts | {"status": "failed"}))
+    assert main(["lab", "lesion", "nets", *SMALL]) == 2
+    assert "no run of nets is done" in capsys.readouterr().err
+
+
 def test_a_signal_stops_between_pieces(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from resjax.stopping import Listener
 
@@ -179,7 +239,10 @@ def test_compact_records_have_the_lab(here: Path, tmp_path: Path) -> None:
     [
         (["lesions", "nets"], "there is no instrument lesions"),
         (["lesion"], "lesion of which run?"),
-        (["lesion", "knot"], "Did you mean: nets/"),
+        (["lesion", "knot"], "knot is no run and no sweep"),
+        (["lesion", "netz"], "Did you mean: nets\n"),
+        (["lesion", "nets", "--seed=4294967296"], "--seed=4294967296 is out of range"),
+        (["lesion", "nets", "--seed=-1"], "--seed=-1 is out of range"),
         (["lesion", "resnet8"], "the beginning of several runs"),
         (["lesion", "nets", "drawz=2"], "lesion has no setting drawz"),
         (["lesion", "nets", "draws=two"], "draws=two is not a whole number"),

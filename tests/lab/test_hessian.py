@@ -1,5 +1,6 @@
 """Hessians that are known: in closed form where the logits are linear in what moves, else made whole."""
 
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -12,6 +13,7 @@ from subjects import EVERY, FAMILIES, untrained
 
 from resjax.errors import InputError
 from resjax.lab.hessian import HESSIAN, STARTS, Curvature, curvature, hessian_product, loss, mover
+from resjax.lab.landscape import LANDSCAPE, Landscapes
 from resjax.lab.subject import END, Subject, Values
 from resjax.models.types import EVALUATE
 from resjax.training.packing import packings
@@ -92,7 +94,7 @@ def test_extremes_and_moments_are_those_of_the_whole(model: dict[str, object]) -
     for probe in range(3):
         nodes = [row for row in rows if row["kind"] == "node" and row["probe"] == probe]
         node, weight = (np.array([row[name] for row in nodes]) for name in ("node", "weight"))
-        start = jax.random.fold_in(KEY, STARTS + probe)
+        start = jax.random.fold_in(jax.random.fold_in(KEY, STARTS + probe), 0)
         v = np.asarray(jax.random.normal(start, len(matrix), jnp.float64))
         assert weight.sum() == pytest.approx(1)
         for power in (1, 2, 3):
@@ -147,6 +149,33 @@ def test_of_every_family_a_product_is_the_difference_of_two_gradients(name: str)
     away, along = jax.random.normal(KEY, (2, packing.size), subject.model.dtype)
     product, difference = both(packing.pack(values.params) + 0.1 * away, along)
     assert jnp.linalg.norm(product - difference) < 1e-3 * jnp.linalg.norm(product)
+
+
+@pytest.mark.usefixtures("float64")
+def test_the_maps_plane_is_the_landscapes() -> None:
+    subject = untrained(model=TINY, train=DOUBLE)
+    maps = measured(subject, Curvature(examples=16, steps=2, probes=1, grid=3, grid_steps=2, reach=0.5))
+    found = {(row["alpha"], row["beta"]): row["loss"] for row in maps if row["kind"] == "map"}
+    for piece in LANDSCAPE.work(subject, Landscapes(examples=16, lines=0, grid=3, reach=0.5), KEY, None):
+        row = piece.measure()
+        for alpha, loss_there in zip(row["alpha"].tolist(), row["loss"], strict=True):
+            assert found.pop((alpha, row["beta"])) == pytest.approx(loss_there, rel=1e-12)
+    assert not found
+
+
+def test_more_steps_than_parameters_are_as_many() -> None:
+    subject = untrained(model=TINY)
+    rows = measured(subject, Curvature(examples=8, steps=10_000, probes=1, grid=3, grid_steps=10_000))
+    assert sum(row["kind"] == "node" for row in rows) <= rows[0]["parameters"] < 10_000
+
+
+def test_seeds_have_their_own_starts() -> None:
+    """What a random start is off by is in the spread over seeds, and not the same for all."""
+    subject = untrained(model=TINY)
+    twice = replace(subject, seeds={0: 0, 1: 0}, kept={})
+    rows = [row for row in measured(twice, Curvature(examples=8, steps=3, probes=1, grid=1)) if row["kind"] == "node"]
+    one, other = ([row["weight"] for row in rows if row["seed"] == seed] for seed in (0, 1))
+    assert one != other
 
 
 def test_a_map_without_the_net_is_refused() -> None:

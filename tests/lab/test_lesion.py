@@ -100,9 +100,11 @@ def test_exchanges_stay_among_equal_units() -> None:
 
 
 def test_what_changes_the_shape() -> None:
-    subject = untrained(model={"depth": 20})
-    names = [info.name for info, changes in zip(subject.model.units, changing(subject.model), strict=True) if changes]
-    assert names == ["stem", "stage2.unit1", "stage3.unit1"]
+    """A unit of DenseNet that only joins new channels to the old ones does not."""
+    for settings in ({"model": {"depth": 20}}, FAMILIES["densenet"]):
+        model = untrained(**settings).model
+        names = [info.name for info, changes in zip(model.units, changing(model), strict=True) if changes]
+        assert names == ["stem", "stage2.unit1", "stage3.unit1"]
 
 
 def test_chance_is_the_pieces_own() -> None:

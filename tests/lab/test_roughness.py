@@ -82,6 +82,14 @@ def test_rounding_is_not_roughness() -> None:
     assert found.hills == 0
 
 
+def test_a_flat_line_is_not_rough() -> None:
+    """A net that passes nothing on: ln 10 everywhere, but for float32's last bit."""
+    noise = np.random.default_rng(0).normal(0, 1e-7, len(X))
+    found = roughness(X, (np.log(10) * (1 + noise)).astype(np.float32).astype(float))
+    assert found
+    assert (found.climb, found.nats, found.hills, found.bent) == (0, 0, 0, 0)
+
+
 def test_only_the_finite_stretch_around_the_solution_counts() -> None:
     losses = 4 * X**2
     losses[X > 0.6] = np.nan

@@ -9,7 +9,7 @@ from subjects import EVERY, FAMILIES, untrained
 
 from resjax.errors import InputError
 from resjax.lab.instrument import Columns
-from resjax.lab.similarity import Similarities, partners, whole_batches, work
+from resjax.lab.similarity import Similarities, equal_batches, partners, work
 from resjax.lab.subject import END, Subject
 from resjax.models.types import EVALUATE, Hidden, Within
 
@@ -134,10 +134,11 @@ def test_other_images_are_refused() -> None:
         matrices(one, replace(one, run=one.run | {"data": {"digest": "e" * 64}}))
 
 
-def test_batches_are_whole() -> None:
-    places = np.arange(10)
-    np.testing.assert_array_equal(whole_batches(places, 4), [[0, 1, 2, 3], [4, 5, 6, 7]])
-    np.testing.assert_array_equal(whole_batches(places, 100), [places])
+def test_batches_are_equal() -> None:
+    assert equal_batches(np.arange(360), 256).shape == (2, 180), "not one of 256, which left 104 out"
+    np.testing.assert_array_equal(equal_batches(np.arange(13), 6), np.arange(12).reshape(3, 4))
+    np.testing.assert_array_equal(equal_batches(np.arange(10), 100), [np.arange(10)])
+    assert equal_batches(np.arange(7), 4).shape == (1, 7), "an estimate needs four"
 
 
 @pytest.mark.parametrize("size", [16, 18])  # four devices do not divide 18

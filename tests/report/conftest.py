@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from labtables import checkpoint
 
 import resjax.report
 from resjax.config import Config
@@ -37,8 +38,10 @@ def run_json(arm: str, depth: int, norm: str, seeds: range, outcomes: dict[int, 
         setattr(getattr(made, section), name, value)
     config = asdict(made)
     group = sha(arm, depth, norm, sorted(changed.items()))
+    identity = sha(group, seeds)
     return {
-        "id": sha(group, seeds),
+        "id": identity,
+        "digest": checkpoint(identity),
         "group": group,
         "name": f"{config['model']['name']}{depth}-{arm}-{norm}-digits-s{seeds.start}x{len(seeds)}",
         "arm": arm,

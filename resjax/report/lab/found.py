@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
@@ -35,15 +35,21 @@ class Found:
 
     table: the instrument's columns behind those of `NETWORK` and, where two networks are compared, `beside`, the other
     run, and `beside_panel`, `beside_arm`, `beside_depth`, `beside_label` (else null). left_out: tables with other
-    settings, which would not compare. drawn_start: the start of some net is not the one that it was trained from.
+    settings, which would not compare; stale: tables of a checkpoint that its run no longer has. codes: versions of the
+    code that made the tables. examples: how many each data set has. drawn_start: the start of some net is not the one
+    that it was trained from.
     """
 
     instrument: str
     settings: dict[str, Any]
+    seed: int
     table: pl.DataFrame
     groups: dict[str, Group]
     classes: dict[str, int]
     left_out: int
+    stale: int = 0
+    codes: int = 1
+    examples: dict[str, dict[str, int]] = field(default_factory=dict)
     drawn_start: bool = False
 
     @property
@@ -81,35 +87,60 @@ class Found:
         return None if classes is None else 1 - 1 / classes
 
     def made_with(self) -> str:
-        """The settings in words, and what is left out."""
-        told = ", ".join(f"{name}={'null' if value is None else value}" for name, value in self.settings.items())
-        others = f" {self.left_out} tables made with other settings are left out." if self.left_out else ""
-        start = f" {DRAWN}" if self.drawn_start else ""
-        return f"resjax lab {self.instrument} {told}.{others}{start}"
+        """The settings in words, how many examples there are, and what is left out."""
+        told = " ".join(f"{name}={spelled(value)}" for name, value in self.settings.items())
+        sizes = [f"{data} has {of['train']} to train and {of['test']} to test" for data, of in self.examples.items()]
+        parts = [
+            f"resjax lab {self.instrument} RUN {told} --seed={self.seed}.",
+            f"Of examples {', '.join(sizes)}." if sizes else "",
+            f"{self.left_out} tables made with other settings are left out." if self.left_out else "",
+            f"{self.stale} tables of nets that have been trained anew since are left out." if self.stale else "",
+            f"The tables were made by {self.codes} versions of the code." if self.codes > 1 else "",
+            DRAWN if self.drawn_start else "",
+        ]
+        return " ".join(part for part in parts if part)
+
+
+def spelled(value: Any) -> str:
+    """A setting's value as it is typed."""
+    return value if isinstance(value, str) else json.dumps(value, allow_nan=False)
 
 
 def found(pooled: Pool, sweep: Sweep, instrument: str) -> Found | None:
     """The tables of one instrument that most runs have with the same settings, the last made where as many have others.
 
-    Of a seed that two runs trained, those of the run that the report takes.
+    Of a seed that two runs trained, those of the run that the report takes. Those of a net that has been trained anew
+    since are left out.
     """
-    every = [one for one in sweep.lab if one.instrument == instrument]
+    runs = {run["id"]: run for run in sweep.runs}
+    there = [one for one in sweep.lab if one.instrument == instrument and one.run in runs]
+    every = [one for one in there if is_current(one, runs)]
     if not every:
         return None
     counts = Counter(one.settings for one in every)
     last = {one.settings: max(o.about["ended"] for o in every if o.settings == one.settings) for one in every}
     best = max(counts, key=lambda settings: (counts[settings], last[settings]))
     chosen = [one for one in every if one.settings == best]
-    runs = {run["id"]: run for run in sweep.runs}
     groups = {group.id: group for group in briefly(pooled.groups)}
     table = pl.concat([_rows(one, runs, groups) for one in chosen], how="diagonal_relaxed")
     classes = {run["group"]: run["model"]["classes"] for run in sweep.runs if "classes" in run.get("model", {})}
     if table.is_empty():
         return None
-    settings, _ = json.loads(best)
+    settings, seed = json.loads(best)
     imported = any("imported" in runs[one.run] for one in chosen)
     drawn = imported and "moment" in table.columns and "start" in table["moment"]
-    return Found(instrument, settings, table, groups, classes, len(every) - len(chosen), drawn)
+    codes = len({one.about["code_sha256"] for one in chosen})
+    sizes = {runs[one.run]["config"]["data"]["name"]: one.about.get("examples") for one in chosen}
+    known = {data: size for data, size in sizes.items() if size}
+    left_out, stale = len(every) - len(chosen), len(there) - len(every)
+    return Found(instrument, settings, seed, table, groups, classes, left_out, stale, codes, known, drawn)
+
+
+def is_current(one: LabTable, runs: dict[str, Any]) -> bool:
+    """Whether the checkpoints that it was made of are still those of their runs."""
+    asked = [run for run in (one.run, one.about["beside"]) if run]
+    pairs = zip(asked, one.about["checkpoint"], strict=True)
+    return all(run not in runs or runs[run]["digest"] == digest for run, digest in pairs)
 
 
 def briefly(groups: list[Group]) -> list[Group]:
@@ -124,11 +155,23 @@ def briefly(groups: list[Group]) -> list[Group]:
 
 
 def _rows(one: LabTable, runs: dict[str, Any], groups: dict[str, Group]) -> pl.DataFrame:
-    """A table with its network in front; only the seeds that the report takes of this run."""
-    group, beside = (groups.get(runs.get(run or "", {}).get("group", "")) for run in (one.run, one.about["beside"]))
-    seeds = [seed.number for seed in group.seeds if seed.run == one.run] if group else []
+    """A table with its network in front; only the seeds that the report takes of this run, and of the one beside it."""
+
+    def of(run: str | None) -> Group | None:
+        return groups.get(runs.get(run or "", {}).get("group", ""))
+
+    def taken(run: str) -> list[int]:
+        group = of(run)
+        return [seed.number for seed in group.seeds if seed.run == run] if group else []
+
+    other = one.about["beside"]
+    group, beside = of(one.run), of(other)
     facts = {name: getattr(group, "id" if name == "group" else name, None) for name in NETWORK}
-    facts |= {f"beside_{name}": getattr(beside, name, None) for name in BESIDE} | {"beside": one.about["beside"]}
+    facts |= {f"beside_{name}": getattr(beside, name, None) for name in BESIDE} | {"beside": other}
     types = NETWORK | {f"beside_{name}": NETWORK[name] for name in BESIDE} | {"beside": pl.String}
     front = [pl.lit(value, types[name]).alias(name) for name, value in facts.items()]
-    return one.table.filter(pl.col("seed").is_in(seeds)).select(*front, pl.all())
+    rows = one.table.filter(pl.col("seed").is_in(taken(one.run)))
+    if "beside_seed" in rows.columns:
+        there = pl.col("beside_seed")
+        rows = rows.filter(there.is_null() | there.is_in(taken(other or one.run)))
+    return rows.select(*front, pl.all())

@@ -17,8 +17,9 @@ LEAST = 1e-8  # of a density: below, the curve lies on the axis
 NOTE = (
     "The Hessian of the mean cross-entropy of training examples, without augmentation and weight decay, batch norm "
     "reading its running statistics; products with vectors, no matrix. Lanczos' values lie inside the spectrum: "
-    "lambda_max and |lambda_min| are at least what is said. |lambda_min / lambda_max| is 0 where the loss is convex, "
-    "and near 1 where it falls away as steeply in one direction as it rises in another (Li et al. 2018)."
+    "lambda_max and |lambda_min| are at least what is said, and their ratio on the map, of few steps, may be too large "
+    "or too small. |lambda_min / lambda_max| is 0 where the loss is convex, and near 1 where it falls away as steeply "
+    "in one direction as it rises in another (Li et al. 2018)."
 )
 
 
@@ -38,9 +39,12 @@ def of_seeds(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def with_ratio(table: pl.DataFrame) -> pl.DataFrame:
-    """The map's points with |lambda_min / lambda_max|, 0 where nothing negative was found."""
-    negative = (-pl.col("lambda_min")).clip(0)
-    return table.filter(kind="map").with_columns(value=negative / pl.col("lambda_max"))
+    """The map's points with |lambda_min / lambda_max|, 0 where nothing negative was found, null where nothing positive
+    was; and in `unsure` the residual of lambda_min over lambda_max.
+    """
+    largest = pl.when(pl.col("lambda_max") > 0).then(pl.col("lambda_max"))
+    value, unsure = (-pl.col("lambda_min")).clip(0) / largest, pl.col("lambda_min_residual") / largest
+    return table.filter(kind="map").with_columns(value=value, unsure=unsure)
 
 
 def sentence(found: Found, group: Group) -> str | None:
@@ -56,10 +60,11 @@ def sentence(found: Found, group: Group) -> str | None:
     away = points.filter((pl.col("alpha") != 0) | (pl.col("beta") != 0)).filter(pl.col("value").is_not_null())
     if not away.is_empty():
         seeds = away.group_by("seed").agg(pl.col("value").median())
-        reach = found.settings["reach"]
+        reach, steps, unsure = found.settings["reach"], found.settings["grid_steps"], away["unsure"]
         text += (
-            f"; away from it, up to {reach:g} times the filters' norms, |lambda_min / lambda_max| is at "
-            f"least {number(seeds['value'], '.2f')} at the median"
+            f"; away from it, up to {reach:g} times the filters' norms, |lambda_min / lambda_max| is "
+            f"{number(seeds['value'], '.2f')} at the median by {steps} Lanczos steps, which leave a residual of "
+            f"{unsure.quantile(0.5):.2g} times lambda_max"
         )
     return f"{text} (n = {rows['seed'].n_unique()})."
 
@@ -160,7 +165,9 @@ def ratios(found: Found) -> Figure | None:
     chart = depth_panels(cells.properties(width=180, height=180), "row", rows)
     caption = (
         "|lambda_min / lambda_max| on a plane of two filter-normalised directions through the net, which is in the "
-        "middle; the plane is that of landscape's contours. Dark is nearly convex (Li et al. 2018, fig. 7). Means over "
-        "the seeds."
+        "middle; the plane is that of landscape's contours. Dark: no negative curvature was found that is near the "
+        "positive one (Li et al. 2018, fig. 7). Means over the seeds."
     )
-    return finish(chart, "hessian_ratio", "Convexity around the net", caption, data, ("row", "depth"))
+    return finish(
+        chart, "hessian_ratio", "Convexity around the net", caption, data, ("row", "depth"), alpha=0.0, beta=0.0
+    )

@@ -8,7 +8,7 @@ import polars as pl
 from resjax.report.charts import Figure, arm_colour, finish, powers, width_of
 from resjax.report.groups import Group
 from resjax.report.lab.found import Found, Part
-from resjax.report.lab.panels import depth_panels, in_rows, number, over_seeds
+from resjax.report.lab.panels import depth_panels, in_rows, number, over_seeds, whole_numbers
 
 NOTE = (
     "J = dh_L/dh_l: how a change of unit l's output moves the last unit's, of one example, with running statistics. "
@@ -90,7 +90,7 @@ def against_layers(found: Found, quantity: str) -> Figure | None:
     if data.is_empty():
         return None
     labels: dict[str, Any] = powers(data)
-    axis, scale = alt.Axis(tickMinStep=1, grid=False), alt.Scale(zero=False, nice=False, padding=8)
+    axis, scale = whole_numbers(), alt.Scale(zero=False, nice=False, padding=8)
     x = alt.X("layers_behind:Q", title="weight layers from h_l to h_L", axis=axis, scale=scale)
     y = alt.Y("value:Q", title=title, scale=alt.Scale(type="log", nice=bool(labels)), axis=alt.Axis(**labels))
     base = alt.Chart().encode(x=x, color=arm_colour(found.arms))

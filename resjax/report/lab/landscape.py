@@ -67,7 +67,7 @@ def told(name: str, rows: pl.DataFrame) -> str | None:
     if rows.is_empty():
         return None
     lines, grids = of_lines(rows, LINE), of_grids(rows, LINE)
-    parts = [f"{name}, {rows['view'][0]}:"]
+    parts = [f"{name}, {WORDS[rows['statistics'][0]]}:"]
     if len(lines):
         parts.append(f"{of_slices(lines)}.")
     if len(grids) and grids["climb"].count():
@@ -90,7 +90,7 @@ def of_slices(lines: pl.DataFrame) -> str:
     units = known.group_by("seed").agg(pl.col("climb", "nats", "hills", "bent", "width").mean()) if seeds > 1 else known
     within = ", ± over seeds" if seeds > 1 else ", ± over lines" if len(known) > 1 else ""
     rims = known["open"].sum()
-    least = f", at least, as {rims} of the basins reach a rim," if rims else ""
+    least = f", at least: {rims} of the basins reach a rim" if rims else ""
     return (
         f"on the way down a line the loss climbs {number(100 * units['climb'], '.1f')} % of its height "
         f"({number(units['nats'], '.2g')} nats, {number(units['hills'], '.2g')} hills); it is not convex at "

@@ -6,7 +6,7 @@ import polars as pl
 from resjax.report.charts import Figure, arm_colour, finish, width_of
 from resjax.report.groups import Group
 from resjax.report.lab.found import Found, Part
-from resjax.report.lab.panels import depth_panels, line_with_bars, number, over_seeds, percent
+from resjax.report.lab.panels import depth_panels, line_with_bars, number, over_seeds, percent, whole_numbers
 
 NOTE = (
     "A deleted unit gives what comes by its shortcut, or, where it has none, its input (every stride-th pixel, with "
@@ -41,7 +41,12 @@ def sentences_of(found: Found, group: Group) -> list[str]:
     if ones.is_empty():
         return []
     n, units = ones["seed"].n_unique(), ones["unit"].n_unique()
-    medians = ones.group_by("seed").agg(pl.col("error").median(), pl.col("breaks").sum(), pl.col("intact").first())
+    medians = ones.group_by("seed", maintain_order=True).agg(
+        pl.col("error").median(),
+        pl.col("breaks").sum(),
+        pl.col("intact").first(),
+        learnt=pl.col("breaks").is_not_null().any(),
+    )
     means = ones.group_by("unit", "name").agg(pl.col("error").mean()).sort("error", "unit")
     worst = means.row(-1, named=True)
     text = (
@@ -49,13 +54,15 @@ def sentences_of(found: Found, group: Group) -> list[str]:
         f"the median, and {percent(medians['intact'])} intact; the worst is {worst['name']}, "
         f"{100 * worst['error']:.1f} %."
     )
-    if medians["breaks"].count() == 0 or not ones["breaks"].count():
+    if not ones["breaks"].count():
         text += " It has not learnt enough to be broken."
     else:
-        text += f" {number(medians['breaks'])} of {units} deletions break the net"
+        learnt = medians.filter(pl.col("learnt"))["breaks"]
+        text += f" {number(learnt)} of {units} deletions break the net"
         changing = ones.filter(pl.col("breaks") & pl.col("changes_shape")).height
         of_these = ones.filter("breaks").height
         text += f", {changing} of these {of_these} where the shape changes." if of_these else "."
+        text += f" {n - len(learnt)} of {n} seeds have not learnt enough to be broken." if len(learnt) < n else ""
     return [f"{text} (n = {n})"]
 
 
@@ -68,7 +75,7 @@ def by_unit(found: Found) -> Figure | None:
     ).rename({"value": "intact"})
     data = data.join(intact.select("panel", "depth", "arm", "intact"), on=["panel", "depth", "arm"], how="left")
     base = alt.Chart().encode(
-        x=alt.X("unit:Q", title="deleted unit", axis=alt.Axis(tickMinStep=1, format="d", grid=False)),
+        x=alt.X("unit:Q", title="deleted unit", axis=whole_numbers()),
         color=arm_colour(found.arms),
     )
     y = alt.Y("value:Q", title="test error (%)", scale=alt.Scale(domain=[0, 100]))
@@ -138,7 +145,12 @@ def spread_of_draws(
     )
     data = data.sort(by)
     base = alt.Chart().encode(
-        x=alt.X(f"{x}:Q", title=title, scale=alt.Scale(zero=x == "count", reverse=x == "tau")),
+        x=alt.X(
+            f"{x}:Q",
+            title=title,
+            scale=alt.Scale(zero=x == "count", reverse=x == "tau"),
+            axis=whole_numbers() if x == "count" else alt.Axis(),
+        ),
         color=arm_colour(found.arms),
     )
     y = alt.Y("value:Q", title="test error (%)", scale=alt.Scale(domain=[0, 100]))

@@ -1,4 +1,4 @@
-"""What the lab's figures and sentences have in common: colours by arm, panels by depth, spread over seeds."""
+"""What the lab's figures and sentences have in common: panels by depth and by network, spread over seeds."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,6 +9,11 @@ import polars as pl
 from resjax.report.charts import ROWS, by_setting, header
 from resjax.report.groups import Group
 from resjax.report.lab.found import Found
+
+
+def whole_numbers() -> alt.Axis:
+    """An axis of counts: what lies between two has no label."""
+    return alt.Axis(tickMinStep=1, labelExpr="datum.value % 1 ? '' : format(datum.value, 'd')", grid=False)
 
 
 def depth_heading() -> Any:

@@ -20,6 +20,7 @@ from resjax.report.lab.panels import (
     network_panels,
     number,
     over_seeds,
+    whole_numbers,
 )
 
 NET = ("group", "panel", "depth", "arm", "label")
@@ -30,6 +31,7 @@ SHARES = {name: NETWORK[name] for name in NET} | {
     "branches": pl.Int64,
     "length": pl.Int64,
     "share": pl.Float64,
+    "sampled": pl.Boolean,  # not, where what one path carries is between two lengths that were
 }
 NUMBER, ADDED, SUM = "number of paths", "number times one path", "sum of the paths"
 NOTE = (
@@ -37,7 +39,8 @@ NOTE = (
     "number of units that it passes by the branch. One path: the norm of the gradient of each example's loss in the "
     "stem's output through that path alone, a mean over examples and random paths (Veit et al. 2016, section 4.2). "
     "Times the number of paths it is what all paths of a length would carry if they all pointed one way; the sum of "
-    "the paths is what they do carry, cancellations included, without sampling, to float32's rounding."
+    "the paths is what they do carry, cancellations included, without sampling, to float32's rounding. Between lengths "
+    "that were not sampled (lengths=) what one path carries is drawn on straight lines of its logarithm."
 )
 
 
@@ -64,11 +67,14 @@ def _shares(rows: pl.DataFrame) -> pl.DataFrame:
     means = rows.filter(kind="path").group_by("branches").agg(pl.col("grad_norm").mean()).sort("branches")
     one = between(means["branches"].to_numpy(), means["grad_norm"].cast(pl.Float64).to_numpy(), n)
     with np.errstate(divide="ignore"):
-        summed = np.log(rows.filter(kind="total").sort("branches")["grad_norm"].to_numpy())
+        summed = np.log(rows.filter(kind="total").sort("branches")["grad_norm"].fill_null(0).to_numpy())
     logs = {NUMBER: log_paths(n), ADDED: log_paths(n) + one, SUM: summed}
     k = np.arange(n + 1)
     told = [
-        pl.DataFrame({"kind": kind, "branches": k, "length": k + fixed, "share": shares(logs[kind])}) for kind in logs
+        pl.DataFrame({"kind": kind, "branches": k, "length": k + fixed, "share": shares(logs[kind])}).with_columns(
+            sampled=pl.col("branches").is_in(means["branches"].to_list()) if kind == ADDED else pl.lit(True)
+        )
+        for kind in logs
     ]
     return rows.select(*NET, "seed", "moment").head(1).join(pl.concat(told), how="cross").cast(pl.Schema(SHARES))
 
@@ -136,17 +142,18 @@ def one_path(found: Found) -> Figure | None:
     if data.is_empty():
         return None
     base = alt.Chart().encode(
-        x=alt.X("length:Q", title="length (branches passed)", axis=alt.Axis(tickMinStep=1, format="d", grid=False)),
+        x=alt.X("length:Q", title="length (branches passed)", axis=whole_numbers()),
         color=arm_colour(found.arms),
     )
     y = alt.Y(
         "value:Q", title="|dL/dh| by one path", scale=alt.Scale(type="log"), axis=alt.Axis(format=".0e", tickCount=5)
     )
     tips = ["arm:N", *(alt.Tooltip(f"{c}:Q", format=".3~g") for c in ("length", "value", "low", "high")), "n:Q"]
-    panel = line_with_bars(base, y, tips).properties(width=width_of(len(found.depths), 440), height=200)
+    panel = line_with_bars(base, y, tips).properties(width=width_of(len(found.depths), 440, each=70), height=200)
     chart = depth_panels(panel, "row", rows["row"]).resolve_scale(x="independent", y="independent")
     caption = (
-        "The gradient's norm in the stem's output by one path, against the path's length, a log axis: means over "
+        "The gradient's norm in the stem's output by one path, against the path's length (the branches that it passes, "
+        "those of units without a shortcut, too), a log axis: means over "
         "examples and random paths, then over the seeds, bars from least to largest (Veit et al. 2016, fig. 6). A "
         "plain net has one path."
     )
@@ -156,27 +163,30 @@ def one_path(found: Found) -> Figure | None:
 def by_length(found: Found, shared: pl.DataFrame) -> Figure | None:
     """The shares of each length."""
     rows = in_rows(found, shared).with_columns(value=100 * pl.col("share"))
-    data = over_seeds(rows, ["row", "label", "kind", "length"])
+    data = over_seeds(rows, ["row", "label", "kind", "branches", "sampled"])
     if data.is_empty():
         return None
     labels = labels_in(found, data)
     kinds = [NUMBER, ADDED, SUM]
     base = alt.Chart().encode(
-        x=alt.X("length:Q", title="length (branches passed)", axis=alt.Axis(tickMinStep=1, format="d", grid=False)),
+        x=alt.X("branches:Q", title="branches passed", axis=whole_numbers()),
         color=alt.Color("kind:N", title="share of", legend=LEGEND, scale=alt.Scale(domain=kinds)),
     )
     y = alt.Y("value:Q", title="share (%)")
-    tips = ["kind:N", *(alt.Tooltip(f"{c}:Q", format=".3~g") for c in ("length", "value", "low", "high")), "n:Q"]
+    tips = ["kind:N", *(alt.Tooltip(f"{c}:Q", format=".3~g") for c in ("branches", "value", "low", "high")), "n:Q"]
     panel = alt.layer(
         base.mark_line(strokeWidth=1.8).encode(y=y),
         base.mark_rule(strokeWidth=1.2).encode(y=alt.Y("low:Q"), y2="high:Q"),
-        base.mark_point(filled=True, size=26, opacity=1).encode(y=y, tooltip=tips),
+        base.mark_point(filled=True, size=26).encode(
+            y=y, tooltip=tips, opacity=alt.condition("datum.sampled", alt.value(1), alt.value(0))
+        ),
     ).properties(width=width_of(len(labels), 440), height=200)
     chart = network_panels(panel, labels, "row", rows["row"]).resolve_scale(x="independent")
     caption = (
-        "How the gradient is shared among paths by their length. Number of paths: how many there are; number times "
-        "one path: times what one carries (Veit et al. 2016, fig. 6), which is jagged where few are drawn; sum of the "
-        "paths: the norm of their sum. Where the last two lie to the left of the first, the gradient comes by short "
-        "paths. Means over the seeds, bars from least to largest."
+        "How the gradient is shared among paths by the branches that they pass, of units with a shortcut. Number of "
+        "paths: how many there are; number times one path: times what one carries (Veit et al. 2016, fig. 6), which is "
+        "jagged where few are drawn, with a dot where it was sampled; sum of the paths: the norm of their sum. Where "
+        "the last two lie to the left of the first, the gradient comes by short paths. Means over the seeds, bars from "
+        "least to largest."
     )
     return finish(chart, "paths_by_length", "The gradient by path length", caption, data, ("row", "label"), kind=NUMBER)

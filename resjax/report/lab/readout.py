@@ -59,9 +59,9 @@ def by_unit(found: Found, quantity: str) -> Figure | None:
     ).properties(width=width_of(len(found.depths), 440), height=220)
     chart = depth_panels(panel, "panel", found.panels)
     caption = (
-        "Error of a linear read-out of each unit's output, against the weight layers passed; at 0 of the images "
-        "themselves; the diamond is the network's own error. Solid: trained; dashed: at the start, what random "
-        "features keep. Means over seeds, bands from least to largest."
+        f"{axis.removesuffix(' (%)').capitalize()} of a linear read-out of each unit's output, against the weight "
+        "layers passed; at 0 that of a read-out of the images; the diamond is the network's own error. Solid: trained; "
+        "dashed: at the start, what random features keep. Means over seeds, bands from least to largest."
     )
     return finish(chart, name, title, caption, data, ("panel", "depth"))
 
@@ -83,9 +83,9 @@ def along(found: Found, group: Group) -> list[str]:
     least = means.row(0, named=True)
     reached = pl.Series(list(arrival(rows).values()))
     text = (
-        f"{found.name(group)}: a linear read-out errs on {percent(images)} of the test images themselves, on "
-        f"{100 * least['test_error']:.1f} % at its best unit, {least['name']}, on {percent(last)} at the last unit, "
-        f"and the network on {percent(network)}; from {number(100 * reached, '.0f')} % of the units on it stays "
+        f"{found.name(group)}: a linear read-out of the images has a test error of {percent(images)}, of "
+        f"{100 * least['test_error']:.1f} % at its best unit, {least['name']}, of {percent(last)} at the last unit, "
+        f"and the network of {percent(network)}; from {number(100 * reached, '.0f')} % of the units on it stays "
         f"within {100 * NEAR:.0f} points of the last."
     )
     start = units(found, group, START)

@@ -11,12 +11,13 @@ from scipy.signal import find_peaks
 Numbers = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 LEAST = 0.01  # of a slice's height: lower hills are not counted
 ROUNDING = 2e-6  # of the largest of three losses: that much their second difference may be off in float32
+FLAT = 20 * ROUNDING  # of the largest loss: a slice that is no higher is flat as far as float32 tells
 NATS = 1.0  # above the solution: where the basin ends
 
 
 @dataclass(frozen=True)
 class Roughness:
-    """Of one slice through the solution; climb, hills and bent are zero where it is a bowl.
+    """Of one slice through the solution; climb, hills and bent are zero where it is a bowl, or flat to float32.
 
     climb: what the loss rises on the way from both rims to the lowest point, as a fraction of the slice's height, most
     minus least: (total variation - the two heights of the rims above the lowest point) / 2 / height.
@@ -40,7 +41,7 @@ def roughness(places: Numbers, losses: Numbers) -> Roughness | None:
         return None
     height = float(np.ptp(losses))
     nats = climb(losses)
-    if height == 0:
+    if height <= FLAT * np.abs(losses).max():
         return Roughness(0.0, 0.0, 0, 0.0, float(np.ptp(places)), True)
     hills, _ = find_peaks(losses, prominence=LEAST * height)
     ends = [basin(sign * places, losses) for sign in (-1, 1)]

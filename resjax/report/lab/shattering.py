@@ -1,16 +1,13 @@
 """How alike gradients at different inputs are: by depth, along a line, between examples."""
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import altair as alt
-import numpy as np
 import polars as pl
 
-from resjax.fits import line
 from resjax.report.charts import LEGEND, Figure, arm_colour, finish, width_of
 from resjax.report.groups import Group
+from resjax.report.lab.decay import NOISE, alike, law, law_of
 from resjax.report.lab.found import Found, Part
 from resjax.report.lab.panels import (
     depth_panels,
@@ -21,10 +18,10 @@ from resjax.report.lab.panels import (
     network_panels,
     number,
     over_seeds,
+    whole_numbers,
 )
 
 NEIGHBOURS, ENDS, THEORY = "neighbours", "ends", "theory"
-NOISE = 0.05  # a likeness below it is not told from none: it is in no fit
 BINS = 20
 NOTE = (
     "f is a random direction of the logits that sums to zero; its gradient is taken in the images and in every unit's "
@@ -32,8 +29,8 @@ NOTE = (
     "gradient at lag s, about its mean along the line; it depends on the spacing, so it compares nets with each other "
     "and not with theory. Ends: the cosine of the gradients at the two ends, which Balduzzi et al. 2017 have a law "
     "for at the start: 1/2^L in plain nets of L layers, (3/4)^L in residual nets of L units without a norm, 1/sqrt(L) "
-    "with batch norm, for inputs and hidden states that have nothing in common and units of one layer. "
-    f"Likenesses above {NOISE:g} are in the fits."
+    "with batch norm, for inputs and hidden states that have nothing in common and units of one layer. Fits are of the "
+    f"units from the last on to the first whose likeness is {NOISE:g} or less."
 )
 
 
@@ -45,26 +42,6 @@ def shattering(found: Found) -> Part:
     return Part("shattering", heading, sentences, [f for f in figures if f], f"{NOTE} {found.made_with()}")
 
 
-# Of an arm and a norm: the cosine of two gradients at the start, in words and from 1 at the last output.
-_LAYERS, _UNITS = pl.col("layers_behind") - 1, pl.col("units_behind")
-LAWS: dict[tuple[str, str], tuple[str, pl.Expr]] = {
-    ("plain", "none"): ("a factor of 1/2 a layer", 0.5**_LAYERS),
-    ("plain", "batch"): ("a factor of 1/2 a layer", 0.5**_LAYERS),
-    ("residual", "none"): ("a factor of 3/4 a unit", 0.75**_UNITS),
-    ("residual", "batch"): ("units to the power of -1/2", 1 / pl.max_horizontal(_UNITS, 1).sqrt()),
-}
-
-
-@dataclass(frozen=True)
-class Law:
-    """A decay with the layers behind: the factor a layer, the exponent of a power of L, whether that is closer."""
-
-    rate: float
-    exponent: float
-    is_power: bool
-    points: int
-
-
 def likeness(found: Found) -> pl.DataFrame:
     """Means over the lines: R at lag 1, and the ends' cosine, in `value`, of each seed, moment and unit."""
     rows = found.table.filter(kind="line")
@@ -74,16 +51,6 @@ def likeness(found: Found) -> pl.DataFrame:
     parts = [rows.filter(lag=lag).with_columns(value=column, what=pl.lit(what)) for what, lag, column in told]
     means = pl.concat(parts).filter(pl.col("value").is_not_null()).group_by([*keys, "what"], maintain_order=True)
     return means.agg(pl.col("value").mean()).sort("seed", "layers_behind")
-
-
-def law(layers: np.ndarray, values: np.ndarray) -> Law | None:
-    """The decay of values above `NOISE` with the layers behind; None where there are too few."""
-    above = values > NOISE
-    x, y, stages = layers[above].astype(float), np.log(values[above]), np.zeros(int(above.sum()), int)
-    exponential, power = line(x, y, stages.tolist()), line(np.log(x), y, stages.tolist())
-    if exponential is None or power is None:
-        return None
-    return Law(math.exp(exponential.slope), power.slope, power.left < exponential.left, len(x))
 
 
 def sentences_of(found: Found, group: Group) -> Iterator[str]:
@@ -111,8 +78,10 @@ def falling(rows: pl.DataFrame) -> str:
     laws = [law(part["layers_behind"].to_numpy(), part["value"].to_numpy()) for part in each]
     known = [one for one in laws if one is not None]
     if not known:
-        alike = units.filter(pl.col("value") > NOISE).select(pl.col("layers_behind").max()).item()
-        return "is lost in noise at once" if alike is None else f"is lost in noise behind {alike} layers"
+        if units.filter(pl.col("value") <= NOISE).is_empty():
+            return "has too few units for a fit"
+        last = [alike(part["layers_behind"].to_numpy(), part["value"].to_numpy()) for part in each]
+        return f"is lost in noise behind {max(last)} layers" if max(last) else "is lost in noise at once"
     rate, exponent = (number(pl.Series([getattr(one, name) for one in known]), ".2f") for name in ("rate", "exponent"))
     closer = "a power" if 2 * sum(one.is_power for one in known) > len(known) else "an exponential"
     points = round(sum(one.points for one in known) / len(known))
@@ -123,10 +92,9 @@ def falling(rows: pl.DataFrame) -> str:
 
 
 def theory(group: Group, moment: str) -> str:
-    """In words, the ends' law, where there is one."""
-    if moment != "start" or (group.arm, group.norm) not in LAWS:
-        return ""
-    return f" (Balduzzi et al. 2017: {LAWS[group.arm, group.norm][0]})"
+    """In words, the ends' law at the start, where there is one."""
+    known = law_of(group) if moment == "start" else None
+    return f" (Balduzzi et al. 2017: {known[0]})" if known else ""
 
 
 def examples(rows: pl.DataFrame) -> str:
@@ -145,9 +113,7 @@ def by_depth(found: Found) -> Figure | None:
     rows = pl.concat([measured, *(expected(measured, group) for group in found.networks)], how="diagonal_relaxed")
     data = over_seeds(in_rows(found, rows), ["row", "depth", "arm", "what", "layers_behind"])
     base = alt.Chart().encode(
-        x=alt.X(
-            "layers_behind:Q", title="weight layers from there to the logits", axis=alt.Axis(grid=False, format="d")
-        ),
+        x=alt.X("layers_behind:Q", title="weight layers from there to the logits", axis=whole_numbers()),
         color=arm_colour(found.arms),
     )
     y = alt.Y("value:Q", title="likeness of gradients", scale=alt.Scale(domain=[-0.2, 1]))
@@ -180,7 +146,7 @@ def by_depth(found: Found) -> Figure | None:
 def expected(measured: pl.DataFrame, group: Group) -> pl.DataFrame:
     """The ends' law at the start, of plain and residual nets: from 1 at the last unit's output."""
     there = measured.filter(group=group.id, moment="start", what=ENDS).unique(["layers_behind"])
-    known = LAWS.get((group.arm, group.norm))
+    known = law_of(group)
     return there.clear() if known is None else there.with_columns(value=known[1], what=pl.lit(THEORY), seed=None)
 
 
@@ -195,7 +161,7 @@ def along(found: Found) -> Figure | None:
     if data.is_empty():
         return None
     base = alt.Chart().encode(
-        x=alt.X("lag:Q", title="lag (points of the line)", axis=alt.Axis(tickMinStep=1, format="d", grid=False)),
+        x=alt.X("lag:Q", title="lag (points of the line)", axis=whole_numbers()),
         color=arm_colour(found.arms),
     )
     y = alt.Y("value:Q", title="autocorrelation")
@@ -235,7 +201,7 @@ def between(found: Found) -> Figure | None:
     panel = alt.layer(
         base.mark_line(interpolate="step", strokeWidth=1.6).encode(),
         base.mark_point(filled=True, size=40, opacity=0).encode(tooltip=tips),
-    ).properties(width=width_of(len(labels), 440), height=160)
+    ).properties(width=width_of(len(labels), 440, each=50), height=160)
     chart = network_panels(panel, labels, "row", kept["row"]).resolve_scale(y="independent")
     caption = (
         "Cosines between the gradients that two training examples give the weights, of one class and of two classes, "

@@ -58,8 +58,8 @@ def contours(found: Found, table: pl.DataFrame, views: list[str]) -> Figure | No
     chart = in_panels(found, data, {view: panel(view) for view in levels}, 210)
     caption = (
         "Contour lines of the loss on the plane of two random filter-normalised directions, around the solution at "
-        f"the cross, at the same levels for all networks with the same statistics; {whose(data)} Rings around other "
-        "places than the cross are other valleys, or hills. No line where the loss is not finite."
+        f"the cross, at the same levels for all networks of one {what_is_shared(found)}; {whose(data)} Rings around "
+        "other places than the cross are other valleys, or hills. No line where the loss is not finite."
     )
     return finish(chart, "landscape_contours", "Contours of the loss", caption, data, GRID)
 
@@ -103,8 +103,8 @@ def surfaces(found: Found, table: pl.DataFrame, views: list[str]) -> Figure | No
     chart = in_panels(found, data, {view: panel(view) for view in views if view in there}, 300)
     caption = (
         "The same plane as a surface: alpha goes to the right, beta to the back, and the height is log(1 + loss), at "
-        f"one scale for all networks with the same statistics; {whose(data)} Wires are left out where the loss is not "
-        "finite."
+        f"one scale for all networks of one {what_is_shared(found)}; {whose(data)} Wires are left out where the loss "
+        "is not finite."
     )
     return finish(chart, "landscape_surfaces", "The loss as a surface", caption, data, GRID)
 
@@ -143,6 +143,11 @@ def in_panels(found: Found, data: pl.DataFrame, panels: dict[str, Any], most: in
 
     blocks = [block(view, panel) for view, panel in panels.items()]
     return alt.vconcat(*blocks).resolve_scale(color="independent")
+
+
+def what_is_shared(found: Found) -> str:
+    """What the networks of a block of panels have in common."""
+    return "panel and kind of statistics" if len(found.panels) > 1 else "kind of statistics"
 
 
 def whose(data: pl.DataFrame) -> str:

@@ -6,8 +6,9 @@ from typing import Any
 
 import polars as pl
 import pytest
+from labtables import lab_table
 
-from resjax.records import LAB_TABLES, LabTable, Sweep
+from resjax.records import LabTable, Sweep
 from resjax.report.groups import pool
 from resjax.report.lab import parts
 from resjax.report.lab.found import Found, found
@@ -27,8 +28,7 @@ def lesions(run: str, seeds: range, broken: int, ended: str = "2026-01-01", **se
         rows += [nothing | {"seed": seed, "kind": "many", "count": 5, "draw": d, "error": 0.5 + d / 10} for d in (0, 1)]
         facts = {"kind": "exchanged", "count": 1, "draw": 0, "tau": 0.9}
         rows.append(nothing | {"seed": seed, "error": 0.3} | facts)
-    about = {"instrument": "lesion", "settings": {"examples": 60} | settings, "seed": 0, "beside": None, "ended": ended}
-    return LabTable(run, about, pl.DataFrame(rows, schema=LAB_TABLES["lesion"]))
+    return lab_table("lesion", run, rows, settings={"examples": 60} | settings, ended=ended)
 
 
 @pytest.fixture
@@ -94,14 +94,44 @@ def test_a_net_that_guesses_is_not_broken(make: Make, sweep_of: Make) -> None:
     assert "break the net" not in part.sentences[0]
 
 
+def test_seeds_that_have_not_learnt_are_not_counted(make: Make, sweep_of: Make) -> None:
+    """All of one seed's deletions break it; the other two guess."""
+    run = make("plain", 20)
+    table = lesions(run[0]["id"], range(3), 10)
+    guess = table.table.with_columns(error=pl.when(pl.col("seed") > 0).then(0.9).otherwise("error"))
+    sweep = replace(sweep_of(run), lab=(replace(table, table=guess),))
+    (part,) = parts(pool(sweep), sweep)
+    assert "10 of 10 deletions break the net" in part.sentences[0]
+    assert "2 of 3 seeds have not learnt enough to be broken. (n = 3)" in part.sentences[0]
+
+
+def test_tables_of_a_net_that_was_trained_anew_are_left_out_and_said(sweep: Sweep) -> None:
+    plain, residual = sweep.lab
+    old = replace(residual, about=residual.about | {"checkpoint": ["another"]})
+    there = of(replace(sweep, lab=(plain, old)))
+    assert there.arms == ["plain"]
+    assert "1 tables of nets that have been trained anew since are left out." in there.made_with()
+
+
+def test_other_code_is_said(sweep: Sweep) -> None:
+    plain, residual = sweep.lab
+    other = replace(residual, about=residual.about | {"code_sha256": "other"})
+    assert "2 versions of the code" in of(replace(sweep, lab=(plain, other))).made_with()
+    assert "versions" not in of(sweep).made_with()
+
+
+def test_how_many_examples_there_are_is_said(sweep: Sweep) -> None:
+    sizes = {"examples": {"train": 1437, "test": 360}}
+    lab = tuple(replace(one, about=one.about | sizes) for one in sweep.lab)
+    assert "Of examples digits has 1437 to train and 360 to test." in of(replace(sweep, lab=lab)).made_with()
+
+
 def test_a_start_that_nobody_knows_is_said(make: Make, sweep_of: Make) -> None:
     run, metrics, layers = make("plain", 20, seeds=range(1))
-    schema = LAB_TABLES["readout"]
     row = {"seed": 0, "moment": "start", "unit": 1, "name": "u", "layer_depth": 1, "features": 4, "ridge": 1.0}
-    table = pl.DataFrame([row | {"train_error": 0.5, "test_error": 0.5}], schema=schema)
-    about = {"instrument": "readout", "settings": {}, "seed": 0, "beside": None, "ended": "2026-01-01"}
+    table = lab_table("readout", run["id"], [row | {"train_error": 0.5, "test_error": 0.5}])
     for more, said in (({}, False), ({"imported": {"file": "net.npz", "sha256": "0" * 64}}, True)):
-        sweep = replace(sweep_of((run | more, metrics, layers)), lab=(LabTable(run["id"], about, table),))
+        sweep = replace(sweep_of((run | more, metrics, layers)), lab=(table,))
         there = found(pool(sweep), sweep, "readout")
         assert there is not None
         assert ("nobody knows the start" in there.made_with()) == said

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from labtables import lab_table
 
 from resjax.records import LAB_TABLES, LabTable
 from resjax.report.groups import pool
 from resjax.report.lab import parts
 from resjax.report.lab.found import Part
-from resjax.report.lab.hessian import broadened
+from resjax.report.lab.hessian import broadened, with_ratio
 
 Make = Callable[..., Any]
 
@@ -31,10 +32,9 @@ def table(run: str, largest: float, ratio: float) -> LabTable:
             for beta in (-1.0, 0.0, 1.0):
                 least = 1.0 if alpha == beta == 0 else -ratio * 50
                 place = {"kind": "map", "alpha": alpha, "beta": beta}
-                rows.append(here | place | {"lambda_max": 50.0, "lambda_min": least})
-    settings = {"grid": 3, "reach": 1.0}
-    about = {"instrument": "hessian", "settings": settings, "seed": 0, "beside": None, "ended": "2026-01-01"}
-    return LabTable(run, about, pl.DataFrame(rows, schema=LAB_TABLES["hessian"]))
+                rows.append(here | place | {"lambda_max": 50.0, "lambda_min": least, "lambda_min_residual": 2.0})
+    settings = {"grid": 3, "grid_steps": 6, "reach": 1.0}
+    return lab_table("hessian", run, rows, settings=settings)
 
 
 @pytest.fixture
@@ -51,10 +51,15 @@ def test_the_sentences(part: Part) -> None:
     plain, residual = part.sentences
     assert plain.startswith("plain-20: at the solution lambda_max is 1e+03 ± 0 and lambda_min -1 ± 0, at a loss of 0.1")
     assert (
-        "up to 1 times the filters' norms, |lambda_min / lambda_max| is at least 0.80 ± 0.00 at the median (n = 3)"
-        in plain
+        "up to 1 times the filters' norms, |lambda_min / lambda_max| is 0.80 ± 0.00 at the median by 6 Lanczos steps, "
+        "which leave a residual of 0.04 times lambda_max (n = 3)" in plain
     )
-    assert "|lambda_min / lambda_max| is at least 0.00 ± 0.00" in residual, "no negative eigenvalue is no ratio below 0"
+    assert "|lambda_min / lambda_max| is 0.00 ± 0.00" in residual, "no negative eigenvalue is no ratio below 0"
+
+
+def test_where_nothing_is_positive_there_is_no_ratio() -> None:
+    rows = [{"kind": "map", "lambda_max": top, "lambda_min": -1.0, "lambda_min_residual": 0.0} for top in (0.0, -0.5)]
+    assert with_ratio(pl.DataFrame(rows, schema=LAB_TABLES["hessian"]))["value"].to_list() == [None, None]
 
 
 def test_the_figures(part: Part) -> None:

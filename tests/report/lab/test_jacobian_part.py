@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import polars as pl
 import pytest
+from labtables import lab_table
 
-from resjax.records import LAB_TABLES, LabTable
+from resjax.records import LabTable
 from resjax.report.groups import pool
 from resjax.report.lab import parts
 from resjax.report.lab.found import Part
@@ -26,8 +26,7 @@ def table(run: str, growth: float, units: int = 5) -> LabTable:
                     values = {"sigma_rms": rms, "sigma_max": 4 * rms, "participation": 0.25, "dimension": 64}
                     place = {"seed": seed, "moment": moment, "example": example, "unit": unit, "name": f"unit{unit}"}
                     rows.append(place | values | {"layers_behind": 2 * (units - unit)})
-    about = {"instrument": "jacobian", "settings": {}, "seed": 0, "beside": None, "ended": "2026-01-01"}
-    return LabTable(run, about, pl.DataFrame(rows, schema=LAB_TABLES["jacobian"]))
+    return lab_table("jacobian", run, rows)
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from labtables import lab_table
 
-from resjax.records import LAB_TABLES, LabTable, Sweep
+from resjax.records import LabTable, Sweep
 from resjax.report.groups import pool
 from resjax.report.lab import parts
 from resjax.report.lab.found import Part
@@ -34,9 +35,8 @@ def slices(run: str, loss: Loss, seeds: range = range(3), grid: bool = True) -> 
             for beta, alpha in np.stack(np.meshgrid(SIDE, SIDE), -1).reshape(-1, 2) if grid else ():
                 place = {"kind": "grid", "plane": 0, "alpha": alpha, "beta": beta}
                 rows.append(facts | place | {"loss": float(loss(alpha, beta))})
-    table = pl.DataFrame(rows, schema=LAB_TABLES["landscape"]).with_columns(pl.col("loss").fill_nan(None))
-    about = {"instrument": "landscape", "settings": {"points": 21}, "seed": 0, "beside": None, "ended": "2026-01-01"}
-    return LabTable(run, about, table)
+    made = lab_table("landscape", run, rows, settings={"points": 21})
+    return replace(made, table=made.table.with_columns(pl.col("loss").fill_nan(None)))
 
 
 @pytest.fixture

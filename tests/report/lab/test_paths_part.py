@@ -38,7 +38,7 @@ def found() -> Found:
         [{"group": g.id, "panel": g.panel, "arm": g.arm, "depth": 20, "label": g.label} for g in groups.values()]
     )
     table = table.drop("panel", "arm", "depth", "label").join(told, on="group").select([*NETWORK, *LAB_TABLES["paths"]])
-    return Found("paths", {"draws": 2}, table.cast({"depth": pl.Int64}), groups, {}, 0)
+    return Found("paths", {"draws": 2}, 0, table.cast({"depth": pl.Int64}), groups, {}, 0)
 
 
 @pytest.mark.parametrize(("kind", "p"), [(NUMBER, 0.5), (ADDED, FACTOR / (1 + FACTOR)), (SUM, FACTOR / (1 + FACTOR))])

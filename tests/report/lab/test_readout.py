@@ -6,8 +6,9 @@ from typing import Any
 
 import polars as pl
 import pytest
+from labtables import lab_table
 
-from resjax.records import LAB_TABLES, LabTable, Sweep
+from resjax.records import LabTable, Sweep
 from resjax.report.groups import pool
 from resjax.report.lab import parts
 from resjax.report.lab.found import Part
@@ -30,8 +31,7 @@ def table(run: str, error: Callable[[int, int], float], seeds: int) -> LabTable:
                 | {"unit": unit, "name": f"u{unit}", "layer_depth": depth, "test_error": factor * error(seed, unit)}
                 for unit, depth in enumerate(DEPTHS)
             ]
-    about = {"instrument": "readout", "settings": {"pixels": 4}, "seed": 0, "beside": None, "ended": "2026"}
-    return LabTable(run, about, pl.DataFrame(rows, schema=LAB_TABLES["readout"]))
+    return lab_table("readout", run, rows, settings={"pixels": 4})
 
 
 def part_of(make: Make, sweep_of: Join, plain: list[float], residual: list[float], seeds: int = 3) -> Part:
@@ -51,8 +51,8 @@ def test_sentences_have_the_tables_numbers(make: Make, sweep_of: Join) -> None:
     errors = [0.3, 0.25, 0.2, 0.205, 0.21], [0.3, 0.2, 0.1, 0.05, 0.2]
     plain, residual, both, start = part_of(make, sweep_of, *errors).sentences
     assert plain == (
-        "plain-20: a linear read-out errs on 40.0 ± 0.0 % of the test images themselves, on 20.2 % at its best unit, "
-        "u2, on 21.2 ± 0.2 % at the last unit, and the network on 10.0 ± 0.0 %; from 40 ± 0 % of the units on it stays "
+        "plain-20: a linear read-out of the images has a test error of 40.0 ± 0.0 %, of 20.2 % at its best unit, "
+        "u2, of 21.2 ± 0.2 % at the last unit, and the network of 10.0 ± 0.0 %; from 40 ± 0 % of the units on it stays "
         "within 2 points of the last. At the start it errs on 60.4 ± 0.4 % at the first unit and on 42.4 ± 0.4 % at "
         "the last. (n = 3)"
     )

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from labtables import lab_table
 
-from resjax.records import LAB_TABLES, LabTable
+from resjax.records import LabTable
 from resjax.report.groups import pool
 from resjax.report.lab import parts
+from resjax.report.lab.decay import NOISE, law
 from resjax.report.lab.found import Part
-from resjax.report.lab.shattering import NOISE, law
 
 Make = Callable[..., Any]
 LAYERS = np.arange(1, 40, 2)
@@ -39,6 +40,16 @@ def test_noise_has_no_law() -> None:
     assert law(LAYERS, np.where(LAYERS < 4, 0.5, -0.02)) is None
 
 
+def test_noise_is_not_a_slow_decay() -> None:
+    """Half a layer, under noise that lifts some of the units behind above the line: 1000 nets of 28 units."""
+    chance = np.random.default_rng(0)
+    layers = np.arange(1, 57, 2)
+    noisy = 0.5 ** (layers - 1) + chance.normal(0, 0.03, (1000, len(layers)))
+    rates = [found.rate for values in noisy if (found := law(layers, values)) is not None]
+    assert len(rates) > 100
+    assert 0.45 < np.median(rates) < 0.65, "all that is above the line gives 0.92"
+
+
 def table(run: str, likeness: Callable[[int], float]) -> LabTable:
     """R(1) and the ends' cosine as the layers behind say; two lines beside the mean; of pairs 0.32 and 0.12."""
     rows = []
@@ -54,8 +65,7 @@ def table(run: str, likeness: Callable[[int], float]) -> LabTable:
         for same, cosine in ((True, 0.32), (False, 0.12)):
             pair = {"kind": "pair", "one": 0, "other": 1 + same, "same_class": same, "cosine": cosine}
             rows.append(here | pair)
-    about = {"instrument": "shattering", "settings": {"lags": 4}, "seed": 0, "beside": None, "ended": "2026-01-01"}
-    return LabTable(run, about, pl.DataFrame(rows, schema=LAB_TABLES["shattering"]))
+    return lab_table("shattering", run, rows, settings={"lags": 4})
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ from typing import Any
 
 import polars as pl
 import pytest
+from labtables import lab_table
 
-from resjax.records import LAB_TABLES, LabTable, Sweep
+from resjax.records import LabTable, Sweep
 from resjax.report.groups import pool
 from resjax.report.lab import parts
 from resjax.report.lab.found import Part
@@ -27,8 +28,7 @@ def table(run: str, cka: Callable[[int, int, int], float], seeds: Seeds, beside:
         | {"cka": cka(seed, i, j)}
         for (seed, another), i, j in product(seeds, range(UNITS), range(UNITS))
     ]
-    about = {"instrument": "similarity", "settings": {"examples": 64}, "seed": 0, "beside": beside, "ended": "2026"}
-    return LabTable(run, about, pl.DataFrame(rows, schema=LAB_TABLES["similarity"]))
+    return lab_table("similarity", run, rows, beside, settings={"examples": 64})
 
 
 @pytest.fixture
