@@ -83,10 +83,10 @@ def along(found: Found, group: Group) -> list[str]:
     least = means.row(0, named=True)
     reached = pl.Series(list(arrival(rows).values()))
     text = (
-        f"{found.name(group)}: a linear read-out of the images has a test error of {percent(images)}, of "
-        f"{100 * least['test_error']:.1f} % at its best unit, {least['name']}, of {percent(last)} at the last unit, "
-        f"and the network of {percent(network)}; from {number(100 * reached, '.0f')} % of the units on it stays "
-        f"within {100 * NEAR:.0f} points of the last."
+        f"{found.name(group)}: a linear read-out of the images has a test error of {percent(images)}, that of the best "
+        f"unit, {least['name']}, {100 * least['test_error']:.1f} %, that of the last unit {percent(last)}, and the "
+        f"network {percent(network)}; from {number(100 * reached, '.0f')} % of the units on it stays within "
+        f"{100 * NEAR:.0f} points of the last."
     )
     start = units(found, group, START)
     if not start.is_empty():
