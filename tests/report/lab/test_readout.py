@@ -51,12 +51,12 @@ def test_sentences_have_the_tables_numbers(make: Make, sweep_of: Join) -> None:
     errors = [0.3, 0.25, 0.2, 0.205, 0.21], [0.3, 0.2, 0.1, 0.05, 0.2]
     plain, residual, both, start = part_of(make, sweep_of, *errors).sentences
     assert plain == (
-        "plain-20: a linear read-out of the images has a test error of 40.0 ± 0.0 %, that of the best unit, u2, 20.2 %, "
-        "that of the last unit 21.2 ± 0.2 %, and the network 10.0 ± 0.0 %; from 40 ± 0 % of the units on it stays "
-        "within 2 points of the last. At the start it errs on 60.4 ± 0.4 % at the first unit and on 42.4 ± 0.4 % at "
-        "the last. (n = 3)"
+        "plain-20: a linear read-out of the images has a test error of 40.0 ± 0.0 %, that of the best unit, u2, "
+        "20.2 %, that of the last unit 21.2 ± 0.2 %, and the network 10.0 ± 0.0 %; from 40 ± 0 % of the units on it "
+        "stays within 2 points of the last. At the start it errs on 60.4 ± 0.4 % at the first unit and on 42.4 ± 0.4 % "
+        "at the last. (n = 3)"
     )
-    assert "on 5.1 % at its best unit, u3" in residual
+    assert "that of the best unit, u3, 5.1 %" in residual
     assert "from 80 ± 0 % of the units on" in residual
     assert both.startswith("Half-way, u2, the read-out of plain-20 errs on 20.2 ± 0.2 %, that of residual-20 on 10.1")
     assert "+10.1 points" in both
