@@ -50,7 +50,8 @@ def contours(found: Found, table: pl.DataFrame, views: list[str]) -> Figure | No
 
     def panel(view: str) -> Any:
         scale = alt.Scale(domain=levels[view], scheme=SCHEME)
-        colour = alt.Color("level:O", title="loss (nats)", legend=LEGEND, scale=scale)
+        legend = alt.Legend(**LEGEND.to_dict(), labelExpr=PLAIN)
+        colour = alt.Color("level:O", title="loss (nats)", legend=legend, scale=scale)
         curves = base.mark_line(strokeWidth=1.6, interpolate="linear")
         tips = ["arm:N", "level:O"]
         return alt.layer(curves.encode(color=colour, detail="line:N", order="order:Q", tooltip=tips), solution)
