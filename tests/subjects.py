@@ -16,8 +16,8 @@ from resjax.training.state import create, optimizer, to_arrays
 # Small nets of every family, as sections of settings.
 FAMILIES: dict[str, dict[str, dict[str, object]]] = {
     "plain": {"model": {"shortcut": "none"}},
-    "no_norm": {"model": {"norm": "none"}},
-    "projections": {"model": {"shortcut": "projection_c"}},
+    "no_norm": {"model": {"norm": "none", "depth": 8}},
+    "projections": {"model": {"shortcut": "projection_c", "depth": 8}},
     "preact": {"model": {"order": "full_preactivation", "depth": 8}},
     "highway": {
         "model": {

@@ -10,7 +10,7 @@ from resjax.report.experiment import Experiment
 
 FIGURES = (
     *("paths_by_length", "paths_gradient", "similarity_within", "similarity_between"),
-    *("jacobian_rms", "jacobian_condition", "hessian_extremes", "hessian_density", "hessian_ratio", "readout_by_unit"),
+    *("jacobian_rms", "jacobian_condition", "hessian_sharpness", "hessian_density", "hessian_ratio", "readout_by_unit"),
 )
 EXPERIMENT = Experiment(Path(__file__).parent, FIGURES, seeds=1)
 

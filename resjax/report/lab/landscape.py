@@ -6,10 +6,13 @@ import altair as alt
 import polars as pl
 
 from resjax.report.charts import ROWS, Figure, arm_colour, by_setting, finish, header, only, width_of
+from resjax.report.groups import Group
 from resjax.report.lab.found import Found, Part
-from resjax.report.lab.panels import depth_heading, number
+from resjax.report.lab.panels import against_first, depth_heading, number, percent
 from resjax.report.lab.roughness import of_grids, of_lines
 from resjax.report.lab.surfaces import PLAIN, contours, surfaces
+from resjax.report.words import amount
+from resjax.statistics import compare
 
 WORDS = {"running": "running statistics", "batch": "batch statistics", "none": "no batch norm"}
 LINE = ["view", "depth", "arm", "seed", "plane"]
@@ -42,6 +45,12 @@ def landscape(found: Found) -> Part:
         for view in views
         if (sentence := told(found.name(group), table.filter(group=group.id, view=view)))
     ]
+    sentences += [
+        sentence
+        for one, other in against_first(found)
+        for view in views
+        if (sentence := compared(found, one, other, table.filter(view=view)))
+    ]
     heading = "The loss around the solution"
     return Part("landscape", heading, sentences, [f for f in figures if f], f"{NOTE} {found.made_with()}")
 
@@ -71,14 +80,35 @@ def told(name: str, rows: pl.DataFrame) -> str | None:
     if len(lines):
         parts.append(f"{of_slices(lines)}.")
     if len(grids) and grids["climb"].count():
-        means = grids.select(pl.col("climb").mean() * 100, pl.col("hills").mean())
+        seeds = by_seed(grids)
         parts.append(
-            f"Along the rows and columns of the plane it climbs {number(means['climb'], '.1f')} %, over "
-            f"{number(means['hills'], '.2g')} hills (n = {grids.select('seed').n_unique()})."
+            f"Along the rows and columns of the plane it climbs {percent(seeds['climb'])}, over "
+            f"{number(seeds['hills'], '.2g')} hills (n = {len(seeds)})."
         )
     if lost := rows["loss"].null_count():
         parts.append(f"{lost} of {len(rows)} losses are not finite.")
     return " ".join(parts)
+
+
+def compared(found: Found, one: Group, other: Group, rows: pl.DataFrame) -> str | None:
+    """By how much one arm climbs more than the other, of the same depth: along the lines, and along the plane."""
+    parts = []
+    for where, slices in (("lines", of_lines), ("plane", of_grids)):
+        climbs = [slices(rows.filter(group=group.id), LINE) for group in (one, other)]
+        if all(len(each) and each["climb"].count() for each in climbs):
+            tested = compare(*(dict(by_seed(each).select("seed", "climb").iter_rows()) for each in climbs))
+            parts.append(f"along the {where} {amount(tested, 'climb')}")
+    if not parts:
+        return None
+    statistics = WORDS[rows["statistics"][0]]
+    pair = f"What {found.name(one)} climbs less what {found.name(other)} does"
+    return f"{pair}, of their heights, {statistics}: {'; '.join(parts)}."
+
+
+def by_seed(slices: pl.DataFrame) -> pl.DataFrame:
+    """Means over the slices of each seed that have a measure."""
+    known = slices.filter(pl.col("climb").is_not_null())
+    return known.group_by("seed").agg(pl.col("climb", "nats", "hills", "bent", "width").mean()).sort("seed")
 
 
 def of_slices(lines: pl.DataFrame) -> str:
@@ -87,7 +117,7 @@ def of_slices(lines: pl.DataFrame) -> str:
     if known.is_empty():
         return "no line has three finite losses around the solution"
     seeds = known["seed"].n_unique()
-    units = known.group_by("seed").agg(pl.col("climb", "nats", "hills", "bent", "width").mean()) if seeds > 1 else known
+    units = by_seed(known) if seeds > 1 else known
     within = ", ± over seeds" if seeds > 1 else ", ± over lines" if len(known) > 1 else ""
     rims = known["open"].sum()
     least = f", at least: {rims} of the basins reach a rim" if rims else ""

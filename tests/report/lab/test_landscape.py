@@ -59,21 +59,23 @@ def data(part: Part, name: str) -> pl.DataFrame:
 
 def test_the_sentences(part: Callable[..., Part]) -> None:
     found = part(lambda a, b: 4 * b**2 + 1 - np.cos(4 * np.pi * a), bowl)
-    assert len(found.sentences) == 4
-    plain, _, residual, _ = found.sentences
+    assert len(found.sentences) == 6
+    plain, _, residual, _, both, _ = found.sentences
     # Four hills of 2 nats on a line of height 2; at the rim and the solution it is 0.
     height = 1 - np.cos(4 * np.pi * SIDE)
     climbed = 4 * height.max()
     assert plain.startswith("plain-20, running statistics: on the way down a line the loss climbs 400.0 ± 0.0 %")
     assert f"({climbed:.2g} ± 0 nats, 4 ± 0 hills)" in plain
     assert "(n = 3 lines of 3 seeds, ± over seeds)" in plain
+    assert both.startswith("What plain-20 climbs less what residual-20 does, of their heights, running statistics:")
+    assert "along the lines +400.0 points, n = 3" in both, "no spread, and so no test"
     assert "climbs 0.0 ± 0.0 % of its height (0 ± 0 nats, 0 ± 0 hills); it is not convex at 0 ± 0 %" in residual
     assert "the basin is 1.00 ± 0.00 wide" in residual, "4 x^2 is 1 at +-1/2"
 
 
 def test_what_is_not_finite_is_counted(part: Callable[..., Part]) -> None:
     found = part(lambda a, b: np.where(a > 0.85, np.nan, bowl(a, b)), bowl)
-    plain, _, residual, _ = found.sentences
+    plain, _, residual = found.sentences[:3]
     lost = 2 * 3 * (1 + 21)  # two places of alpha, three seeds, a line and 21 rows
     assert plain.endswith(f"{lost} of {3 * (21 + 441)} losses are not finite.")
     assert "finite" not in residual
