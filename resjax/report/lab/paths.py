@@ -146,7 +146,10 @@ def one_path(found: Found) -> Figure | None:
         color=arm_colour(found.arms),
     )
     y = alt.Y(
-        "value:Q", title="|dL/dh| by one path", scale=alt.Scale(type="log"), axis=alt.Axis(format=".0e", tickCount=5)
+        "value:Q",
+        title="|dL/dh| by one path",
+        scale=alt.Scale(type="log"),
+        axis=alt.Axis(format=".0e", tickCount=5, grid=False),
     )
     tips = ["arm:N", *(alt.Tooltip(f"{c}:Q", format=".3~g") for c in ("length", "value", "low", "high")), "n:Q"]
     panel = line_with_bars(base, y, tips).properties(width=width_of(len(found.depths), 440, each=70), height=200)
