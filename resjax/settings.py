@@ -20,6 +20,11 @@ def setting(
     return field(default=default, metadata=metadata)
 
 
+def spelled(value: Any) -> str:
+    """A setting's value as it is typed."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def nearest(word: str, words: tuple[str, ...]) -> str:
     """The word most like `word`."""
     return (difflib.get_close_matches(word, words, n=1, cutoff=0.0) or list(words))[0]

@@ -18,12 +18,12 @@ from resjax.lab.analysis import Lab, Question
 from resjax.lab.instrument import Instrument, Looking
 from resjax.lab.subject import RefusedError
 from resjax.lab.table import INSTRUMENTS
-from resjax.legal import check_fields
+from resjax.legal import MOST_SEEDS, check_fields
 from resjax.progress import Watch
-from resjax.settings import nearest
+from resjax.settings import nearest, spelled
 from resjax.stopping import StopError, listening
 
-MOST = 2**32 - 1  # a seed has 32 bits
+WITHOUT = " without --again; then the runs behind it keep the tables that they have"
 DESCRIPTION = """Why do two nets differ? An instrument looks at finished runs, at every seed of each, and writes a table
 into the run's folder, lab/; resjax report draws it. RUN: a run's folder or name, or a sweep, which is all its runs.
 The same command again skips what is done, and goes on with what was cut off."""
@@ -38,8 +38,8 @@ def run(words: Sequence[str]) -> int:
     if not folders:
         raise InputError(f"{instrument.name} of which run?\nType: resjax lab {instrument.name} RUN, a run or a sweep")
     folders = list(dict.fromkeys(folders))
-    if not 0 <= options.seed <= MOST:
-        raise InputError(f"--seed={options.seed} is out of range.\nExpected 0 to {MOST}.\nType: --seed=0")
+    if not 0 <= options.seed < MOST_SEEDS:
+        raise InputError(f"--seed={options.seed} is out of range.\nExpected 0 to {MOST_SEEDS - 1}.\nType: --seed=0")
     question = Question(instrument, settings_of(instrument, asked, options.quick), options.seed)
     pairs: list[tuple[Path, Path | None]] = [(folder, None) for folder in folders]
     pairs += list(combinations(sorted(folders), 2)) if instrument.pairs else []
@@ -49,19 +49,19 @@ def run(words: Sequence[str]) -> int:
         try:
             looked = [asked_of(lab, one, beside, alone=len(pairs) == 1) for one, beside in pairs]
         except StopError:
-            watch.say(f"  stopped; the same command{' without --again' * options.again} goes on from there")
+            watch.say(f"  stopped; the same command goes on from there{WITHOUT * options.again}")
             return listener.exit_code
-        for sweep, others in unfinished(options.words, folders).items():
-            watch.say(f"  {others} runs of {sweep} are not done and left out (resjax status {sweep.name})")
+        for sweep, count in unfinished(options.words, options.runs).items():
+            watch.say(f"  of {sweep} left out, as they are not done: {count} (resjax status {sweep.name})")
         sweeps = dict.fromkeys(str(folder.parent) for folder in folders)
         watch.say(f"Type: resjax report {shlex.join(sweeps)}")
     return 0 if any(looked) else BAD_INPUT
 
 
-def unfinished(words: Sequence[str], folders: Sequence[Path]) -> dict[Path, int]:
-    """How many runs of each sweep, of those that were named as a whole, are not among these."""
-    sweeps = {folder.parent for folder in folders if not {folder.name, str(folder)} & set(words)}
-    counts = {sweep: len(set(records.run_folders(sweep)) - set(folders)) for sweep in sorted(sweeps)}
+def unfinished(words: Sequence[str], runs: str) -> dict[Path, int]:
+    """How many runs of each sweep that is named as a whole are not done."""
+    sweeps = dict.fromkeys(sweep for word in words if (sweep := records.sweep_named(word, runs)))
+    counts = {sweep: sum(records.state(run) != "done" for run in records.run_folders(sweep)) for sweep in sweeps}
     return {sweep: count for sweep, count in counts.items() if count}
 
 
@@ -89,7 +89,9 @@ def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
     found.add_argument("name", metavar="INSTRUMENT", help=f"one of: {', '.join(INSTRUMENTS)}")
     found.add_argument("words", nargs="*", metavar="RUN", help="and SETTING=VALUE of the instrument")
     found.add_argument("--quick", action="store_true", help="small: the first seed, under two minutes on two cores")
-    found.add_argument("--seed", type=int, default=0, help=f"of whatever chance is in it, 0 to {MOST}; default: 0")
+    found.add_argument(
+        "--seed", type=int, default=0, help=f"of whatever chance is in it, 0 to {MOST_SEEDS - 1}; default: 0"
+    )
     found.add_argument("--devices", type=int, help="how many, of the CPU simulated ones; default: all that there are")
     found.add_argument("--platform", choices=("cpu", "gpu", "tpu"), help="default: the first that JAX finds")
     found.add_argument("--root", metavar="FOLDER", help="of prepared data; default: where the run had it")
@@ -161,8 +163,3 @@ def plain(text: str) -> Any:
 def default_of(item: Field[Any]) -> Any:
     """Where it is not set."""
     return item.default_factory() if item.default_factory is not MISSING else item.default
-
-
-def spelled(value: Any) -> str:
-    """As it is typed."""
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -15,10 +15,10 @@ from resjax.legal import slug
 from resjax.papers.bisection import next_depth
 from resjax.papers.item import Item, key_of
 from resjax.records import flat
-from resjax.report.contexts import typed
 from resjax.report.groups import pool
 from resjax.report.reproduction import Entry, Found, Reproduction, from_json, match
 from resjax.report.searched import known
+from resjax.settings import spelled
 from resjax.training import agenda
 
 # Bytes, measured on the runs of experiments/: a row of metrics.jsonl and of layers.parquet, a run's other files; what
@@ -110,7 +110,7 @@ def changes(form: Mapping[str, Any], paper: Mapping[str, Any], item: Item) -> It
     ours, theirs = flat(dict(form)), flat(dict(paper))
     for key in dict.fromkeys([*theirs, *ours]):
         if ours.get(key) != theirs.get(key):
-            yield f"{key}={typed(ours.get(key))} ({typed(theirs.get(key))} {whole})"
+            yield f"{key}={spelled(ours.get(key))} ({spelled(theirs.get(key))} {whole})"
 
 
 def planned(made: Reproduction, own: Sequence[str], jobs: Sequence[Config], first: Launch) -> Plan:

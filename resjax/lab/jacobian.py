@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from resjax.lab.instrument import Columns, Instrument, Looking, Piece, over, refuse, together
 from resjax.lab.interventions import lifted, no_lifts
 from resjax.lab.krylov import ROUNDING, Parted, Steps, parted, ritz
-from resjax.lab.subject import END, START, Subject, Values
+from resjax.lab.subject import END, START, Subject, Values, filled
 from resjax.models import Model
 from resjax.models.types import EVALUATE
 from resjax.records.schema import LAB_TABLES
@@ -70,8 +70,8 @@ def work(subject: Subject, settings: Isometry, key: Array, beside: Subject | Non
 
     def measure(seed: int, moment: str, places: np.ndarray) -> Columns:
         batch = subject.batch("test", places)
-        filled = jnp.asarray(np.resize(places, len(batch.labels)))
-        keys = jax.vmap(lambda place: jax.random.fold_in(jax.random.fold_in(key, seed), place))(filled)
+        of_seed = jax.random.fold_in(key, seed)
+        keys = jax.vmap(partial(jax.random.fold_in, of_seed))(jnp.asarray(filled(places, len(batch.labels))))
         found = spectra(subject.values(seed, moment), batch.images, keys)
         rows = [
             {"seed": seed, "moment": moment, "example": int(place), "dimension": dimension}

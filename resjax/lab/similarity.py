@@ -39,6 +39,8 @@ def work(subject: Subject, settings: Similarities, key: Array, beside: Subject |
     if beside is not None and beside.model.dtype != subject.model.dtype:
         why = f"{beside.run['name']} has another precision."
         raise refuse(subject, "similarity", why, "two runs with parameters of one type.")
+    if (there := len(subject.places("test", settings.examples))) < LEAST:
+        raise refuse(subject, "similarity", f"there are {there} test examples.", f"{LEAST} or more.")
     one, other = subject, beside or subject
     alone, two = similarity([one], settings), similarity([one, other], settings)
 

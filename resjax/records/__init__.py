@@ -28,6 +28,7 @@ from resjax.records.reading import (
     read_train_layers,
     run_folders,
     state,
+    sweep_named,
 )
 from resjax.records.schema import (
     ATTEMPTS,
@@ -90,6 +91,7 @@ __all__ = [
     "run_folders",
     "snapshot",
     "state",
+    "sweep_named",
     "thaw",
     "write_frame",
     "write_json",

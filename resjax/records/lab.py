@@ -1,6 +1,6 @@
-"""What the lab found of a run, in its folder: lab/<instrument>-<8 hex of the settings>/, one for each settings.
+"""What the lab found of a run, in its folder: lab/<instrument>-<8 hex>/, one for each settings, seed and run beside.
 
-about.json      the instrument, its settings, the checkpoint and the code that it was made of, whether it is done
+about.json      the instrument, its settings, the checkpoint, code and examples that it was made of, whether it is done
 table.parquet   tidy rows; in parts, one a piece of the work, while it goes on
 """
 
@@ -144,22 +144,26 @@ def about_of(folder: Path) -> dict[str, Any]:
 
 def table_in(path: Path, schema: Schema) -> pl.DataFrame | None:
     """The table in a file, None where it is not there, or damaged, or another one."""
-    with suppress(OSError, pl.exceptions.PolarsError):
+    with suppress(FileNotFoundError, pl.exceptions.PolarsError):
         found = pl.read_parquet(path.resolve(), glob=False)
         return found if found.schema == pl.Schema(schema) else None
     return None
 
 
 def read_lab(run: Path, identity: str) -> list[LabTable]:
-    """Every table of a run that is done, by instrument. identity: the run's id. InputError where one is damaged."""
+    """Every table of a run that is done, by instrument. identity: the run's id. InputError where one is damaged.
+
+    Of instruments that this version does not have, as a later one may, there are none.
+    """
     found = []
     for path in sorted((run / LAB).glob(f"*/{TABLE}")):
         about = about_of(path.parent)
-        if about.get("status") == "done":
+        if about.get("status") == "done" and about["instrument"] in LAB_TABLES:
             table = table_in(path, LAB_TABLES[about["instrument"]])
             if table is None:
                 raise InputError(
-                    f"{path} is damaged.\nExpected the table that resjax lab {about['instrument']} wrote.\n"
+                    f"{path} is damaged, or of another version of resjax.\n"
+                    f"Expected the table that resjax lab {about['instrument']} writes.\n"
                     f"Type: rm -r {path.parent}, and the lab's command again, which measures it anew"
                 )
             found.append(LabTable(identity, about, table))

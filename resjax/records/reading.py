@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,36 +95,49 @@ def find(sweep: str, runs: str = "runs") -> Path:
 def find_runs(word: str, runs: str = "runs") -> list[Path]:
     """The runs that a word names: a run's folder or its name, the beginning of one, or a whole sweep's finished ones.
 
-    InputError where it is none, or the beginning of several.
+    InputError where it is none, or the beginning of several, or a sweep with none that is done.
     """
+    if sweep := sweep_named(word, runs):
+        if done := [path for path in run_folders(sweep) if state(path) == "done"]:
+            return done
+        raise InputError(
+            f"no run of {word} is done.\nExpected a sweep with one that is.\nType: resjax status {sweep.name}"
+        )
     if (Path(word) / RUN).exists():
         return [Path(word)]
     found = sorted(path.parent for path in Path(runs).glob(f"*/*/{RUN}"))
-    named = [path for path in found if word in (path.name, f"{path.parent.name}/{path.name}")]
-    if len(named) == 1:
-        return named
-    with contextlib.suppress(InputError):
-        if done := [path for path in run_folders(find(word, runs)) if state(path) == "done"]:
-            return done
-    begun = named or [path for path in found if f"{path.parent.name}/{path.name}".startswith(word) and "/" in word]
+    begun = named_so(word, found)
+    begun = begun or [path for path in found if f"{path.parent.name}/{path.name}".startswith(word) and "/" in word]
     begun = begun or [path for path in found if path.name.startswith(word)]
     if len(begun) == 1:
         return begun
     if not found:
         raise InputError(f"{word} is no run; there is none in {runs}/.\nExpected a finished run.\nType: {START}")
-    named_in = [f"{path.parent.name}/{path.name}" for path in begun or found]
+    there_are = tuple(f"{path.parent.name}/{path.name}" for path in begun or found)
     if begun:
         raise InputError(
-            f"{word} is the beginning of several runs.\nExpected one of: {', '.join(named_in)}\n"
-            f"Did you mean: {nearest(word, tuple(named_in))}"
+            f"{word} is the beginning of several runs.\nExpected one of: {', '.join(there_are)}\n"
+            f"Did you mean: {nearest(word, there_are)}"
         )
-    sweeps = sorted({path.parent.name for path in found})
-    if word in sweeps:
-        raise InputError(f"no run of {word} is done.\nExpected a sweep with one that is.\nType: resjax status {word}")
+    sweeps = tuple(sorted({path.parent.name for path in found}))
     raise InputError(
-        f"{word} is no run and no sweep.\nExpected a sweep: {', '.join(sweeps)}; or a run: {', '.join(named_in)}\n"
-        f"Did you mean: {nearest(word, (*sweeps, *named_in))}"
+        f"{word} is no run and no sweep.\nExpected a sweep: {', '.join(sweeps)}; or a run: {', '.join(there_are)}\n"
+        f"Did you mean: {nearest(word, (*sweeps, *there_are))}"
     )
+
+
+def sweep_named(word: str, runs: str = "runs") -> Path | None:
+    """The folder of the sweep that a word names; None where it names a run, or nothing."""
+    if (Path(word) / RUN).exists() or len(named_so(word, Path(runs).glob("*/*"))) == 1:
+        return None
+    with contextlib.suppress(InputError):
+        return find(word, runs)
+    return None
+
+
+def named_so(word: str, folders: Iterable[Path]) -> list[Path]:
+    """Those of the runs' folders whose name it is, maybe behind the sweep's."""
+    return [path for path in folders if word in (path.name, f"{path.parent.name}/{path.name}")]
 
 
 def run_folders(sweep: Path) -> list[Path]:

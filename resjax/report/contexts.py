@@ -8,6 +8,7 @@ from typing import Any
 from resjax.config import ModelConfig, completed
 from resjax.identity import LOOKING
 from resjax.records import flat
+from resjax.settings import spelled
 from resjax.shortcuts import SHORTCUTS
 
 # Sections and settings that decide nothing of the numbers, or that the report compares.
@@ -46,12 +47,7 @@ def labelled(done: list[dict[str, Any]]) -> Iterable[tuple[list[dict[str, Any]],
 def _told(keys: list[str], form: dict[str, Any]) -> str:
     """Settings for people; the family's own order and unit need no word."""
     said = [key for key in keys if not (key in FAMILYS_OWN and form[key] is None)]
-    return ", ".join(f"{key.removesuffix('.name').rsplit('.', 1)[-1]}={typed(form[key])}" for key in said)
-
-
-def typed(value: Any) -> str:
-    """A setting's value as it is typed."""
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return ", ".join(f"{key.removesuffix('.name').rsplit('.', 1)[-1]}={spelled(form[key])}" for key in said)
 
 
 def _differs(key: str, forms: list[dict[str, Any]]) -> bool:

@@ -144,6 +144,25 @@ def test_pieces_of_other_code_are_not_used(here: Path) -> None:
     assert (tables(folder)[0].table["loss"] >= 0).all()
 
 
+def test_what_other_code_did_is_not_done_again_and_said(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = folders(here)[0]
+    assert main(["lab", "lesion", str(folder), *SMALL]) == 0
+    place = next((folder / "lab").iterdir())
+    about = json.loads((place / "about.json").read_text())
+    (place / "about.json").write_text(json.dumps(about | {"code_sha256": "0" * 64}))
+    assert main(["lab", "lesion", str(folder), *SMALL]) == 0
+    assert "done before by other code (--again does it again)" in capsys.readouterr().err
+
+
+def test_a_table_of_a_later_versions_instrument_is_passed_over(here: Path) -> None:
+    folder = folders(here)[0]
+    assert main(["lab", "lesion", str(folder), *SMALL]) == 0
+    place = next((folder / "lab").iterdir())
+    about = json.loads((place / "about.json").read_text())
+    (place / "about.json").write_text(json.dumps(about | {"instrument": "oracle"}))
+    assert tables(folder) == []
+
+
 def cut_off(place: Path, pieces: dict[str, bytes]) -> None:
     """Make an analysis that is done one that was cut off with these pieces."""
     about = json.loads((place / "about.json").read_text())
@@ -195,13 +214,15 @@ def test_runs_that_are_not_done_are_said(here: Path, capsys: pytest.CaptureFixtu
     facts = json.loads((one / "run.json").read_text())
     (one / "run.json").write_text(json.dumps(facts | {"status": "preempted"}))
     assert main(["lab", "lesion", "nets", *SMALL]) == 0
-    assert "1 runs of runs/nets are not done and left out (resjax status nets)" in capsys.readouterr().err
-    assert main(["lab", "lesion", other.name, *SMALL]) == 0
-    assert "left out" not in capsys.readouterr().err
+    assert "of runs/nets left out, as they are not done: 1 (resjax status nets)" in capsys.readouterr().err
+    for word in (other.name, f"nets/{other.name}", other.name[:16], f"{other}/", f"./{other.relative_to(here)}"):
+        assert main(["lab", "lesion", word, *SMALL]) == 0
+        assert "left out" not in capsys.readouterr().err
     facts = json.loads((other / "run.json").read_text())
     (other / "run.json").write_text(json.dumps(facts | {"status": "failed"}))
-    assert main(["lab", "lesion", "nets", *SMALL]) == 2
-    assert "no run of nets is done" in capsys.readouterr().err
+    for word in ("nets", "nets/", "runs/nets", str(here / "runs/nets")):
+        assert main(["lab", "lesion", word, *SMALL]) == 2
+        assert f"no run of {word} is done" in capsys.readouterr().err
 
 
 def test_a_signal_stops_between_pieces(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from subjects import EVERY, FAMILIES, untrained
 
 from resjax.lab.instrument import Columns
 from resjax.lab.interventions import by_branch_or_shortcut
-from resjax.lab.paths import FULL, PATH, TOTAL, Paths, at_entrance, by_segment, choosing, drawn, entrance, work
+from resjax.lab.paths import FULL, LARGEST, PATH, TOTAL, Paths, at_entrance, by_segment, choosing, drawn, entrance, work
 from resjax.lab.subject import END, START, Batch, Subject, Values
 from resjax.models.network import LayerInfo
 from resjax.models.types import EVALUATE
@@ -90,7 +90,9 @@ def test_all_paths_add_up_to_the_gradient(name: str) -> None:
     assert (norms > 1e-3 * norms.max()).sum() >= 3
     found = rows_of(subject, START)
     np.testing.assert_allclose([row["grad_norm"] for row in of(found, TOTAL)], norms, atol=1e-10 * norms.max())
-    (full,) = of(found, FULL)
+    (full,), (largest,) = of(found, FULL), of(found, LARGEST)
+    around = np.linalg.norm(np.fft.fft(lengths, axis=0).reshape(*lengths.shape[:2], -1), axis=2)
+    assert largest["grad_norm"] == pytest.approx(around.max(0).mean())
     assert full["grad_norm"] == pytest.approx(np.linalg.norm(whole.reshape(EXAMPLES, -1), axis=1).mean())
 
 

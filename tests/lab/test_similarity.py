@@ -134,6 +134,13 @@ def test_other_images_are_refused() -> None:
         matrices(one, replace(one, run=one.run | {"data": {"digest": "e" * 64}}))
 
 
+def test_too_few_images_are_refused() -> None:
+    one = subject()
+    few = one.test._replace(images=one.test.images[:3], labels=one.test.labels[:3])
+    with pytest.raises(InputError, match="there are 3 test examples"):
+        matrices(replace(one, test=few))
+
+
 def test_batches_are_equal() -> None:
     assert equal_batches(np.arange(360), 256).shape == (2, 180), "not one of 256, which left 104 out"
     np.testing.assert_array_equal(equal_batches(np.arange(13), 6), np.arange(12).reshape(3, 4))

@@ -36,7 +36,7 @@ def law(layers: np.ndarray, values: np.ndarray) -> Law | None:
 
     Behind it chance alone lifts a value above, which would look like a slow decay. layers: rising.
     """
-    count = int(np.argmin(np.append(values > NOISE, False)))
+    count = told_from_noise(values)
     x, y, stages = layers[:count].astype(float), np.log(values[:count]), np.zeros(count, int)
     exponential, power = line(x, y, stages.tolist()), line(np.log(x), y, stages.tolist())
     if exponential is None or power is None:
@@ -44,15 +44,19 @@ def law(layers: np.ndarray, values: np.ndarray) -> Law | None:
     return Law(math.exp(exponential.slope), power.slope, power.left < exponential.left, len(x))
 
 
+def told_from_noise(values: np.ndarray) -> int:
+    """How many values there are before the first that is not above `NOISE`."""
+    return int(np.argmin(np.append(values > NOISE, False)))
+
+
 def alike(layers: np.ndarray, values: np.ndarray) -> int:
     """The layers behind the last unit that is still above `NOISE`, 0 where none is."""
-    count = int(np.argmin(np.append(values > NOISE, False)))
+    count = told_from_noise(values)
     return int(layers[count - 1]) if count else 0
 
 
 def law_of(group: Group) -> tuple[str, pl.Expr] | None:
     """The ends' law of a network, where the paper has one: of relu, behind the sum, and of a norm or none."""
-    net = group.network.model if group.network else None
-    if net is None or net.activation != "relu" or order_of(net.name, net.order) != "original":
-        return None
-    return LAWS.get((group.arm, group.norm))
+    activation, order = (group.settings.get(f"model.{name}") for name in ("activation", "order"))
+    holds = activation == "relu" and order_of(group.model, order) == "original"
+    return LAWS.get((group.arm, group.norm)) if holds else None

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -10,6 +10,7 @@ import polars as pl
 from resjax.records import LabTable, Sweep
 from resjax.report.charts import Figure
 from resjax.report.groups import Group, Pool, arm_order
+from resjax.settings import spelled
 
 NETWORK = {"group": pl.String, "panel": pl.String, "arm": pl.String, "depth": pl.Int64, "label": pl.String}
 BESIDE = ("panel", "arm", "depth", "label")
@@ -36,8 +37,8 @@ class Found:
     table: the instrument's columns behind those of `NETWORK` and, where two networks are compared, `beside`, the other
     run, and `beside_panel`, `beside_arm`, `beside_depth`, `beside_label` (else null). left_out: tables with other
     settings, which would not compare; stale: tables of a checkpoint that its run no longer has. codes: versions of the
-    code that made the tables. examples: how many each data set has. drawn_start: the start of some net is not the one
-    that it was trained from.
+    code that made the tables. examples: of data, how many there are to train and to test. drawn_start: the start of
+    some net is not the one that it was trained from.
     """
 
     instrument: str
@@ -49,7 +50,7 @@ class Found:
     left_out: int
     stale: int = 0
     codes: int = 1
-    examples: dict[str, dict[str, int]] = field(default_factory=dict)
+    examples: tuple[tuple[str, int, int], ...] = ()
     drawn_start: bool = False
 
     @property
@@ -89,21 +90,16 @@ class Found:
     def made_with(self) -> str:
         """The settings in words, how many examples there are, and what is left out."""
         told = " ".join(f"{name}={spelled(value)}" for name, value in self.settings.items())
-        sizes = [f"{data} has {of['train']} to train and {of['test']} to test" for data, of in self.examples.items()]
+        sizes = [f"{data} has {train} training and {test} test examples" for data, train, test in self.examples]
         parts = [
-            f"resjax lab {self.instrument} RUN {told} --seed={self.seed}.",
-            f"Of examples {', '.join(sizes)}." if sizes else "",
+            f"{', '.join(sizes)}." if sizes else "",
             f"{self.left_out} tables made with other settings are left out." if self.left_out else "",
-            f"{self.stale} tables of nets that have been trained anew since are left out." if self.stale else "",
+            f"{self.stale} tables are left out whose nets have been trained anew since." if self.stale else "",
             f"The tables were made by {self.codes} versions of the code." if self.codes > 1 else "",
             DRAWN if self.drawn_start else "",
+            f"Made by: resjax lab {self.instrument} RUN {told} --seed={self.seed}",
         ]
         return " ".join(part for part in parts if part)
-
-
-def spelled(value: Any) -> str:
-    """A setting's value as it is typed."""
-    return value if isinstance(value, str) else json.dumps(value, allow_nan=False)
 
 
 def found(pooled: Pool, sweep: Sweep, instrument: str) -> Found | None:
@@ -130,17 +126,22 @@ def found(pooled: Pool, sweep: Sweep, instrument: str) -> Found | None:
     imported = any("imported" in runs[one.run] for one in chosen)
     drawn = imported and "moment" in table.columns and "start" in table["moment"]
     codes = len({one.about["code_sha256"] for one in chosen})
-    sizes = {runs[one.run]["config"]["data"]["name"]: one.about.get("examples") for one in chosen}
-    known = {data: size for data, size in sizes.items() if size}
+    sizes = {
+        (runs[one.run]["config"]["data"]["name"], one.about["examples"]["train"], one.about["examples"]["test"])
+        for one in chosen
+        if "examples" in one.about
+    }
     left_out, stale = len(every) - len(chosen), len(there) - len(every)
-    return Found(instrument, settings, seed, table, groups, classes, left_out, stale, codes, known, drawn)
+    return Found(
+        instrument, settings, seed, table, groups, classes, left_out, stale, codes, tuple(sorted(sizes)), drawn
+    )
 
 
 def is_current(one: LabTable, runs: dict[str, Any]) -> bool:
-    """Whether the checkpoints that it was made of are still those of their runs."""
+    """Whether the checkpoints that it was made of are still those of their runs, and these are done."""
     asked = [run for run in (one.run, one.about["beside"]) if run]
     pairs = zip(asked, one.about["checkpoint"], strict=True)
-    return all(run not in runs or runs[run]["digest"] == digest for run, digest in pairs)
+    return all(run not in runs or runs[run].get("digest") == digest for run, digest in pairs)
 
 
 def briefly(groups: list[Group]) -> list[Group]:

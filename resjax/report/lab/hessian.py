@@ -17,9 +17,9 @@ LEAST = 1e-8  # of a density: below, the curve lies on the axis
 NOTE = (
     "The Hessian of the mean cross-entropy of training examples, without augmentation and weight decay, batch norm "
     "reading its running statistics; products with vectors, no matrix. Lanczos' values lie inside the spectrum: "
-    "lambda_max and |lambda_min| are at least what is said, and their ratio on the map, of few steps, may be too large "
-    "or too small. |lambda_min / lambda_max| is 0 where the loss is convex, and near 1 where it falls away as steeply "
-    "in one direction as it rises in another (Li et al. 2018)."
+    "lambda_max is at least what is said and lambda_min at most, and their ratio on the map, of few steps, may be too "
+    "large or too small. |lambda_min / lambda_max| is 0 where the loss is convex, and near 1 where it falls away as "
+    "steeply in one direction as it rises in another (Li et al. 2018)."
 )
 
 
@@ -152,7 +152,7 @@ def ratios(found: Found) -> Figure | None:
     if points.is_empty():
         return None
     by = ["row", "arm", "depth", "alpha", "beta"]
-    data = points.group_by(by).agg(pl.col("value", "loss").mean(), pl.len().alias("n")).sort(by)
+    data = points.group_by(by).agg(pl.col("value", "loss").mean(), pl.col("value").count().alias("n")).sort(by)
     rows = [row for arm in found.arms for row in data.filter(arm=arm)["row"].unique(maintain_order=True)]
     tips = [alt.Tooltip(f"{name}:Q", format=".3~g") for name in ("alpha", "beta", "value", "loss")]
     cells = alt.Chart().mark_rect(aria=False)

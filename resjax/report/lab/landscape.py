@@ -194,7 +194,8 @@ def rough(found: Found, table: pl.DataFrame) -> Figure | None:
     means = base.transform_aggregate(value="mean(value)", groupby=["view", "measure", "depth", "arm"])
     dots = base.mark_point(size=26, opacity=0.6).encode(y=y, tooltip=["arm:N", "depth:O", "seed:O", "value:Q"])
     top = alt.Chart().transform_aggregate(value="max(value)", groupby=["view", "measure"])
-    top = top.transform_calculate(value="max(datum.value, 1)")  # so that rounding does not look like something
+    least = f"{only('measure', MEASURES['width'])} ? 0 : 1"  # percent: so that rounding does not look like something
+    top = top.transform_calculate(value=f"max(datum.value, {least})")
     top = top.mark_point(opacity=0).encode(y=y)
     panel = alt.layer(dots, means.mark_line(strokeWidth=2).encode(y=y), top).properties(width=250, height=160)
     chart = panel.facet(

@@ -54,7 +54,9 @@ def sentences_of(found: Found, group: Group) -> list[str]:
         f"the median, and {percent(medians['intact'])} intact; the worst is {worst['name']}, "
         f"{100 * worst['error']:.1f} %."
     )
-    if not ones["breaks"].count():
+    if found.chance(group) is None:
+        pass  # how many classes there are is not known, and so not what a guess gets wrong
+    elif not ones["breaks"].count():
         text += " It has not learnt enough to be broken."
     else:
         learnt = medians.filter(pl.col("learnt"))["breaks"]

@@ -31,7 +31,7 @@ SHARES = {name: NETWORK[name] for name in NET} | {
     "branches": pl.Int64,
     "length": pl.Int64,
     "share": pl.Float64,
-    "sampled": pl.Boolean,  # not, where what one path carries is between two lengths that were
+    "sampled": pl.Boolean,  # false: what one path carries there is taken from the lengths beside it
 }
 NUMBER, ADDED, SUM = "number of paths", "number times one path", "sum of the paths"
 NOTE = (
@@ -39,7 +39,7 @@ NOTE = (
     "number of units that it passes by the branch. One path: the norm of the gradient of each example's loss in the "
     "stem's output through that path alone, a mean over examples and random paths (Veit et al. 2016, section 4.2). "
     "Times the number of paths it is what all paths of a length would carry if they all pointed one way; the sum of "
-    "the paths is what they do carry, cancellations included, without sampling, to float32's rounding. Between lengths "
+    "the paths is what they do carry, cancellations included, without sampling, to float32's rounding. At lengths "
     "that were not sampled (lengths=) what one path carries is drawn on straight lines of its logarithm."
 )
 

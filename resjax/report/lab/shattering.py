@@ -84,10 +84,13 @@ def falling(rows: pl.DataFrame) -> str:
         return f"is lost in noise behind {max(last)} layers" if max(last) else "is lost in noise at once"
     rate, exponent = (number(pl.Series([getattr(one, name) for one in known]), ".2f") for name in ("rate", "exponent"))
     closer = "a power" if 2 * sum(one.is_power for one in known) > len(known) else "an exponential"
+    seeds = (
+        f", in {len(known)} of {len(each)} seeds: the others have too few for a fit" if len(known) < len(each) else ""
+    )
     points = round(sum(one.points for one in known) / len(known))
     return (
         f"changes by a factor of {rate} a layer, or as L to the power of {exponent}, {closer} being closer "
-        f"({points} of {len(each[0])} units)"
+        f"({points} of {len(each[0])} units{seeds})"
     )
 
 

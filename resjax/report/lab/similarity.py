@@ -20,7 +20,7 @@ NOTE = (
     "Linear CKA (Kornblith et al. 2019) of the outputs of two units on the same test images: 1 where they are alike up "
     "to a rotation, a shift and one scale, about 0 where they have nothing in common. What two trained nets that "
     "differ in their seed alone have is what there is to compare two arms with, roughly: two seeds begin with other "
-    "values, two arms of one seed with the same ones where their shortcuts have none."
+    "values, two arms of one seed with the same ones where their shortcuts have no parameters."
 )
 
 

@@ -110,7 +110,33 @@ def test_tables_of_a_net_that_was_trained_anew_are_left_out_and_said(sweep: Swee
     old = replace(residual, about=residual.about | {"checkpoint": ["another"]})
     there = of(replace(sweep, lab=(plain, old)))
     assert there.arms == ["plain"]
-    assert "1 tables of nets that have been trained anew since are left out." in there.made_with()
+    assert "1 tables are left out whose nets have been trained anew since." in there.made_with()
+
+
+def test_a_net_that_is_being_trained_anew_is_no_partner(make: Make, sweep_of: Make) -> None:
+    """The pair's table is in the other run's folder, and stays there."""
+    plain, residual = make("plain", 20), make("residual", 20)
+    row = {"seed": 0, "beside_seed": 0, "unit": 1, "name": "a", "other_unit": 1, "other_name": "b", "cka": 0.5}
+    pair = lab_table("similarity", plain[0]["id"], [row], residual[0]["id"])
+    again = {key: value for key, value in residual[0].items() if key != "digest"} | {"status": "running"}
+    for other, there in ((residual[0], True), (again, False)):
+        sweep = replace(sweep_of(plain, (other, *residual[1:])), lab=(pair,))
+        assert (found(pool(sweep), sweep, "similarity") is not None) == there
+
+
+def test_a_partners_seed_that_another_run_has_is_left_out(make: Make, sweep_of: Make) -> None:
+    """Of a seed that two runs trained one is taken, beside others, too."""
+    one, twice = make("plain", 20, seeds=range(3)), make("plain", 20, seeds=range(2, 5))
+    residual = make("residual", 20, seeds=range(5))
+    row = {"unit": 1, "name": "a", "other_unit": 1, "other_name": "b", "cka": 0.5}
+    pairs = [
+        lab_table("similarity", residual[0]["id"], [row | {"seed": n, "beside_seed": n} for n in seeds], beside)
+        for beside, seeds in ((one[0]["id"], range(3)), (twice[0]["id"], range(2, 5)))
+    ]
+    sweep = replace(sweep_of(one, twice, residual), lab=tuple(pairs))
+    there = found(pool(sweep), sweep, "similarity")
+    assert there is not None
+    assert sorted(there.table["beside_seed"]) == [0, 1, 2, 3, 4]
 
 
 def test_other_code_is_said(sweep: Sweep) -> None:
@@ -123,7 +149,7 @@ def test_other_code_is_said(sweep: Sweep) -> None:
 def test_how_many_examples_there_are_is_said(sweep: Sweep) -> None:
     sizes = {"examples": {"train": 1437, "test": 360}}
     lab = tuple(replace(one, about=one.about | sizes) for one in sweep.lab)
-    assert "Of examples digits has 1437 to train and 360 to test." in of(replace(sweep, lab=lab)).made_with()
+    assert "digits has 1437 training and 360 test examples." in of(replace(sweep, lab=lab)).made_with()
 
 
 def test_a_start_that_nobody_knows_is_said(make: Make, sweep_of: Make) -> None:

@@ -1,5 +1,6 @@
 """The report's paths, from tables whose answer is known."""
 
+from dataclasses import replace
 from math import comb
 
 import polars as pl
@@ -56,6 +57,24 @@ def test_sentences_say_the_lengths_and_the_factor() -> None:
     assert f"a factor of {FACTOR:.2f} ± 0.00" in residual
     assert "2.0 ± 0.0 times that of the whole gradient" in residual
     assert "(n = 2)" in residual
+
+
+def test_a_sum_below_rounding_is_nothing() -> None:
+    there = found()
+    null = pl.when((pl.col("kind") == "total") & (pl.col("branches") == N)).then(None).otherwise("grad_norm")
+    rows = shared(replace(there, table=there.table.with_columns(grad_norm=null))).filter(kind=SUM, seed=1)
+    assert rows.filter(branches=N)["share"].to_list() == [0]
+    assert rows["share"].sum() == pytest.approx(1)
+
+
+def test_what_was_not_sampled_is_told_apart() -> None:
+    there = found()
+    some = there.table.filter((pl.col("kind") != "path") | pl.col("branches").is_in([0, 4, 9]))
+    rows = shared(replace(there, table=some)).filter(seed=1)
+    assert rows.filter("sampled", kind=ADDED)["branches"].to_list() == [0, 4, 9]
+    assert rows.filter(kind=SUM)["sampled"].all()
+    taken = rows.filter(kind=ADDED).sort("branches")["share"].to_list()
+    assert taken == pytest.approx(binom.pmf(range(N + 1), N, FACTOR / (1 + FACTOR)).tolist()), "its logarithm is a line"
 
 
 def test_figures_hold_both_nets() -> None:

@@ -81,6 +81,34 @@ def part(make: Make, sweep_of: Make) -> Part:
     return found
 
 
+def test_a_fit_of_some_seeds_says_so(make: Make, sweep_of: Make) -> None:
+    run = make("plain", 20)
+    lab = table(run[0]["id"], lambda layers: 0.9**layers)
+    lost = pl.when(pl.col("seed") == 1).then(0.0)
+    rows = lab.table.with_columns(autocorrelation=lost.otherwise("autocorrelation"))
+    sweep = replace(sweep_of(run), lab=(replace(lab, table=rows),))
+    (part,) = parts(pool(sweep), sweep)
+    assert f"({UNITS} of {UNITS} units, in 2 of 3 seeds: the others have too few for a fit)" in part.sentences[0]
+
+
+def test_few_units_are_not_noise(make: Make, sweep_of: Make) -> None:
+    run = make("plain", 20)
+    lab = table(run[0]["id"], lambda layers: 0.9**layers)
+    few = lab.table.filter(pl.col("unit").is_null() | (pl.col("unit") > UNITS - 2))
+    sweep = replace(sweep_of(run), lab=(replace(lab, table=few),))
+    (part,) = parts(pool(sweep), sweep)
+    assert "R(1) has too few units for a fit" in part.sentences[0]
+
+
+def test_no_law_is_set_beside_what_it_is_not_of(make: Make, sweep_of: Make) -> None:
+    for settings in ({"model__activation": "tanh"}, {"model__order": "full_preactivation"}):
+        run = make("residual", 20, **settings)
+        sweep = replace(sweep_of(run), lab=(table(run[0]["id"], lambda layers: 0.9**layers),))
+        (part,) = parts(pool(sweep), sweep)
+        assert "Balduzzi" not in part.sentences[0]
+        assert "theory" not in set(part.figures[0].data["what"])
+
+
 def test_the_sentences(part: Part) -> None:
     plain, residual = part.sentences
     images = 0.9 ** (2 * UNITS + 1)
