@@ -102,7 +102,7 @@ def test_the_one_before_a_damaged_one_is_used_and_the_damage_is_told(tmp_path: P
 
 
 def test_a_checkpoint_that_is_not_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="none"):
+    with pytest.raises(InputError, match=r"has no checkpoint\.\nExpected what training saves"):
         Checkpoints(tmp_path).load()
     with pytest.raises(InputError, match="Expected one of: 5"):
         saved(tmp_path, 5).load(6)
