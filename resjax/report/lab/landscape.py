@@ -175,7 +175,8 @@ def vertical(rows: pl.DataFrame, quantity: str) -> dict[str, Any]:
         return {}
     places = [digit * 10.0**power for power in range(40) for digit in (1, 3)]
     shown = [place for place in places if place <= top]
-    axis = alt.Axis(values=[0, *shown[:: 1 + len(shown) // 9]], labelExpr=PLAIN)
+    values = [0, *shown[:: 1 + len(shown) // 9]]
+    axis = alt.Axis(values=values, tickCount=len(values), labelExpr=PLAIN)  # without the count Vega takes some away
     return {"scale": alt.Scale(type="symlog", constant=1), "axis": axis}
 
 

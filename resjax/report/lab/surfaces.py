@@ -90,7 +90,7 @@ def surfaces(found: Found, table: pl.DataFrame, views: list[str]) -> Figure | No
         legend = alt.Legend(values=shown, labelExpr=PLAIN)
         return (
             alt.Chart()
-            .mark_rule(strokeWidth=1.3)
+            .mark_rule(strokeWidth=1.3, aria=False)
             .encode(
                 x=alt.X("x:Q", axis=None, scale=alt.Scale(nice=False)),
                 y=alt.Y("y:Q", axis=None, scale=alt.Scale(nice=False, zero=False)),
