@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,7 +105,7 @@ def find_runs(word: str, runs: str = "runs") -> list[Path]:
         )
     if (Path(word) / RUN).exists():
         return [Path(word)]
-    found = sorted(path.parent for path in Path(runs).glob(f"*/*/{RUN}"))
+    found = all_runs(runs)
     begun = named_so(word, found)
     begun = begun or [path for path in found if f"{path.parent.name}/{path.name}".startswith(word) and "/" in word]
     begun = begun or [path for path in found if path.name.startswith(word)]
@@ -128,14 +128,19 @@ def find_runs(word: str, runs: str = "runs") -> list[Path]:
 
 def sweep_named(word: str, runs: str = "runs") -> Path | None:
     """The folder of the sweep that a word names; None where it names a run, or nothing."""
-    if (Path(word) / RUN).exists() or len(named_so(word, Path(runs).glob("*/*"))) == 1:
+    if (Path(word) / RUN).exists() or len(named_so(word, all_runs(runs))) == 1:
         return None
     with contextlib.suppress(InputError):
         return find(word, runs)
     return None
 
 
-def named_so(word: str, folders: Iterable[Path]) -> list[Path]:
+def all_runs(runs: str) -> list[Path]:
+    """The folders of every sweep's runs, by name."""
+    return sorted(path.parent for path in Path(runs).glob(f"*/*/{RUN}"))
+
+
+def named_so(word: str, folders: Sequence[Path]) -> list[Path]:
     """Those of the runs' folders whose name it is, maybe behind the sweep's."""
     return [path for path in folders if word in (path.name, f"{path.parent.name}/{path.name}")]
 

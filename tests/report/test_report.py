@@ -125,7 +125,10 @@ def test_nothing_done(sweep_of: Join, tmp_path: Path) -> None:
 def test_records_are_all_it_imports() -> None:
     allowed = {"resjax.records", "resjax.config", "resjax.errors", "resjax.identity", "resjax.power"}
     allowed |= {f"resjax.papers.{name}" for name in ("bisection", "item", "loading")}
-    allowed |= {f"resjax.{name}" for name in ("shortcuts", "fits", "classes", "statistics", "theory", "theory.summary")}
+    allowed |= {
+        f"resjax.{name}"
+        for name in ("shortcuts", "settings", "fits", "classes", "statistics", "theory", "theory.summary")
+    }
     for path in Path(resjax.report.__file__).parent.glob("*.py"):
         nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
         ours = {str(node.module) for node in nodes if str(node.module).split(".")[0] == "resjax"}
