@@ -11,6 +11,7 @@ from resjax.report.groups import Group
 from resjax.variants import order_of
 
 NOISE = 0.05  # a likeness below it is not told from none: neither it nor what lies behind it is in a fit
+AFTER = ("original", "norm_after_addition", "relu_before_addition")  # orders with a relu behind every layer
 # Of an arm and a norm: the cosine of two gradients at the start, in words and from 1 at the last output.
 _LAYERS, _UNITS = pl.col("layers_behind") - 1, pl.col("units_behind")
 LAWS: dict[tuple[str, str], tuple[str, pl.Expr]] = {
@@ -56,7 +57,7 @@ def alike(layers: np.ndarray, values: np.ndarray) -> int:
 
 
 def law_of(group: Group) -> tuple[str, pl.Expr] | None:
-    """The ends' law of a network, where the paper has one: of relu, behind the sum, and of a norm or none."""
+    """The ends' law of a network, where the paper has one: of relu behind every layer, and of batch norm or none."""
     activation, order = (group.settings.get(f"model.{name}") for name in ("activation", "order"))
-    holds = activation == "relu" and order_of(group.model, order) == "original"
+    holds = activation == "relu" and order_of(group.model, order) in AFTER
     return LAWS.get((group.arm, group.norm)) if holds else None

@@ -109,6 +109,14 @@ def test_no_law_is_set_beside_what_it_is_not_of(make: Make, sweep_of: Make) -> N
         assert "theory" not in set(part.figures[0].data["what"])
 
 
+def test_a_plain_net_with_relu_has_its_law_in_every_family(make: Make, sweep_of: Make) -> None:
+    """Without a shortcut relu before the addition is relu behind the layer."""
+    run = make("plain", 4, model__name="mlp")
+    sweep = replace(sweep_of(run), lab=(table(run[0]["id"], lambda layers: 0.5**layers),))
+    (part,) = parts(pool(sweep), sweep)
+    assert "(Balduzzi et al. 2017: a factor of 1/2 a layer)" in part.sentences[0]
+
+
 def test_the_sentences(part: Part) -> None:
     plain, residual = part.sentences
     images = 0.9 ** (2 * UNITS + 1)
