@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from resjax.catalog import ACTIVATIONS, INITS, NORMS
+from resjax.dataconfig import DataConfig
 from resjax.orders import ORDERS
 from resjax.settings import setting
 from resjax.shortcuts import SHORTCUTS
 from resjax.variants import BRANCHES, FAMILIES, branch_of, order_of
 
-DATASETS = ("digits", "synthetic", "cifar10", "cifar100")
 PRECISIONS = ("float32", "bfloat16", "float64")
 PLATFORMS = ("cpu", "gpu", "tpu")
 SEEDS_AXES = ("auto", "map", "vmap", "product")
@@ -74,32 +74,6 @@ class ModelConfig:
 
 
 @dataclass
-class DataConfig:
-    """The data set, its size and its augmentation."""
-
-    name: str = setting("digits", "data set", DATASETS)
-    root: str | None = setting(None, "folder of prepared data; null: $RESJAX_DATA, or ~/.cache/resjax/data")
-    augment: bool = setting(False, "pad 4, random crop, horizontal flip (He et al. 2015, section 4.2)")
-    train_examples: int | None = setting(None, "use the first so many training examples; null: all", minimum=1)
-    validation_examples: int | None = setting(
-        None, "hold out the last so many training examples, and evaluate them like the test set; null: none", minimum=1
-    )
-    test_examples: int | None = setting(None, "use the first so many test examples; null: all", minimum=1)
-    resize: int | None = setting(
-        None, "resize images to so many pixels a side (bilinear); null: as they are", minimum=8
-    )
-    mean: list[float] | None = setting(
-        None, "subtracted, a number a channel, in units of a pixel's full range [0,1]; null: the training mean a pixel"
-    )
-    std: list[float] | None = setting(
-        None, "divides, a number a channel, in the units of `mean`; null: the training images' overall deviation"
-    )
-    image_size: int = setting(32, "pixels a side, for data=synthetic", minimum=8)
-    channels: int = setting(3, "channels, for data=synthetic", minimum=1)
-    classes: int = setting(10, "classes, for data=synthetic", minimum=2)
-
-
-@dataclass
 class OptimizerConfig:
     """The update rule."""
 
@@ -135,6 +109,9 @@ class TrainConfig:
     )
     tf32: bool = setting(
         True, "leave float32's products to the device: a GPU rounds their inputs to TF32, a TPU to bfloat16; false: not"
+    )
+    precise_statistics: int = setting(
+        0, "batches over which batch norm's statistics are averaged before a test; 0: the running ones", minimum=0
     )
     max_minutes: float | None = setting(
         None,

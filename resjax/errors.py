@@ -9,6 +9,10 @@ class InputError(ValueError):
     """Input that cannot be used. The message says the value, what is allowed and what to type."""
 
 
+class CorruptedError(Exception):
+    """Too much of a data set cannot be read. The message says which, and what to type."""
+
+
 class OutOfMemoryError(Exception):
     """A device or the host has no memory left. The message says how much was wanted and what to type.
 

@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, fields
 from typing import Any
 
 from resjax.config import Config, ModelConfig, completed
+from resjax.datarules import without_effect
 from resjax.shortcuts import SHORTCUTS
 from resjax.variants import FAMILIES
 
@@ -15,6 +17,7 @@ NOT_IN_IDENTITY = ("parallel", "tracker", "checkpoint", "sweep", "runs", "rerun"
 LOOKING = (
     ("train", "log_every"),
     ("train", "evaluate_every"),
+    ("data", "ten_crop"),
     ("probes", "at"),
     ("probes", "every"),
     ("probes", "last"),
@@ -42,14 +45,10 @@ def canonical(config: Config, devices: int | None = None) -> dict[str, Any]:
 
 def _without_effect(config: Config) -> dict[str, list[str]]:
     """Settings that change nothing beside the others as they are."""
-    data = ["root"]
-    if config.data.name != "synthetic":
-        data += ["image_size", "channels", "classes"]
-    if config.data.validation_examples is None:  # left out: ids from before there was such a setting stay
-        data += ["validation_examples"]
-    probes = ["last"] if config.probes.last else []  # ids from before there was such a setting stay
+    probes = ["last"] if config.probes.last else []  # left out: ids from before there was such a setting stay
     exact = config.train.precision == "float64"
     train = ["max_minutes", *(["tf32"] if config.train.tf32 or exact else [])]  # tf32: as with `last`
+    train += [] if config.train.precise_statistics and config.model.norm == "batch" else ["precise_statistics"]
     schedule = []
     if config.schedule.name != "step":
         schedule += ["boundaries", "decay"]
@@ -57,7 +56,7 @@ def _without_effect(config: Config) -> dict[str, list[str]]:
         schedule += ["warmup_error", "warmup_max_steps"]
     return {
         "model": sorted(keys_of(ModelConfig) - settings_of(config.model)),
-        "data": data,
+        "data": without_effect(config.data),
         "probes": probes,
         "optimizer": ["second_moment", "epsilon"] if config.optimizer.name == "sgd" else ["nesterov"],
         "schedule": schedule,
@@ -132,7 +131,8 @@ def readable_name(config: Config) -> str:
     norm = "nonorm" if model.norm == "none" else model.norm
     treated = arm(config).replace("(", "_").replace(")", "").replace(",", "_")
     net = [f"{model.name}{model.depth}", *special(model)]
-    return "-".join([*net, treated, norm, config.data.name, f"s{config.seed}x{config.seeds}"])
+    data = re.sub("[/:]", "-", config.data.name)
+    return "-".join([*net, treated, norm, data, f"s{config.seed}x{config.seeds}"])
 
 
 def special(model: ModelConfig) -> list[str]:

@@ -15,7 +15,7 @@ from resjax.facts import describe, folder_of, identity, planned, seed_facts
 from resjax.progress import Told
 from resjax.redaction import redacted
 from resjax.resuming import Resume, place_to_go_on
-from resjax.rows import Finished, Layers, Metrics, Row, Snapshot, Started, Stopped, TrainLayers
+from resjax.rows import Corrupted, Finished, Layers, Metrics, Row, Snapshot, Started, Stopped, TrainLayers
 from resjax.starting import count_devices, start_jax
 from resjax.stopping import Poll, never
 from resjax.tracking import Tracking
@@ -201,6 +201,8 @@ def watch_rows(
             if row.step < config.train.steps:
                 watch.advance(row.step + 1, row.values["train_loss"])
             tests += [row.values["test_error"]] if row.step == config.train.steps else []
+        if isinstance(row, Corrupted):
+            watch.say(f"  {len(row.names)} of {row.examples:,} {row.split} images could not be read: {row.names[-1]}")
         if isinstance(row, Finished):
             watch.finish(outcome_line(row, tests))
 
@@ -220,6 +222,10 @@ def record(row: Row, recorder: records.Recorder) -> None:
             recorder.train_layers(row)
         case Snapshot():
             save(row, recorder)
+        case Corrupted():
+            names = list(row.names)
+            recorder.update(corrupted=recorder.run.get("corrupted", {}) | {row.split: names})
+            recorder.log(f"{len(names)} of {row.examples} {row.split} images could not be read, the last {names[-1]}")
         case Stopped():
             recorder.log(f"asked to stop at step {row.step}")
             recorder.finish(PREEMPTED)

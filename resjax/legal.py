@@ -8,7 +8,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from resjax import combinations
+from resjax import combinations, datarules
 from resjax.config import Config, statistics_group
 from resjax.errors import InputError
 from resjax.redaction import secret_in
@@ -25,7 +25,7 @@ def check(config: Config) -> Config:
     check_fields(config, "")
     combinations.check(config.model)
     _check_places(config)
-    _check_data(config)
+    datarules.check(config.data)
     _check_steps(config)
     _check_parts(config)
     _check_groups(config)
@@ -120,25 +120,6 @@ def stays(letter: str) -> bool:
 def has_control(text: str) -> bool:
     """Whether there is a NUL, a line's end or the like in it, or a byte that is no text."""
     return any(unicodedata.category(letter) in ("Cc", "Cs") for letter in text)
-
-
-def _check_data(config: Config) -> None:
-    """The numbers that standardise are both given or neither, finite, and what divides is above 0."""
-    mean, std = config.data.mean, config.data.std
-    count = max(len(mean or std or []), 1)
-    type_both = (
-        f"Type: data.mean=[{','.join(['0.5'] * count)}] data.std=[{','.join(['0.25'] * count)}], with your numbers"
-    )
-    if (mean is None) != (std is None):
-        given, missing = ("mean", "std") if std is None else ("std", "mean")
-        raise InputError(
-            f"data.{given}={mean if std is None else std} stands without data.{missing}.\n"
-            f"Expected both, or neither.\n{type_both}, or data.{given}=null"
-        )
-    if not all(math.isfinite(value) for value in mean or []):
-        raise InputError(f"data.mean={mean} is not finite.\nExpected finite numbers, one a channel.\n{type_both}")
-    if not all(0 < value < math.inf for value in std or []):
-        raise InputError(f"data.std={std} cannot divide.\nExpected finite numbers above 0, one a channel.\n{type_both}")
 
 
 def _check_steps(config: Config) -> None:

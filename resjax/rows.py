@@ -53,6 +53,7 @@ class Snapshot:
 
     arrays: every seed's state, on the host, by name. outcomes: of the seeds so far. root_keys: what each seed's random
     numbers come from. epoch, place: where in the stream of examples the next batch begins. seconds: spent so far.
+    stream: what else is known of a stream that is read from disk.
     """
 
     step: int
@@ -62,6 +63,16 @@ class Snapshot:
     epoch: int = 0
     place: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
+    stream: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Corrupted:
+    """All images so far of a split of so many examples that could not be read, by name."""
+
+    split: str
+    names: tuple[str, ...]
+    examples: int
 
 
 @dataclass(frozen=True)
@@ -81,4 +92,4 @@ class Finished:
     digest: str
 
 
-Row = Started | Metrics | Layers | TrainLayers | Snapshot | Stopped | Finished
+Row = Started | Metrics | Layers | TrainLayers | Snapshot | Corrupted | Stopped | Finished

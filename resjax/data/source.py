@@ -7,13 +7,17 @@ order are the stream's.
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from resjax.config import DATASETS, DataConfig
 from resjax.data import archives, digests, digits, prepared, resize, synthetic
+from resjax.dataconfig import DATASETS, DataConfig
 from resjax.errors import InputError
 from resjax.settings import nearest
+
+if TYPE_CHECKING:
+    from resjax.data.streamed import Streamed
 
 KRIZHEVSKY = "Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009"
 ALPAYDIN = "Alpaydin & Kaynak, Optical Recognition of Handwritten Digits, UCI, 1998, by scikit-learn"
@@ -39,9 +43,22 @@ class Source:
     validation: Split | None = None
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """Of an image, (height, width, channels)."""
+        return self.train.images.shape[1:]
+
+    @property
+    def examples(self) -> int:
+        """To train on."""
+        return len(self.train.labels)
+
+    @property
     def evaluated(self) -> dict[str, Split]:
         """What no training sees, by name: the test set, and the validation set where there is one."""
         return {"test": self.test} | ({"validation": self.validation} if self.validation else {})
+
+
+Images: TypeAlias = "Source | Streamed"
 
 
 @dataclass(frozen=True)
@@ -55,7 +72,8 @@ class Description:
     classes: int
     source: str
     licence: str
-    load: Callable[[DataConfig], Source]
+    load: Callable[[DataConfig], Images]
+    kind: str = "resjax"
 
 
 def data_root(config_root: str | None) -> Path:
@@ -63,7 +81,7 @@ def data_root(config_root: str | None) -> Path:
     return Path(config_root).expanduser() if config_root else prepared.default_root()
 
 
-def load(config: DataConfig) -> Source:
+def load(config: DataConfig) -> Images:
     """The data set that `config` names, cut to the first train_examples and test_examples where these are set; of the
     training examples, the last validation_examples are a split of their own (`hold_out`).
 
@@ -73,6 +91,10 @@ def load(config: DataConfig) -> Source:
     pixels a side. Raises InputError where there is no such data set, it is not prepared, its files are cut or changed,
     or it is smaller than asked for.
     """
+    if config.kind != "resjax":
+        from resjax.data import streamed  # decoders, which only these need
+
+        return streamed.load(config)
     return description(config.name).load(config)
 
 
@@ -88,7 +110,13 @@ def description(name: str) -> Description:
 
 def shape_of(config: DataConfig) -> tuple[tuple[int, int, int], int]:
     """The shape of an image, (height, width, channels), and the number of classes, without reading the data."""
+    if config.kind != "resjax" and not is_known(config):
+        from resjax.data import streamed
+
+        return streamed.shape_of(config)
     row = description(config.name)
+    if config.streamed:
+        return (config.crop, config.crop, 3), row.classes
     height, width, channels = row.image_shape
     if config.name == "synthetic":
         height, width, channels = config.image_size, config.image_size, config.channels
@@ -99,6 +127,10 @@ def shape_of(config: DataConfig) -> tuple[tuple[int, int, int], int]:
 
 def examples_of(config: DataConfig) -> int:
     """Training and test examples, without reading the data."""
+    if config.kind != "resjax" and not is_known(config):
+        from resjax.data import streamed
+
+        return streamed.examples_of(config)
     row = description(config.name)
     return sum(
         there_are if wanted is None else wanted
@@ -107,6 +139,12 @@ def examples_of(config: DataConfig) -> int:
             (config.test_examples, row.test_examples),
         )
     )
+
+
+def is_known(config: DataConfig) -> bool:
+    """Whether the table says what the set is, wherever it is, and whole splits of it are streamed."""
+    rows = {row.name for row in TABLE if row.kind == config.kind}
+    return config.streamed and config.name in rows and "[" not in config.train_split + config.test_split
 
 
 def describe(root: Path) -> list[dict[str, object]]:
@@ -175,13 +213,18 @@ def assemble(
 def first(examples: digits.Examples, count: int | None, setting: str) -> Split:
     """The first `count` examples, or all. Raises InputError where there are fewer."""
     images, labels = examples
-    if count is not None and not 1 <= count <= len(labels):
+    check_first(len(labels), count, setting)
+    return Split(images[:count], labels[:count])
+
+
+def check_first(there_are: int, count: int | None, setting: str) -> None:
+    """Raises InputError where there are fewer than `count` examples."""
+    if count is not None and not 1 <= count <= there_are:
         raise InputError(
             f"{setting}={count} cannot be had.\n"
-            f"Expected 1 to {len(labels)}, as many as there are.\n"
-            f"Type: {setting}={len(labels)}, or {setting}=null for all"
+            f"Expected 1 to {there_are}, as many as there are.\n"
+            f"Type: {setting}={there_are}, or {setting}=null for all"
         )
-    return Split(images[:count], labels[:count])
 
 
 def hold_out(train: Split, config: DataConfig) -> list[Split]:
@@ -191,16 +234,20 @@ def hold_out(train: Split, config: DataConfig) -> list[Split]:
     the last of CIFAR-10 are like any others; the last of the digits are other writers' than those before, and harder:
     1-NN errs on 5 % of the last 300, on 1 % of 300 drawn at random. Raises InputError where nothing would be left.
     """
-    count, there_are = config.validation_examples, len(train.labels)
-    if count is None:
+    if (count := config.validation_examples) is None:
         return [train]
+    check_held_out(len(train.labels), count)
+    return [Split(train.images[part], train.labels[part]) for part in (slice(-count), slice(-count, None))]
+
+
+def check_held_out(there_are: int, count: int) -> None:
+    """Raises InputError where nothing would be left to train on."""
     if not 1 <= count < there_are:
         raise InputError(
             f"data.validation_examples={count} cannot be held out of {there_are} training examples.\n"
             f"Expected fewer, and 1 or more.\n"
             f"Type: data.validation_examples={there_are // 10 or 'null'}, or data.validation_examples=null for none"
         )
-    return [Split(train.images[part], train.labels[part]) for part in (slice(-count), slice(-count, None))]
 
 
 TABLE = (

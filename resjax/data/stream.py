@@ -26,6 +26,21 @@ class Arrays(NamedTuple):
     scale: Float[Array, ""] | Float[Array, "1 1 1 channel"]
 
 
+class Scale(NamedTuple):
+    """What standardises images that come from the host, batch by batch: as in `Arrays`."""
+
+    mean: Float[Array, "height width channel"]
+    scale: Float[Array, "1 1 1 channel"]
+
+
+class Fed(NamedTuple):
+    """What the host has read for one step: pixels, and what is to be added to each image's, in their full range."""
+
+    images: UInt8[Array, "seed batch height width channel"]
+    color: Float[Array, "seed batch channel"]
+    labels: Int[Array, "seed batch"]
+
+
 def to_arrays(
     split: Split,
     train: Split,
@@ -71,9 +86,21 @@ def given_statistics(
     return np.broadcast_to(255 * np.array(mean), shape), 255 * np.array(std).reshape(1, 1, 1, channels)
 
 
-def standardize(arrays: Arrays, images: UInt8[Array, "batch height width channel"]) -> Array:
+def to_scale(shape: tuple[int, ...], mean: Sequence[float], std: Sequence[float], dtype: np.typing.DTypeLike) -> Scale:
+    """What standardises images of this shape by numbers a channel. Raises InputError on a wrong count."""
+    center, scale = given_statistics(shape, mean, std)
+    return Scale(jnp.asarray(center.astype(dtype)), jnp.asarray(scale.astype(dtype)))
+
+
+def standardize(scale: Arrays | Scale, images: UInt8[Array, "batch height width channel"]) -> Array:
     """(image - mean) / scale."""
-    return (images.astype(arrays.mean.dtype) - arrays.mean[None]) / arrays.scale
+    return (images.astype(scale.mean.dtype) - scale.mean[None]) / scale.scale
+
+
+def standardize_fed(scale: Scale, images: Array, color: Float[Array, "batch channel"]) -> Array:
+    """(image + 255 color - mean) / scale."""
+    added = 255 * color[:, None, None].astype(scale.mean.dtype)
+    return (images.astype(scale.mean.dtype) + added - scale.mean[None]) / scale.scale
 
 
 class Orders(NamedTuple):

@@ -86,7 +86,7 @@ def repetition(programs: Programs) -> Check:
 
 def first_step(programs: Programs) -> list[np.ndarray]:
     """Everything that the first update makes, on the host."""
-    states, _, metrics = advance(programs, copied(programs.states), programs.orders, 0, 1)
+    states, _, metrics = advance(programs, copied(programs.states), programs.supply.take(0), 0, 1)
     return [np.asarray(leaf) for leaf in jax.tree.leaves(jax.device_get((states, metrics)))]
 
 
@@ -98,12 +98,12 @@ def copied(states: Any) -> Any:
 def advance(programs: Programs, states: Any, orders: Any, step: int, count: int) -> Any:
     """The compiled chunk of `count` steps."""
     numbers = np.asarray(step), np.asarray(count)
-    return programs.advance(states, programs.keys, orders, *numbers, programs.train)
+    return programs.advance(states, programs.keys, orders, *numbers, programs.supply.data)
 
 
 def timed(programs: Programs) -> Timing:
     """Several chunks, once the first has said how long a step is; fewer where all seeds diverge."""
-    states, orders, step, count = copied(programs.states), programs.orders, 0, 1
+    states, orders, step, count = copied(programs.states), programs.supply.take(0), 0, 1
     seconds, loss = list[float](), float("nan")
     for _ in range(1 + CHUNKS):
         began = time.perf_counter()
@@ -152,7 +152,7 @@ def traced(programs: Programs, folder: Path) -> Check:
     """A few steps under JAX's profiler."""
     states, count = copied(programs.states), min(TRACED_STEPS, programs.config.parallel.chunk)
     with jax.profiler.trace(folder, create_perfetto_trace=True):
-        jax.block_until_ready(advance(programs, states, programs.orders, 0, count))
+        jax.block_until_ready(advance(programs, states, programs.supply.take(0), 0, count))
     found = max(folder.rglob("perfetto_trace.json.gz"), key=lambda path: path.stat().st_mtime)
     told = f"{count} steps in {found.parent}; perfetto_trace.json.gz there is for https://ui.perfetto.dev"
     return Check("trace", OK, told, f"{VIEW} {folder}", {"trace": str(found.parent)})

@@ -18,7 +18,7 @@ from resjax.data import source
 from resjax.data.stream import Arrays, standardize, to_arrays
 from resjax.errors import InputError
 from resjax.models import Mode, Model, build
-from resjax.models.norms import RUNNING_DECAY
+from resjax.models.calibration import own_statistics
 from resjax.models.types import Hidden
 from resjax.records.launches import from_plain
 from resjax.starting import start_jax
@@ -153,13 +153,10 @@ class Subject:
     @cached_property
     def statistics(self) -> Any:
         """The function (params, images) -> the batch statistics of one group."""
-        nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), self.model.shapes[1])
 
         @jax.jit
         def statistics(params: Any, images: Array) -> Any:
-            # From zero, what runs after one batch is (1 - decay) times that batch's own.
-            after = self.model.apply(params, nothing, images, Mode(True, len(images))).batch_stats
-            return jax.tree.map(lambda leaf: leaf / (1 - RUNNING_DECAY), after)
+            return own_statistics(self.model, params, images, Mode(True, len(images)))
 
         return statistics
 
@@ -198,6 +195,11 @@ def opened(folder: Path, parallel: ParallelConfig, root: str | None = None) -> S
         )
     layout = Layout("jit", tuple(devices[: parallel.devices]))
     data = source.load(config.data)
+    if not isinstance(data, source.Source):
+        raise RefusedError(
+            f"{folder} was trained on streamed images (data={config.data.name}), which no instrument reads yet.\n"
+            "Expected a run whose data are read at once.\nType: resjax lab with such a run"
+        )
     if data.provenance["digest"] != run["data"]["digest"]:
         raise RefusedError(
             f"data={config.data.name} has the digest {str(data.provenance['digest'])[:12]} now, and had "
@@ -205,7 +207,7 @@ def opened(folder: Path, parallel: ParallelConfig, root: str | None = None) -> S
             "Type: --root=FOLDER, with the folder of those data"
         )
     types = precision(config)
-    model = build(config.model, data.train.images.shape[1:], data.classes, types.keeps)
+    model = build(config.model, data.shape, data.classes, types.keeps)
     place = partial(jax.device_put, device=layout.replicated())
     train = place(to_arrays(data.train, data.train, types.keeps, config.data.mean, config.data.std))
     test = train._replace(**place(vars(data.test)))

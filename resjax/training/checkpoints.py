@@ -153,6 +153,7 @@ class Checkpoints:
             about["epoch"],
             about["place"],
             about["seconds"],
+            about.get("stream", {}),
         )
         return Checkpoint(snapshot, about["identity"], about["mark"])
 

@@ -1,6 +1,7 @@
 """A chunk of training steps of every seed as one program: one dispatch, and metrics that come back once."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -8,12 +9,12 @@ from jax import lax
 from jaxtyping import Array, Int
 
 from resjax.config import Config
-from resjax.data.stream import Arrays, Orders, epoch_orders, no_orders
+from resjax.data.stream import Arrays, Fed, Orders, Scale, epoch_orders, no_orders
 from resjax.training.seeds import over_seeds
 from resjax.training.state import ALIVE, Keys, TrainState
 from resjax.training.step import Metrics, Step
 
-Chunk = Callable[..., tuple[TrainState, Orders, Metrics]]
+Chunk = Callable[..., tuple[TrainState, Any, Metrics]]
 
 
 def make_chunk(config: Config, step: Step) -> Chunk:
@@ -24,7 +25,6 @@ def make_chunk(config: Config, step: Step) -> Chunk:
     orders those of the chunk before (`first_orders`); metrics: (parallel.chunk, seeds) each, "alive" false in the rows
     that are not filled.
     """
-    each = over_seeds(config)
 
     def chunk(
         states: TrainState, keys: Keys, orders: Orders, start: Int[Array, ""], count: Int[Array, ""], data: Arrays
@@ -32,17 +32,42 @@ def make_chunk(config: Config, step: Step) -> Chunk:
         # Mapped in turn whatever the seeds' axis is: under vmap every permutation that might be needed is drawn.
         batch = config.train.batch_size
         orders = lax.map(lambda seed: epoch_orders(seed[0], seed[1], start, count, batch), (keys.order, orders))
-
-        def all_seeds(states: TrainState, number: Array) -> tuple[TrainState, Metrics]:
-            def one_seed(state: TrainState, keys: Keys, orders: Orders) -> tuple[TrainState, Metrics]:
-                return step(state, keys, orders, number, data)
-
-            return each(one_seed, states, keys, orders)
-
-        states, rows = repeated(all_seeds, states, start, count, config.parallel.chunk)
+        states, rows = steps(config, step, config.parallel.chunk)(states, keys, orders, start, count, data)
         return states, orders, rows
 
     return chunk
+
+
+def make_fed_step(config: Config, step: Step) -> Chunk:
+    """The same function of what the host feeds, one step: (states, keys, fed, start, count, data) -> (states, (),
+    metrics).
+    """
+
+    def chunk(
+        states: TrainState, keys: Keys, fed: Fed, start: Int[Array, ""], count: Int[Array, ""], data: Scale
+    ) -> tuple[TrainState, tuple[()], Metrics]:
+        states, rows = steps(config, step, 1)(states, keys, fed, start, count, data)
+        return states, (), rows
+
+    return chunk
+
+
+def steps(config: Config, step: Step, most: int) -> Callable[..., tuple[TrainState, Metrics]]:
+    """The function (states, keys, feed, start, count, data) -> (states, metrics) of all seeds, of up to `most` steps."""
+    each = over_seeds(config)
+
+    def taken(
+        states: TrainState, keys: Keys, feed: Any, start: Array, count: Array, data: Any
+    ) -> tuple[TrainState, Metrics]:
+        def all_seeds(states: TrainState, number: Array) -> tuple[TrainState, Metrics]:
+            def one_seed(state: TrainState, keys: Keys, feed: Any) -> tuple[TrainState, Metrics]:
+                return step(state, keys, feed, number, data)
+
+            return each(one_seed, states, keys, feed)
+
+        return repeated(all_seeds, states, start, count, most)
+
+    return taken
 
 
 def repeated(

@@ -1,6 +1,7 @@
 """Loss and error over whole splits, with running statistics."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import jax
@@ -9,18 +10,23 @@ import numpy as np
 import optax
 from jax import lax
 from jax.typing import DTypeLike
-from jaxtyping import Array, Int
+from jaxtyping import Array, Bool, Int
 
 from resjax import faults
-from resjax.data.stream import Arrays, standardize
+from resjax.data.crops import middle_crop, ten_crops
+from resjax.data.stream import Arrays, Scale, standardize
 from resjax.models import Model
 from resjax.models.types import EVALUATE
 from resjax.stopping import Poll, StopError, never
 from resjax.training import hosts
 from resjax.training.packing import packings
 from resjax.training.parallel import Layout
+from resjax.training.reels import Part, Reel
 from resjax.training.seeds import in_turn
 from resjax.training.state import TrainState
+
+TEN = "_10crop"  # behind the name of what ten crops gave
+Sums = dict[str, tuple[Array, Array]]  # of losses and of errors, an entry a seed; by "" or TEN
 
 
 def make_evaluate(
@@ -29,7 +35,9 @@ def make_evaluate(
     """The function (states, {name: split}) -> {name_loss, name_error}, one entry a seed: exact means over each split.
 
     It computes in the type `computes`, through batches of `most`; with `parts`, through the first so many, which is
-    for warming up. It raises StopError between two batches where `stop` says so.
+    for warming up. Of images that are cut the crop at the centre is looked at; with `ten` also ten crops, as name_loss
+    and name_error with _10crop behind: the error of the ten's mean probabilities, and -log of the label's. It raises
+    StopError between two batches where `stop` says so.
     """
     devices = len(layout.devices)
     params_packing, stats_packing = packings(model)
@@ -37,36 +45,81 @@ def make_evaluate(
     def batch_of(data: Arrays) -> int:
         return -(-min(len(data.labels), most) // devices) * devices
 
-    @jax.jit
-    def sums(states: TrainState, data: Arrays, start: Int[Array, ""]) -> tuple[Array, Array]:
-        places = start + jnp.arange(batch_of(data))
-        inside = places < len(data.labels)
-        images = lax.with_sharding_constraint(standardize(data, data.images[places]), layout.sharded())
-        labels = data.labels[places]
+    def scores(states: TrainState, data: Arrays | Scale, views: Array, labels: Array, inside: Array) -> Sums:
+        """views: pixels, (1 or 10, batch, ...), the single one first."""
 
-        def one_seed(state: TrainState) -> tuple[Array, Array]:
+        def one_seed(state: TrainState) -> Sums:
             params, batch_stats = params_packing.unpack(state.params), stats_packing.unpack(state.batch_stats)
-            logits = model.apply(params, batch_stats, images.astype(computes), EVALUATE).logits
-            losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-            return jnp.sum(losses, where=inside), jnp.sum(logits.argmax(-1) != labels, where=inside, dtype=model.dtype)
 
-        return in_turn(one_seed, states)
+            def logits_of(pixels: Array) -> Array:
+                images = lax.with_sharding_constraint(standardize(data, pixels), layout.sharded())
+                return model.apply(params, batch_stats, images.astype(computes), EVALUATE).logits
 
-    def means(states: TrainState, data: Arrays, parts: int | None) -> list[Any]:
+            logits = logits_of(views[0])[None] if len(views) == 1 else lax.map(logits_of, views)
+            found = {"": summed(logits[0], labels, inside)}
+            if len(views) > 1:
+                found[TEN] = summed(jnp.log(jax.nn.softmax(logits).mean(0)), labels, inside)
+            return found
+
+        return in_turn(one_seed, states)  # type: ignore[no-any-return]
+
+    @jax.jit
+    def resident(states: TrainState, data: Arrays, start: Int[Array, ""]) -> Sums:
+        places = start + jnp.arange(batch_of(data))
+        return scores(states, data, data.images[places][None], data.labels[places], places < len(data.labels))
+
+    @partial(jax.jit, static_argnames="ten")
+    def streamed(states: TrainState, scale: Scale, part: Part, ten: bool) -> Sums:
+        crop = scale.mean.shape[0]
+        views = ten_crops(part.images, crop) if ten else middle_crop(part.images, crop)[None]
+        return scores(states, scale, views, part.labels, part.inside)
+
+    def found_in(states: TrainState, data: Arrays | Reel, ten: bool) -> Iterator[tuple[Sums, int]]:
+        """Each batch's sums, and how many examples they are of."""
+        if isinstance(data, Reel):
+            for part, count in data.parts(most):
+                yield streamed(states, data.scale, part, ten), count
+            return
+        examples = len(data.labels)
+        for start in range(0, examples, batch_of(data)):
+            yield resident(states, data, np.asarray(start)), min(batch_of(data), examples - start)
+
+    def means(states: TrainState, data: Arrays | Reel, parts: int | None, ten: bool) -> dict[str, Any]:
         # Waiting for each part keeps virtual devices from deadlocking on a long queue (jaxlib 0.10).
-        examples, found = len(data.labels), []
-        for start in range(0, examples, batch_of(data))[:parts]:
-            if hosts.any_of(stop()):
-                raise StopError
-            found.append(jax.block_until_ready(sums(states, data, np.asarray(start))))
+        found, examples = [], 0
+        batches = found_in(states, data, ten)
+        for sums, count in batches:
+            found.append(jax.block_until_ready(sums))
+            examples += count
             faults.point("evaluation")
-        return [sum(part) / examples for part in zip(*found, strict=True)]
+            if len(found) == parts:
+                break
+            if hosts.any_of(stop()):
+                batches.close()  # type: ignore[attr-defined]
+                raise StopError
+        totals = jax.tree.map(lambda *each: sum(each), *found)
+        return {  # type: ignore[no-any-return]
+            f"{what}{view}": total / examples
+            for view, both in totals.items()
+            for what, total in zip(("loss", "error"), both, strict=True)
+        }
 
-    def evaluate(states: TrainState, splits: dict[str, Arrays], parts: int | None = None) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for name, data in splits.items():
-            loss, error = means(states, data, parts)
-            found |= {f"{name}_loss": loss, f"{name}_error": error}
-        return found
+    def evaluate(
+        states: TrainState, splits: dict[str, Arrays | Reel], parts: int | None = None, ten: bool = False
+    ) -> dict[str, Any]:
+        if hosts.any_of(stop()):
+            raise StopError
+        return {
+            f"{name}_{what}": value
+            for name, data in splits.items()
+            for what, value in means(states, data, parts, ten).items()
+        }
 
     return evaluate
+
+
+def summed(logits: Array, labels: Int[Array, " batch"], inside: Bool[Array, " batch"]) -> tuple[Array, Array]:
+    """The sums of the losses, in nats, and of the errors, of those that are `inside`."""
+    losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+    wrong = logits.argmax(-1) != labels
+    return jnp.sum(losses, where=inside), jnp.sum(wrong, where=inside, dtype=logits.dtype)

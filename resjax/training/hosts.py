@@ -86,6 +86,20 @@ def any_of(asked: bool) -> bool:
     return bool(multihost_utils.process_allgather(np.asarray(asked)).any()) if several() else asked
 
 
+def total(number: int) -> int:
+    """The sum of every process's number; all of them call this at the same point."""
+    return int(multihost_utils.process_allgather(np.asarray(number)).sum()) if several() else number
+
+
+def union(numbers: set[int]) -> set[int]:
+    """The numbers of all processes; all of them call this at the same point."""
+    if not several():
+        return numbers
+    most = int(multihost_utils.process_allgather(np.asarray(len(numbers))).max())
+    filled = np.array([*sorted(numbers), *[-1] * (most - len(numbers))], np.int64)
+    return {int(number) for number in multihost_utils.process_allgather(filled).ravel() if number >= 0}
+
+
 def place(tree: Any, sharding: Any) -> Any:
     """`jax.device_put`, also where some of the devices are another process's: each process has the whole tree."""
     if sharding.is_fully_addressable:

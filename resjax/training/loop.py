@@ -12,7 +12,7 @@ from jaxtyping import Array
 
 from resjax import faults
 from resjax.config import Config
-from resjax.data.source import Source
+from resjax.data.source import Images
 from resjax.errors import InputError
 from resjax.probes.table import train_columns
 from resjax.rows import Finished, Layers, Metrics, Outcome, Row, Snapshot, Stopped, TrainLayers
@@ -28,7 +28,7 @@ CHUNKS_IN_FLIGHT = 2
 CHUNK_SECONDS = 1.0
 
 
-def fit(config: Config, source: Source, resume: Snapshot | None = None, stop: Poll = never) -> Iterator[Row]:
+def fit(config: Config, source: Images, resume: Snapshot | None = None, stop: Poll = never) -> Iterator[Row]:
     """Train every seed of `config` on `source`; yield what happens, in order.
 
     First Started; Metrics a logged step and seed, and TrainLayers where probes.train_grad_norm asks for them, at most
@@ -61,6 +61,9 @@ def fit(config: Config, source: Source, resume: Snapshot | None = None, stop: Po
         if memory.is_wanting(error):
             raise memory.explained(error, config, source) from error
         raise
+    finally:
+        if run is not None:
+            run.supply.close()
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ class Run:
 
     def __init__(self, config: Config, programs: Programs) -> None:
         self.config, self.programs = config, programs
-        self.states, self.orders = programs.states, programs.orders
+        self.states, self.supply = programs.states, programs.supply
         self.step = 0
         self.pending: deque[Flight] = deque()
         self.outcomes = {seed: Outcome(seed) for seed in programs.seeds}
@@ -97,6 +100,7 @@ class Run:
             )
         states = from_arrays(self.programs.model, self.states, snapshot.arrays)
         self.states = hosts.place(states, self.programs.layout.replicated())
+        self.supply.restore(snapshot.stream)
         self.step = self.saved = snapshot.step
         self.outcomes |= {outcome.seed: outcome for outcome in snapshot.outcomes}
         for what, seconds in snapshot.seconds.items():
@@ -104,12 +108,12 @@ class Run:
 
     def snapshot(self) -> Snapshot:
         """Everything as it is now. Every row before belongs to earlier steps."""
-        examples, batch = len(self.programs.train.labels), self.config.train.batch_size
-        epoch, place = divmod(self.step * batch, examples)
+        epoch, place = divmod(self.step * self.config.train.batch_size, self.supply.examples)
         arrays, self.saved, self.saved_at = to_arrays(self.programs.model, self.states), self.step, time.perf_counter()
         seconds = dict(self.programs.clock.seconds)
         outcomes = tuple(self.outcomes.values())
-        return Snapshot(self.step, arrays, outcomes, self.programs.root_keys(), epoch, place, seconds)
+        keys = self.programs.root_keys()
+        return Snapshot(self.step, arrays, outcomes, keys, epoch, place, seconds, self.supply.state())
 
     @property
     def alive(self) -> list[int]:
@@ -131,16 +135,20 @@ class Run:
     def advance(self) -> Iterator[Row]:
         """Updates until something is due, or for about a second; and the metrics of the chunk before."""
         tested = self.programs.test_all(self.states) if agenda.tested(self.config, self.step) else {}
-        start, most = self.step, self.config.parallel.chunk
+        start, most = self.step, self.supply.most
         if not hosts.several():  # whose clocks differ
             most = min(most, max(int(CHUNK_SECONDS / self.pace), 1))
         count = min(agenda.steps_until_due(self.config, start), most)
         began = time.perf_counter()
-        self.states, self.orders, metrics = self.programs.advance(
-            self.states, self.programs.keys, self.orders, np.asarray(start), np.asarray(count), self.programs.train
+        feed, numbers = self.supply.take(start), (np.asarray(start), np.asarray(count))
+        self.states, left, metrics = self.programs.advance(
+            self.states, self.programs.keys, feed, *numbers, self.supply.data
         )
+        self.supply.give(left)
         self.step = start + count
         self.pending.append(Flight(start, count, began, metrics, tested))
+        self.supply.fetch()
+        yield from self.supply.news()
         if len(self.pending) >= CHUNKS_IN_FLIGHT:
             yield from self.rows(self.pending.popleft())
 
@@ -156,6 +164,7 @@ class Run:
             if self.config.probes.last:
                 yield from self.look(self.step)
             yield from self.last_test()
+            yield from self.supply.news()
         times = dict(self.programs.clock.seconds)
         images = self.step * self.config.train.batch_size * len(self.programs.seeds)
         yield Finished(tuple(self.outcomes.values()), times, images / max(times["train"], 1e-9), digest(last.arrays))
@@ -168,7 +177,7 @@ class Run:
 
     def last_test(self) -> Iterator[Row]:
         """The test at the end. A seed whose loss there is not finite has diverged, whatever its weights."""
-        tested = self.programs.test_all(self.states)
+        tested = self.programs.test_all(self.states, last=True)
         rows = list(self.metric_rows(self.step, tested))
         for index in np.flatnonzero(~np.isfinite([*tested.values()]).all(0)):
             seed = self.programs.seeds[index]
@@ -229,14 +238,14 @@ class Run:
 
     def is_logged(self, flight: Flight) -> np.ndarray:
         """Which of the program's rows are logged whoever is alive: every so many steps, and where there was a test."""
-        rows = np.arange(self.config.parallel.chunk)
+        rows = np.arange(self.supply.most)
         due = (flight.start + rows) % self.config.train.log_every == 0
         due[0] |= bool(flight.tested)
         return due & (rows < flight.count)
 
     def metric_rows(self, step: int, values: dict[str, Any], which: np.ndarray | None = None) -> Iterator[Metrics]:
         """A row for each of the seeds `which` (those alive)."""
-        epoch = step * self.config.train.batch_size / len(self.programs.train.labels)
+        epoch = step * self.config.train.batch_size / self.supply.examples
         if which is None:
             which = np.array([seed in self.alive for seed in self.programs.seeds])
         for index in np.flatnonzero(which):

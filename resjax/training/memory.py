@@ -6,7 +6,7 @@ from typing import Any
 import jax
 
 from resjax.config import Config
-from resjax.data.source import Source
+from resjax.data.source import Images
 from resjax.errors import OutOfMemoryError
 from resjax.models import Model, build, counts
 from resjax.training.parallel import choose
@@ -38,10 +38,10 @@ def is_wanting(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or EXHAUSTED.search(str(error)) is not None
 
 
-def explained(error: BaseException, config: Config, source: Source) -> OutOfMemoryError:
+def explained(error: BaseException, config: Config, source: Images) -> OutOfMemoryError:
     """What is wanting, and what to change."""
     layout = choose(config)
-    model = build(config.model, source.train.images.shape[1:], source.classes, precision(config).keeps)
+    model = build(config.model, source.shape, source.classes, precision(config).keeps)
     return out_of_memory(str(error), config, limit_of(layout.home), training_bytes(config, model, len(layout.devices)))
 
 

@@ -50,18 +50,40 @@ class Layout:
         """The mean over devices of each device's mean."""
         return values if self.axis is None else lax.pmean(values, AXIS)
 
-    def compile(self, step: Callable[..., Any], *arguments: Any) -> Callable[..., Any]:
-        """`step(state, *rest)`, compiled for such arguments: all of them on every device, the state donated."""
+    def compile(self, step: Callable[..., Any], *arguments: Any, fed: int | None = None) -> Callable[..., Any]:
+        """`step(state, *rest)`, compiled for such arguments: all of them on every device, the state donated.
+
+        fed: the place of the argument that is cut along its batch, as `feed` lays it out.
+        """
         if self.axis is None:
             jitted = jax.jit(step, donate_argnums=0, out_shardings=self.replicated())
             return jitted.lower(*arguments).compile()
         # pmap wants one argument that is mapped; the others are the same everywhere.
         ranks = jax.device_put(np.arange(len(self.devices), dtype=np.int32), self.sharded())
-        axes = (0,) + (None,) * len(arguments)
+        axes = (0, *(1 if place == fed else None for place in range(len(arguments))))
         mapped = jax.pmap(
             lambda rank, *rest: step(*rest), AXIS, in_axes=axes, out_axes=None, devices=self.devices, donate_argnums=1
         )
         return partial(mapped.lower(ranks, *arguments).compile(), ranks)
+
+    def feed(self, array: np.ndarray) -> Array:
+        """This process's part of an array (seed, batch, ...) on its devices, cut along the batch.
+
+        Under pmap it becomes (seed, device, its part of the batch, ...).
+        """
+        sharding = NamedSharding(self.mesh, PartitionSpec(None, AXIS))
+        if self.axis is not None:
+            seeds, batch, *rest = array.shape
+            count = len(self.devices)
+            return jax.device_put(array.reshape(seeds, count, batch // count, *rest), sharding)
+        return jax.make_array_from_process_local_data(sharding, array)
+
+    def host_part(self, batch: int) -> range:
+        """The places of a batch that this process's devices have."""
+        own = [place for place, device in enumerate(self.devices) if device.process_index == jax.process_index()]
+        assert own == list(range(own[0], own[0] + len(own)))  # JAX lists the devices process by process
+        size = batch // len(self.devices)
+        return range(own[0] * size, (own[-1] + 1) * size)
 
     def replicated(self) -> NamedSharding:
         """The same array on every device."""

@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from resjax.config import Config
 from resjax.data.augment import crop_flip
-from resjax.data.stream import Arrays, Orders, batch_indices, standardize
+from resjax.data.stream import Arrays, Fed, Orders, Scale, batch_indices, standardize, standardize_fed
 from resjax.models import Mode, Model
 from resjax.models.build import Pass
 from resjax.probes.gradients import norm, per_layer
@@ -23,7 +23,8 @@ from resjax.training.seeds import as_products
 from resjax.training.state import ALIVE, Keys, TrainState
 
 Metrics = dict[str, Array]
-Step = Callable[[TrainState, Keys, Orders, Array, Arrays], tuple[TrainState, Metrics]]
+Draw = Callable[[Config, Layout, Keys, Any, Array, Any], tuple[Array, Array]]
+Step = Callable[[TrainState, Keys, Any, Array, Any], tuple[TrainState, Metrics]]
 
 
 def cross_entropy(logits: Float[Array, "batch classes"], labels: Int[Array, " batch"]) -> Float[Array, ""]:
@@ -65,8 +66,16 @@ def training_batch(
     return images, data.labels[indices]
 
 
-def make_step(config: Config, model: Model, tx: optax.GradientTransformation, layout: Layout) -> Step:
-    """The function (state, keys, orders, step, data) -> (state, metrics) of one seed.
+def fed_batch(config: Config, layout: Layout, keys: Keys, fed: Fed, step: Array, data: Scale) -> tuple[Array, Array]:
+    """The images and labels that the host has read for this step; under pmap this device's part of them."""
+    images, color, labels = fed if layout.axis else map(layout.part, fed)
+    return standardize_fed(data, images, color), labels
+
+
+def make_step(
+    config: Config, model: Model, tx: optax.GradientTransformation, layout: Layout, draw: Draw = training_batch
+) -> Step:
+    """The function (state, keys, feed, step, data) -> (state, metrics) of one seed; `draw` makes a batch of the feed.
 
     metrics: scalars, and with probes.train_grad_norm the gradient's norm of every weight layer, in forward order.
     """
@@ -79,10 +88,8 @@ def make_step(config: Config, model: Model, tx: optax.GradientTransformation, la
         seen = stats_packing.pack(out.batch_stats), cross_entropy(out.logits, labels), error_rate(out.logits, labels)
         return objective(model, out, labels), seen
 
-    def one_seed(
-        state: TrainState, keys: Keys, orders: Orders, step: Array, data: Arrays
-    ) -> tuple[TrainState, Metrics]:
-        images, labels = training_batch(config, layout, keys, orders, step, data)
+    def one_seed(state: TrainState, keys: Keys, feed: Any, step: Array, data: Any) -> tuple[TrainState, Metrics]:
+        images, labels = draw(config, layout, keys, feed, step, data)
         value_and_grads = jax.value_and_grad(loss, has_aux=True)
         params = params_packing.unpack(state.params)
         noisy = with_noise(mode, keys.noise, step, layout.part(jnp.arange(config.train.batch_size)))

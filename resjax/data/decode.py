@@ -1,0 +1,60 @@
+"""From an image file's bytes to pixels: JPEG by libjpeg-turbo, strictly: half an image does not pass for one."""
+
+import io
+import warnings
+
+import cv2
+import numpy as np
+import simplejpeg
+
+cv2.setNumThreads(0)  # the worker processes are the parallel part
+
+
+class CorruptError(ValueError):
+    """An image that cannot be read whole."""
+
+
+def decode(image: bytes | np.ndarray, side: int | None = None) -> np.ndarray:
+    """The pixels, uint8 (height, width, 3), red, green and blue; grey images three times the same.
+
+    side: the length that the shorter side is wanted to have. A JPEG of twice as much and more is halved while it is
+    decoded, as often as that leaves `side` pixels: the mean of its pixels by two, four or eight. Raises CorruptError
+    where anything is missing or wrong.
+    """
+    if isinstance(image, np.ndarray):
+        return np.repeat(image, 3, -1) if image.shape[-1] == 1 else image
+    try:
+        if simplejpeg.is_jpeg(image):
+            height, width, _, _ = simplejpeg.decode_jpeg_header(image)
+            least = {"min_height": 0, "min_width": 0}
+            if side is not None and (halved := halvings(min(height, width), side)):
+                least = {"min_height": -(-height >> halved), "min_width": -(-width >> halved)}
+            return np.asarray(simplejpeg.decode_jpeg(image, "RGB", **least))
+        return _decode_other(image)
+    except (ValueError, OSError, SyntaxError, RuntimeError, EOFError) as error:
+        raise CorruptError(str(error).splitlines()[0] if str(error) else type(error).__name__) from error
+
+
+def halvings(shorter: int, side: int) -> int:
+    """How often a JPEG can be halved, three times at most, and keep `side` pixels."""
+    return max(times for times in range(4) if shorter >> times >= side or times == 0)
+
+
+def _decode_other(image: bytes) -> np.ndarray:
+    """PNG and whatever else Pillow reads."""
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of palettes and sizes: they are no concern of a reader
+        with Image.open(io.BytesIO(image)) as opened:
+            return np.asarray(opened.convert("RGB"))
+
+
+def resized(pixels: np.ndarray, side: int) -> np.ndarray:
+    """The image with a shorter side of `side` pixels, the other in proportion, by bilinear interpolation."""
+    height, width = pixels.shape[:2]
+    if min(height, width) == side:
+        return pixels
+    scale = side / min(height, width)
+    size = max(round(width * scale), side), max(round(height * scale), side)
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR))

@@ -1,0 +1,102 @@
+"""Folders of images, ROOT/SPLIT/CLASS/image.jpg, as ImageNet is commonly unpacked."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from resjax.data import splits
+from resjax.data.collection import Collection, Encoded, Part, Slice, joined
+from resjax.errors import InputError
+
+ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+
+
+@dataclass(frozen=True)
+class FolderSplit:
+    """The images below a split's folder. files: relative to it, in the order of the SHA-256 of their names.
+
+    So a slice such as train[:90%] mixes the classes, and the order is the same on every machine.
+    """
+
+    folder: Path
+    files: tuple[str, ...]
+    labels: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> Encoded:
+        return Encoded((self.folder / self.files[index]).read_bytes(), self.labels[index])
+
+    def name(self, index: int) -> str:
+        """Its path below the root."""
+        return f"{self.folder.name}/{self.files[index]}"
+
+
+@dataclass(frozen=True)
+class FolderSet:
+    """A folder of splits. The classes are those of all splits together, in the order of their names."""
+
+    root: Path
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The splits that there are."""
+        if not self.root.is_dir():
+            raise InputError(
+                f"data.root={self.root} is not a folder.\nExpected one with a folder a split, in it one a class: "
+                f"{self.root}/train/cat/1.jpg\nType: data.root=FOLDER"
+            )
+        return [path.name for path in sorted(self.root.iterdir()) if path.is_dir() and not path.name.startswith(".")]
+
+    @cached_property
+    def class_names(self) -> list[str]:
+        """In the order of the labels."""
+        return sorted({path.name for split in self.names for path in (self.root / split).iterdir() if path.is_dir()})
+
+    @property
+    def classes(self) -> int:
+        """How many there are."""
+        return len(self.class_names)
+
+    def split(self, name: str) -> FolderSplit:
+        """A whole split, listed once."""
+        folder, found = self.root / name, dict[str, int]()
+        for label, of_class in enumerate(self.class_names):
+            if (folder / of_class).is_dir():
+                entries = os.scandir(folder / of_class)
+                found |= {f"{of_class}/{entry.name}": label for entry in entries if is_image(entry)}
+        files = sorted(found, key=lambda file: hashlib.sha256(file.encode()).digest())
+        return FolderSplit(folder, tuple(files), tuple(found[file] for file in files))
+
+    @cached_property
+    def listed(self) -> dict[str, FolderSplit]:
+        """Every split that has images."""
+        found = {name: self.split(name) for name in self.names}
+        return {name: split for name, split in found.items() if len(split)}
+
+    def collection(self, spelled: str, setting: str) -> Collection:
+        """What a split's name, or a slice of it, says. InputError where there is no such split."""
+        parts = splits.parse(spelled, {name: len(split) for name, split in self.listed.items()}, setting)
+        return joined([self.part(part) for part in parts])
+
+    def part(self, part: Slice) -> Collection:
+        """A slice."""
+        whole = self.listed[part.split]
+        return whole if part.size == len(whole) else Part(whole, part.first, part.size)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the name and size of every image."""
+        digest = hashlib.sha256()
+        for name, split in self.listed.items():
+            for file in split.files:
+                digest.update(f"{name}/{file} {(split.folder / file).stat().st_size}\n".encode())
+        return digest.hexdigest()
+
+
+def is_image(entry: os.DirEntry[str]) -> bool:
+    """Whether its name says so; files whose name begins with a dot are not for us."""
+    return entry.name.lower().endswith(ENDINGS) and not entry.name.startswith(".") and entry.is_file()

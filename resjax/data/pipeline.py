@@ -1,0 +1,191 @@
+"""Batches from disk while the device computes: grain's worker processes read and decode, in an order that is known.
+
+Which example stands in which place of which batch is a function of (seed, step), and so is what is seen of it: the
+number of workers decides nothing, and whoever goes on from a step needs nothing but its number.
+"""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
+
+import grain
+import numpy as np
+from absl import flags
+
+from resjax.data.collection import Collection
+from resjax.data.decode import CorruptError
+from resjax.data.views import Views, draw
+
+MOST_TRIES = 1000  # readable examples are looked for so far behind one that is not
+LOOK_SECONDS = 1.0
+FINE = -1  # in place of the number of an example that cannot be read
+PER_WORKER = 2  # batches that a worker has ready
+Element = dict[str, Any]  # of arrays
+
+
+class Elements(Protocol):
+    """What grain asks for: examples by their place in the stream, those of a batch side by side."""
+
+    @property
+    def batch(self) -> int:
+        """Examples of a batch."""
+
+    def __len__(self) -> int:
+        """Examples in all batches."""
+
+    def __getitem__(self, place: int) -> Element:
+        """image, label, and `corrupt`: the number of the example that could not be read here, or FINE."""
+
+
+@dataclass
+class Training:
+    """A host's part of the batches of steps `start` to `steps` - 1, seed by seed, of every seed's own stream.
+
+    A seed's stream is one permutation of the examples after another; batches straddle epochs. places: this host's, of
+    the `size` of a batch. An example that cannot be read is replaced by the next one on disk that can.
+    """
+
+    collection: Collection
+    views: Views
+    seeds: tuple[int, ...]
+    size: int
+    places: range
+    steps: int
+    start: int = 0
+    kept: dict[int, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def batch(self) -> int:
+        """Examples of a step, of all seeds, on this host."""
+        return len(self.seeds) * len(self.places)
+
+    def __len__(self) -> int:
+        return (self.steps - self.start) * self.batch
+
+    def __getitem__(self, place: int) -> Element:
+        step, rest = divmod(place, self.batch)
+        seed, inside = divmod(rest, len(self.places))
+        position = (self.start + step) * self.size + self.places[inside]
+        return self.example(self.seeds[seed], position)
+
+    def example(self, seed: int, position: int) -> Element:
+        """What stands at a position of a seed's stream; color: what is to be added to its pixels."""
+        return self.readable(self.index(seed, position), draw(seed, position))
+
+    def readable(self, first: int, words: np.ndarray) -> Element:
+        """The example `first`, or the next on disk that can be read, as these words have it seen."""
+        for tried in range(min(MOST_TRIES, len(self.collection))):
+            index = (first + tried) % len(self.collection)
+            try:
+                encoded = self.collection[index]
+                pixels, color = self.views.training(encoded.image, words)
+            except UNREADABLE:
+                continue
+            corrupt = np.int64(first if tried else FINE)
+            return {"image": pixels, "color": color, "label": np.int32(encoded.label), "corrupt": corrupt}
+        raise CorruptError(f"none of {MOST_TRIES} examples from number {first} on can be read")
+
+    def index(self, seed: int, position: int) -> int:
+        """Which example that is."""
+        if seed not in self.kept:
+            self.kept[seed] = grain.MapDataset.range(len(self.collection)).shuffle(seed=seed).repeat()
+        return int(self.kept[seed][position])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"kept": {}}
+
+
+@dataclass
+class Testing:
+    """A host's part of the batches of all examples, in order. inside: false for what only fills the last one up, and
+    for what cannot be read.
+    """
+
+    collection: Collection
+    views: Views
+    size: int
+    places: range
+
+    @property
+    def batch(self) -> int:
+        """Examples of a batch on this host."""
+        return len(self.places)
+
+    def __len__(self) -> int:
+        return -(-len(self.collection) // self.size) * self.batch
+
+    def __getitem__(self, place: int) -> Element:
+        number, inside = divmod(place, self.batch)
+        index, side = number * self.size + self.places[inside], self.views.test_side
+        empty = {"image": np.zeros((side, side, 3), np.uint8), "label": np.int32(0), "inside": np.bool_(False)}
+        if index >= len(self.collection):
+            return empty | {"corrupt": np.int64(FINE)}
+        try:
+            encoded = self.collection[index]
+            pixels = self.views.test(encoded.image)
+        except UNREADABLE:
+            return empty | {"corrupt": np.int64(index)}
+        label, corrupt = np.int32(encoded.label), np.int64(FINE)
+        return {"image": pixels, "label": label, "inside": np.bool_(True), "corrupt": corrupt}
+
+
+UNREADABLE = (CorruptError, ValueError, RuntimeError, OSError, IndexError)
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Batches of elements, made by so many worker processes, or by a thread of this one where there are none."""
+
+    elements: Elements
+    workers: int
+
+    @cached_property
+    def dataset(self) -> grain.IterDataset:
+        """grain's."""
+        batches = grain.MapDataset.source(self.elements).batch(self.elements.batch)
+        if not self.workers:
+            return batches.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=PER_WORKER))
+        if not flags.FLAGS.is_parsed():  # grain reads absl's flags, and no command of ours has any
+            flags.FLAGS.mark_as_parsed()
+        made = batches.to_iter_dataset(grain.ReadOptions(num_threads=0, prefetch_buffer_size=0))
+        options = grain.multiprocessing.MultiprocessingOptions(self.workers, per_worker_buffer_size=PER_WORKER)
+        return made.mp_prefetch(options, worker_init_fn=Start(os.getpid()))
+
+    def __iter__(self) -> Iterator[Element]:
+        iterator = iter(self.dataset)
+        try:
+            for batch in iterator:
+                # A copy: what lies in memory that is shared with a worker must not outlive it.
+                yield {name: np.array(array) for name, array in batch.items()}
+        finally:
+            iterator.close()
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a worker does first: it leaves signals to its parent, and ends when that one is gone."""
+
+    parent: int
+
+    def __call__(self, number: int, count: int) -> None:
+        """In worker `number` of `count`."""
+        for ignored in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(ignored, signal.SIG_IGN)
+        threading.Thread(target=self.watch, daemon=True).start()
+
+    def watch(self) -> None:
+        """End with the parent: one that was killed cannot say so."""
+        while os.getppid() == self.parent:
+            time.sleep(LOOK_SECONDS)
+        os._exit(1)
+
+
+def worker_count(wanted: int | None) -> int:
+    """The processes that read and decode: as many as wanted, or one a core but one."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(cores - 1, 1) if wanted is None else wanted

@@ -1,0 +1,41 @@
+"""Names of splits and their slices, in tensorflow-datasets' words: train[:90%], train[1000:], train[:5%]+validation."""
+
+from collections.abc import Mapping
+
+from resjax.data import prepared
+from resjax.data.collection import Slice
+from resjax.errors import InputError
+
+
+def parse(spelled: str, counts: Mapping[str, int], setting: str) -> list[Slice]:
+    """The parts that `spelled` names, of splits with so many examples. InputError where it names none that there is.
+
+    A share of a split is rounded to whole examples, as tensorflow-datasets does.
+    """
+    tfds = prepared.tensorflow_datasets()
+    infos = {
+        name: tfds.core.SplitInfo(name=name, shard_lengths=[count], num_bytes=0, filename_template=None)
+        for name, count in counts.items()
+    }
+    try:
+        found = tfds.core.ReadInstruction.from_spec(spelled).to_absolute(infos)
+    except (ValueError, AssertionError, KeyError) as error:
+        raise refused(spelled, counts, setting, str(error).splitlines()[0] if str(error) else "") from error
+    parts = []
+    for one in found:
+        first, end = one.from_ or 0, counts[one.splitname] if one.to is None else one.to
+        parts.append(Slice(one.splitname, first, end - first))
+    if any(part.size <= 0 for part in parts):
+        raise refused(spelled, counts, setting, "there is nothing in it")
+    return parts
+
+
+def refused(spelled: str, counts: Mapping[str, int], setting: str, why: str) -> InputError:
+    """The refusal, with the splits that there are."""
+    have = ", ".join(f"{name} ({count:,})" for name, count in counts.items()) or "none"
+    first = next(iter(counts), "train")
+    return InputError(
+        f"{setting}={spelled} cannot be read: {why.rstrip('.')}.\n"
+        f"Expected one of these splits, or a slice of it: {have}\n"
+        f"Type: {setting}={first}, or '{setting}=\"{first}[:90%]\"'"
+    )

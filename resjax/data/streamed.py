@@ -1,0 +1,235 @@
+"""Sets of encoded images, prepared by tensorflow-datasets or in a folder: streamed while training, or read at once."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from resjax.data import digests, folders, mock_imagenet, resize, tfds_sets
+from resjax.data.collection import Collection, Part
+from resjax.data.decode import CorruptError, decode
+from resjax.data.source import Source, assemble, check_first, check_held_out, data_root
+from resjax.data.views import Views
+from resjax.dataconfig import DataConfig
+from resjax.errors import InputError
+
+SAMPLE = 64  # images of a split whose bytes are part of the digest
+MEASURED = 1024  # training images whose channels are measured, where no numbers are given
+SHARE_OF_MEMORY = 0.5  # that images read at once may take
+
+
+class ImageSet(Protocol):
+    """A set of encoded images, wherever it is."""
+
+    @property
+    def classes(self) -> int:
+        """How many there are."""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of what tells it apart from others, without its images."""
+
+    def collection(self, spelled: str, setting: str) -> Collection:
+        """What a split's name, or a slice of it, says."""
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """A set that is read while training. mean, std: a number a channel, in units of a pixel's full range."""
+
+    name: str
+    train: Collection
+    test: Collection
+    classes: int
+    provenance: dict[str, object]
+    views: Views
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    validation: Collection | None = None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of an image as a net sees it."""
+        return self.views.crop, self.views.crop, 3
+
+    @property
+    def examples(self) -> int:
+        """To train on."""
+        return len(self.train)
+
+    @property
+    def evaluated(self) -> dict[str, Collection]:
+        """What no training sees, by name."""
+        return {"test": self.test} | ({"validation": self.validation} if self.validation is not None else {})
+
+
+def load(config: DataConfig) -> Source | Streamed:
+    """The set that `config` names, of kind tfds or folder. InputError as of `source.load`."""
+    found = opened(config)
+    train = cut(found.collection(config.train_split, "data.train_split"), config.train_examples, "data.train_examples")
+    test = cut(found.collection(config.test_split, "data.test_split"), config.test_examples, "data.test_examples")
+    origin = f"{config.kind} {config.name}, {config.train_split} and {config.test_split}"
+    if not config.streamed:
+        arrays = (pixels_of(train, config, channels_of(found)), pixels_of(test, config, channels_of(found)))
+        return assemble(config, arrays, found.classes, {"origin": origin, "verified": None})
+    train, *validation = held_out(train, config)
+    mean, std = (config.mean, config.std) if config.mean and config.std else measured(train, Views.of(config))
+    facts: dict[str, object] = {
+        "digest": digest(found, [train, test, *validation]),
+        "digest_of": f"names and sizes of all files, and {SAMPLE} images a split",
+        "verified": None,
+        "origin": origin,
+        "train_examples": len(train),
+        "test_examples": len(test),
+        "mean": list(mean),
+        "std": list(std),
+        "test_view": f"shorter side {config.test_side}, centre crop {config.crop}",
+    }
+    views, numbers = Views.of(config), (tuple(mean), tuple(std))
+    return Streamed(config.name, train, test, found.classes, facts, views, *numbers, *validation)
+
+
+def opened(config: DataConfig) -> ImageSet:
+    """The whole set. InputError where it is not there."""
+    openers: dict[str, Callable[[DataConfig], ImageSet]] = {"tfds": open_tfds, "folder": open_folder}
+    return openers[config.kind](config)
+
+
+def open_tfds(config: DataConfig) -> ImageSet:
+    """A set that tensorflow-datasets prepared; the made one is made where it is not there."""
+    root = data_root(config.root)
+    if config.name == mock_imagenet.NAME:
+        mock_imagenet.prepared(root)
+    return tfds_sets.opened(config.name, tfds_sets.roots(root, config.root is not None))
+
+
+def open_folder(config: DataConfig) -> ImageSet:
+    """A folder of splits."""
+    if config.root is None:
+        raise InputError(
+            "data=folder without data.root.\n"
+            "Expected the folder that holds train/CLASS/image.jpg and the other split.\n"
+            "Type: data.root=FOLDER"
+        )
+    return folders.FolderSet(Path(config.root))
+
+
+def shape_of(config: DataConfig) -> tuple[tuple[int, int, int], int]:
+    """The shape of an image, and the number of classes, from what describes the set."""
+    found = opened(config)
+    if config.streamed:
+        return (config.crop, config.crop, 3), found.classes
+    first = pixels_of(Part(found.collection(config.train_split, "data.train_split"), 0, 1), config, channels_of(found))
+    height, width, channels = first[0].shape[1:]
+    size = (config.resize, config.resize) if config.resize else (height, width)
+    return (*size, channels), found.classes
+
+
+def examples_of(config: DataConfig) -> int:
+    """Training and test examples."""
+    found = opened(config)
+    pairs = ((config.train_split, config.train_examples), (config.test_split, config.test_examples))
+    return sum(wanted or len(found.collection(split, "data.train_split")) for split, wanted in pairs)
+
+
+def cut(collection: Collection, count: int | None, setting: str) -> Collection:
+    """The first `count` examples, or all."""
+    check_first(len(collection), count, setting)
+    return collection if count is None else Part(collection, 0, count)
+
+
+def held_out(train: Collection, config: DataConfig) -> list[Collection]:
+    """What is left to train on, and the last validation_examples, where these are set."""
+    if (count := config.validation_examples) is None:
+        return [train]
+    check_held_out(len(train), count)
+    rest = len(train) - count
+    return [Part(train, 0, rest), Part(train, rest, count)]
+
+
+def digest(found: ImageSet, parts: list[Collection]) -> str:
+    """SHA-256 of the set's fingerprint, the parts' sizes, and some of their images as they are stored."""
+    total = hashlib.sha256(found.fingerprint.encode())
+    for part in parts:
+        total.update(f"{len(part)}\n".encode())
+        for index in spread(len(part), SAMPLE):
+            try:
+                image, label = part[index]
+            except (OSError, ValueError, RuntimeError):  # one that cannot be read is counted where it is met
+                continue
+            total.update(f"{index} {label}\n".encode())
+            total.update(image if isinstance(image, bytes) else digests.of_arrays(image).encode())
+    return total.hexdigest()
+
+
+def spread(count: int, most: int) -> list[int]:
+    """At most so many places of `count`, evenly."""
+    return sorted({round(place) for place in np.linspace(0, count - 1, min(most, count))})
+
+
+def measured(train: Collection, views: Views) -> tuple[list[float], list[float]]:
+    """Mean and deviation of each channel over the centre crops of some training images, in a pixel's full range."""
+    sums, squares, count = np.zeros(3), np.zeros(3), 0
+    for index in spread(len(train), MEASURED):
+        try:
+            pixels = views.centre(train[index].image) / 255
+        except (OSError, ValueError, RuntimeError):
+            continue
+        sums, squares, count = sums + pixels.mean((0, 1)), squares + np.square(pixels).mean((0, 1)), count + 1
+    if not count:
+        raise InputError("none of the training images can be read.\nExpected JPEG, PNG or the like.")
+    mean = sums / count
+    deviation = np.sqrt(np.maximum(squares / count - mean**2, 1e-6))
+    return [round(float(value), 6) for value in mean], [round(float(value), 6) for value in deviation]
+
+
+def channels_of(found: Any) -> int:
+    """Of an image as the set describes it: 1 where it says that they are grey."""
+    return 1 if isinstance(found, tfds_sets.TfdsSet) and found.shape[-1] == 1 else 3
+
+
+def pixels_of(part: Collection, config: DataConfig, channels: int) -> tuple[np.ndarray, np.ndarray]:
+    """All images, uint8 (examples, height, width, channels), resized if so asked, and labels, int32.
+
+    Raises InputError where their sizes differ, one cannot be read, or they are too many for the memory.
+    """
+    images, labels, shape = None, np.zeros(len(part), np.int32), (0, 0, 0)
+    for index in range(len(part)):
+        try:
+            encoded = part[index]
+            pixels = decode(encoded.image)[..., :channels]
+        except (CorruptError, OSError, RuntimeError, ValueError) as error:
+            raise InputError(
+                f"{part.name(index)} cannot be read: {error}.\nExpected an image file.\n"
+                "Type: data.streamed=true, where some may be missing; or take the file away"
+            ) from error
+        if config.resize is not None:
+            pixels = resize.resized(pixels[None], config.resize)[0]
+        if images is None:
+            shape, images = pixels.shape, empty(len(part), pixels.shape)
+        if pixels.shape != shape:
+            raise InputError(
+                f"{part.name(index)} has {pixels.shape[0]} x {pixels.shape[1]} pixels, the first "
+                f"{shape[0]} x {shape[1]}.\n"
+                "Expected one size for all that are read at once.\nType: data.resize=32, or data.streamed=true"
+            )
+        images[index], labels[index] = pixels, encoded.label
+    assert images is not None
+    return images, labels
+
+
+def empty(count: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Room for so many images. InputError where the machine has none."""
+    wanted = count * int(np.prod(shape))
+    there_is = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if wanted > SHARE_OF_MEMORY * there_is:
+        raise InputError(
+            f"{count:,} images of {' x '.join(map(str, shape))} take {wanted / 1e9:.1f} GB, and the machine has "
+            f"{there_is / 1e9:.1f} GB.\nExpected half of it at most.\n"
+            "Type: data.streamed=true, or data.train_examples=1000"
+        )
+    return np.empty((count, *shape), np.uint8)

@@ -1,0 +1,196 @@
+"""Image sets that tensorflow-datasets has prepared, by name, read without TensorFlow.
+
+ROOT/name[/config]/1.0.0/ holds dataset_info.json, features.json and a split's records in array_record files.
+"""
+
+import hashlib
+import os
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from resjax.data import prepared, splits
+from resjax.data.collection import Collection, Encoded, Part, Slice, joined
+from resjax.errors import InputError
+
+VERSION = re.compile(r"\d+\.\d+\.\d+")
+NEEDS_TENSORFLOW = "pip install 'resjax[tfds-prepare]'"
+
+
+@dataclass
+class TfdsSplit:
+    """All records of a split, each a serialised tf.train.Example, in the order of its files.
+
+    image, label: the names of the features. shape: of images that are stored as pixels, None where as image files.
+    """
+
+    split: str
+    files: tuple[str, ...]
+    counts: tuple[int, ...]
+    image: str
+    label: str
+    shape: tuple[int | None, ...] | None
+    kept: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def __len__(self) -> int:
+        return sum(self.counts)
+
+    def __getitem__(self, index: int) -> Encoded:
+        features = self._features(index)
+        image = features[self.image].bytes_list.value[0]
+        pixels = image if self.shape is None else np.frombuffer(image, np.uint8).reshape(self.shape)  # type: ignore[arg-type]
+        return Encoded(pixels, features[self.label].int64_list.value[0])
+
+    def name(self, index: int) -> str:
+        """The file's name where the set tells it, as imagenet2012 does."""
+        try:
+            features = self._features(index)
+        except (ValueError, RuntimeError, OSError):  # what cannot be read has no name of its own
+            features = {}
+        told = features["file_name"].bytes_list.value if "file_name" in features else ()
+        return f"{self.split}[{index}]" + (f" {told[0].decode(errors='replace')}" if told else "")
+
+    def record(self, index: int) -> bytes:
+        """A record as it lies in its file."""
+        return self._reader[index]
+
+    def _features(self, index: int) -> Any:
+        from google.protobuf.message import DecodeError
+        from tensorflow_datasets.proto import tf_example_pb2
+
+        try:
+            return tf_example_pb2.Example.FromString(self.record(index)).features.feature
+        except DecodeError as error:
+            raise ValueError(f"record {index} of {self.split} is no tf.train.Example") from error
+
+    @property
+    def _reader(self) -> Any:
+        if "reader" not in self.kept:
+            from array_record.python.array_record_data_source import ArrayRecordDataSource
+
+            self.kept["reader"] = ArrayRecordDataSource(list(self.files))
+        return self.kept["reader"]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"kept": {}}  # whoever gets it opens the files himself
+
+
+@dataclass(frozen=True)
+class TfdsSet:
+    """A prepared set."""
+
+    folder: Path
+    builder: Any
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """Examples by split, of those that have any."""
+        return {name: info.num_examples for name, info in self.builder.info.splits.items() if info.num_examples}
+
+    @cached_property
+    def features(self) -> tuple[str, str]:
+        """The names of the image and of the label. InputError where there is not one of each."""
+        told = self.builder.info.features
+        if (pair := self.builder.info.supervised_keys) is not None:
+            return str(pair[0]), str(pair[1])
+        kinds = {name: type(feature).__name__ for name, feature in told.items()}
+        images = [name for name, kind in kinds.items() if kind in ("Image", "Tensor") and len(told[name].shape) == 3]
+        labels = [name for name, kind in kinds.items() if kind == "ClassLabel"]
+        if len(images) != 1 or len(labels) != 1:
+            raise InputError(
+                f"{self.folder} has the features {', '.join(f'{name}: {kind}' for name, kind in kinds.items())}.\n"
+                "Expected one image and one class label, or supervised_keys that name them.\n"
+                "Type: supervised_keys=('image', 'label') in the builder's DatasetInfo, and prepare it again"
+            )
+        return images[0], labels[0]
+
+    @property
+    def classes(self) -> int:
+        """How many there are."""
+        return int(self.builder.info.features[self.features[1]].num_classes)
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        """Of an image, (height, width, channels); None where it varies."""
+        return tuple(self.builder.info.features[self.features[0]].shape)
+
+    def split(self, name: str) -> TfdsSplit:
+        """A whole split."""
+        info, (image, label) = self.builder.info.splits[name], self.features
+        as_pixels = type(self.builder.info.features[image]).__name__ == "Tensor"
+        files = tuple(str(path) for path in info.filepaths)
+        return TfdsSplit(name, files, tuple(info.shard_lengths), image, label, self.shape if as_pixels else None)
+
+    def collection(self, spelled: str, setting: str) -> Collection:
+        """What a split's name, or a slice of it, says. InputError where there is no such split."""
+        parts = splits.parse(spelled, self.counts, setting)
+        return joined([self.part(part) for part in parts])
+
+    def part(self, part: Slice) -> Collection:
+        """A slice."""
+        whole = self.split(part.split)
+        return whole if part.size == len(whole) else Part(whole, part.first, part.size)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the features, and of the name and size of every file of records."""
+        digest = hashlib.sha256((self.folder / "features.json").read_bytes())
+        for path in sorted(self.folder.glob("*.array_record*")):
+            digest.update(f"{path.name} {path.stat().st_size}\n".encode())
+        return digest.hexdigest()
+
+
+def opened(name: str, roots: Sequence[Path]) -> TfdsSet:
+    """The set `name`, `name/config` or `name:version` in the first of the folders that has it; of several versions the
+    newest. InputError where none has it, or its records are not in array_record files.
+    """
+    tfds = prepared.tensorflow_datasets()
+    named, _, version = name.partition(":")
+    places = [place for root in roots for place in versions(root / named, version)]
+    if not places:
+        raise not_prepared(name, roots)
+    builder = tfds.builder_from_directory(places[0])
+    if (form := builder.info.file_format.value) != "array_record":
+        raise InputError(
+            f"data.name={name} in {places[0]} was prepared as {form}.\nExpected array_record, which is read without "
+            f"TensorFlow.\nType: resjax data prepare {name} --stock (first: {NEEDS_TENSORFLOW})"
+        )
+    return TfdsSet(places[0], builder)
+
+
+def versions(folder: Path, version: str) -> list[Path]:
+    """The prepared versions in a set's folder, or in its only config's, the newest first."""
+    if not folder.is_dir():
+        return []
+    found = [
+        path for path in folder.iterdir() if VERSION.fullmatch(path.name) and (path / "dataset_info.json").exists()
+    ]
+    configs = [path for path in folder.iterdir() if path.is_dir() and path not in found]
+    if not found and len(configs) == 1:
+        return versions(configs[0], version)
+    fits = [path for path in found if path.name == version or path.name.startswith(f"{version}.") or not version]
+    return sorted(fits, key=lambda path: [int(part) for part in path.name.split(".")], reverse=True)
+
+
+def roots(root: Path, given: bool) -> list[Path]:
+    """Where to look: the folder that was given, or else resjax's own and then tensorflow-datasets'."""
+    theirs = Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+    return [root] if given else [root, theirs]
+
+
+def not_prepared(name: str, looked: Sequence[Path]) -> InputError:
+    """The refusal, with what there is instead."""
+    have = sorted({path.name for root in looked if root.is_dir() for path in root.iterdir() if versions(path, "")})
+    there_are = f" There are: {', '.join(have)}" if have else ""
+    return InputError(
+        f"data.name={name} is not prepared in {' or '.join(map(str, looked))}.\n"
+        f"Expected {looked[0] / name.partition(':')[0]}/VERSION/dataset_info.json.{there_are}\n"
+        f"Type: data.root=FOLDER, or resjax data prepare {shlex.quote(name)} --stock (docs/data.md; first: "
+        f"{NEEDS_TENSORFLOW})"
+    )

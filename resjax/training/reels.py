@@ -1,0 +1,77 @@
+"""Splits that are read from disk to be looked at whole; and the account of what could not be read."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Array
+
+from resjax.data.collection import Collection
+from resjax.data.pipeline import FINE, Pipeline, Testing
+from resjax.data.stream import Scale
+from resjax.data.views import Views
+from resjax.errors import CorruptedError
+from resjax.rows import Corrupted
+from resjax.training import hosts
+from resjax.training.parallel import Layout
+
+
+class Ledger:
+    """The images of a split that could not be read, by their numbers; too many of them end the run."""
+
+    def __init__(self, name: str, collection: Collection, share: float) -> None:
+        self.name, self.collection, self.share = name, collection, share
+        self.known: set[int] = set()
+        self.told = 0
+
+    def note(self, numbers: np.ndarray) -> None:
+        """What a batch says. Raises CorruptedError where they are more than the share."""
+        self.known |= {int(number) for number in numbers if number != FINE}
+        most = self.share * len(self.collection)
+        if len(self.known) > most:
+            names = ", ".join(self.collection.name(number) for number in sorted(self.known)[:3])
+            raise CorruptedError(
+                f"{len(self.known)} of {len(self.collection):,} {self.name} images cannot be read: {names}, ...\n"
+                f"Expected at most data.corrupt_share={self.share:g} of them, {int(most)}.\n"
+                f"Type: data.corrupt_share={min(10 * max(self.share, 0.001), 1):g}, to go on without them"
+            )
+
+    def row(self) -> Corrupted:
+        """All so far, by name."""
+        names = [self.collection.name(number) for number in sorted(self.known)]
+        return Corrupted(self.name, tuple(names), len(self.collection))
+
+
+class Part(NamedTuple):
+    """A batch, cut over the devices: squares of `test_side` pixels, of which a net sees crops.
+
+    inside: false for what could not be read, and for what only fills the last batch up.
+    """
+
+    images: Array
+    labels: Array
+    inside: Array
+
+
+@dataclass(frozen=True)
+class Reel:
+    """A split to be looked at whole, in order."""
+
+    collection: Collection
+    views: Views
+    scale: Scale
+    ledger: Ledger
+    layout: Layout
+    workers: int
+
+    def parts(self, most: int) -> Iterator[tuple[Part, int]]:
+        """Batches of at most `most` examples, or a few more that the devices divide, and how many are inside."""
+        size = most if len(self.collection) > most else len(self.collection)
+        size = -(-size // len(self.layout.devices)) * len(self.layout.devices)
+        elements = Testing(self.collection, self.views, size, self.layout.host_part(size))
+        whole = replace(self.layout, strategy="jit")
+        for host in Pipeline(elements, self.workers):
+            self.ledger.note(host["corrupt"])
+            images, labels, inside = (whole.feed(host[name][None])[0] for name in ("image", "label", "inside"))
+            yield Part(images, labels, inside), hosts.total(int(host["inside"].sum()))
