@@ -13,7 +13,7 @@ from resjax.settings import setting
 from resjax.shortcuts import SHORTCUTS
 from resjax.variants import BRANCHES, FAMILIES, branch_of, order_of
 
-DATASETS = ("digits", "synthetic", "cifar10", "cifar100")
+DATASETS = ("digits", "synthetic", "cifar10", "cifar100", "mnist", "fashion_mnist")
 PRECISIONS = ("float32", "bfloat16", "float64")
 PLATFORMS = ("cpu", "gpu", "tpu")
 SEEDS_AXES = ("auto", "map", "vmap", "product")
