@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from resjax.settings import setting
 
-DATASETS = ("digits", "synthetic", "cifar10", "cifar100")  # of kind resjax, by name
+DATASETS = ("digits", "synthetic", "cifar10", "cifar100", "mnist", "fashion_mnist")  # of kind resjax, by name
 KINDS = ("resjax", "tfds", "folder")
 
 

@@ -23,7 +23,12 @@ def add_commands(commands: Any) -> None:
     listing.add_argument("--json", action="store_true", help="one JSON document instead of a table")
     listing.set_defaults(command=list_data)
     preparing = kinds.add_parser("prepare", help="download a data set, or take its archive, and check it")
-    preparing.add_argument("--archive", type=Path, metavar="FILE", help="an archive that is downloaded already")
+    preparing.add_argument(
+        "--archive",
+        type=Path,
+        metavar="FILE",
+        help="what is downloaded already; of several files (mnist) their folder",
+    )
     preparing.add_argument(
         "--unverified", action="store_true", help="take FILE though its checksum is not the official one"
     )
@@ -62,7 +67,7 @@ def prepare_data(options: argparse.Namespace) -> int:
     if options.unverified and options.archive is None:
         raise InputError(
             "--unverified without --archive: a download is always compared with the official checksum.\n"
-            f"Type: resjax data prepare {options.name} --archive FILE --unverified"
+            f"Type: resjax data prepare {options.name} --archive {prepare.argument(options.name)} --unverified"
         )
     prepare.prepare(options.name, source.data_root(options.root), options.archive, options.unverified, say)
     return 0

@@ -1,146 +1,170 @@
-"""The official CIFAR archives: what they are, whether a file is one of them, and what is in it.
+"""The data sets that are prepared from published files: which files, whether one is official, and what is in them.
 
-Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009. The "binary version": a record is the label
-bytes (CIFAR-100: coarse, then fine), then 3,072 bytes, the 32x32 planes of red, green and blue, row by row. Sizes and
-SHA-256 are those that tensorflow-datasets 4.9.10 lists (url_checksums/cifar10.txt and cifar100.txt in the package).
+Addresses, sizes and SHA-256 are those that tensorflow-datasets 4.9.10 lists (url_checksums/cifar10.txt, cifar100.txt,
+mnist.txt and fashion_mnist.txt in the package); MNIST's are of the CVDF mirror of yann.lecun.com/exdb/mnist.
 """
 
-import gzip
-import tarfile
-import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from resjax.data import digests
+from resjax.data import digests, idx, tarred
+from resjax.data.published import Archive, File, Splits
 from resjax.errors import InputError
 
-PIXELS = 3 * 32 * 32
 VERSION = "1.0.0"  # of the prepared form; raise it when that changes
+KRIZHEVSKY = "Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009"
+LECUN = "LeCun, Bottou, Bengio & Haffner, Gradient-Based Learning Applied to Document Recognition, 1998"
+XIAO = "Xiao, Rasul & Vollgraf, Fashion-MNIST: a Novel Image Dataset, 2017, arXiv:1708.07747"
 
 
-@dataclass(frozen=True)
-class Archive:
-    """An official archive: `files` has each split's (file, records), `labels` each label byte's (name, classes)."""
+def _cifar(
+    dataset: str, file: File, parts: dict[str, tuple[tuple[str, int], ...]], labels: tuple[tuple[str, int], ...]
+) -> Archive:
+    """A data set of Krizhevsky's, in one tar file."""
+    homepage = "https://www.cs.toronto.edu/~kriz/cifar.html"
+    return Archive(dataset, (file,), tarred.reader, parts, (32, 32, 3), labels, KRIZHEVSKY, homepage)
 
-    dataset: str
-    url: str
-    bytes: int
-    sha256: str
-    folder: str
-    files: dict[str, tuple[tuple[str, int], ...]]
-    labels: tuple[tuple[str, int], ...]
 
-    @property
-    def file(self) -> str:
-        """The archive's own name."""
-        return PurePosixPath(self.url).name
+def _mnist(dataset: str, address: str, files: dict[str, tuple[int, str]], citation: str, homepage: str) -> Archive:
+    """A data set in MNIST's four files; `files` has each one's size and SHA-256."""
+    return Archive(
+        dataset=dataset,
+        files=tuple(File(address + name, size, sha256) for name, (size, sha256) in files.items()),
+        reader=idx.reader,
+        parts={"train": (("train", 60_000),), "test": (("t10k", 10_000),)},
+        image_shape=(28, 28, 1),
+        labels=(("label", 10),),
+        citation=citation,
+        homepage=homepage,
+    )
 
 
 ARCHIVES = {
-    "cifar10": Archive(
-        dataset="cifar10",
-        url="https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
-        bytes=170_052_171,
-        sha256="c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
-        folder="cifar-10-batches-bin",
-        files={
-            "train": tuple((f"data_batch_{number}.bin", 10_000) for number in range(1, 6)),
-            "test": (("test_batch.bin", 10_000),),
+    "cifar10": _cifar(
+        "cifar10",
+        File(
+            "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+            170_052_171,
+            "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+        ),
+        parts={
+            "train": tuple((f"cifar-10-batches-bin/data_batch_{number}.bin", 10_000) for number in range(1, 6)),
+            "test": (("cifar-10-batches-bin/test_batch.bin", 10_000),),
         },
         labels=(("label", 10),),
     ),
-    "cifar100": Archive(
-        dataset="cifar100",
-        url="https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
-        bytes=168_513_733,
-        sha256="58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
-        folder="cifar-100-binary",
-        files={"train": (("train.bin", 50_000),), "test": (("test.bin", 10_000),)},
+    "cifar100": _cifar(
+        "cifar100",
+        File(
+            "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
+            168_513_733,
+            "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
+        ),
+        parts={
+            "train": (("cifar-100-binary/train.bin", 50_000),),
+            "test": (("cifar-100-binary/test.bin", 10_000),),
+        },
         labels=(("coarse_label", 20), ("label", 100)),
+    ),
+    "mnist": _mnist(
+        "mnist",
+        "https://storage.googleapis.com/cvdf-datasets/mnist/",
+        {
+            "train-images-idx3-ubyte.gz": (
+                9_912_422,
+                "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+            ),
+            "train-labels-idx1-ubyte.gz": (28_881, "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"),
+            "t10k-images-idx3-ubyte.gz": (
+                1_648_877,
+                "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+            ),
+            "t10k-labels-idx1-ubyte.gz": (4_542, "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"),
+        },
+        LECUN,
+        "http://yann.lecun.com/exdb/mnist/",
+    ),
+    "fashion_mnist": _mnist(
+        "fashion_mnist",
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        {
+            "train-images-idx3-ubyte.gz": (
+                26_421_880,
+                "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+            ),
+            "train-labels-idx1-ubyte.gz": (29_515, "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"),
+            "t10k-images-idx3-ubyte.gz": (
+                4_422_102,
+                "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+            ),
+            "t10k-labels-idx1-ubyte.gz": (5_148, "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"),
+        },
+        XIAO,
+        "https://github.com/zalandoresearch/fashion-mnist",
     ),
 }
 
 
-def verify(path: Path, official: Archive, unverified: bool, say: Callable[[str], None]) -> dict[str, Any]:
-    """Compare the file's size and SHA-256 with the official ones; return both, and "verified".
+def locate(archive: Path, official: Archive) -> tuple[Path, ...]:
+    """Where the files are: `archive` itself where there is one, else by their own names in that folder.
 
-    Raises InputError where they differ, unless `unverified`, which says so loudly and goes on.
+    Raises InputError with the names of those that are not there.
     """
-    if not path.is_file():
-        raise InputError(f"{path} is not a file.\nExpected {official.file}, from {official.url}")
+    several = len(official.files) > 1
+    paths = tuple(archive / file.name for file in official.files) if several else (archive,)
+    missing = [path.name for path in paths if not path.is_file()]
+    if missing:
+        lacks = several and archive.is_dir()
+        problem = f"lacks {', '.join(missing)}" if lacks else f"is not a {official.argument.lower()}"
+        raise InputError(
+            f"{archive} {problem}.\n"
+            f"Expected {official.names}, from {official.address}\n"
+            f"Type the same with --archive {official.argument}, where {'they are' if several else 'it is'}"
+        )
+    return paths
+
+
+def verify(paths: tuple[Path, ...], official: Archive, unverified: bool, say: Callable[[str], None]) -> dict[str, Any]:
+    """Compare every file's size and SHA-256 with the official ones; return them, and "verified", for the record.
+
+    Of one file they are the record's own; of several the list "archives", and "verified" is whether all are.
+    """
+    facts = [verify_file(path, file, unverified, say) for path, file in zip(paths, official.files, strict=True)]
+    if len(facts) == 1:
+        return facts[0]
+    names, verified = ", ".join(path.name for path in paths), all(file["verified"] for file in facts)
+    return {"archive": names, "archives": facts, "verified": verified, "url": official.address}
+
+
+def verify_file(path: Path, file: File, unverified: bool, say: Callable[[str], None]) -> dict[str, Any]:
+    """The facts of one file.
+
+    Raises InputError where it is not the official one, unless `unverified`, which says so loudly and goes on.
+    """
     size, sha256 = path.stat().st_size, digests.of_file(path)
-    verified = (size, sha256) == (official.bytes, official.sha256)
+    verified = (size, sha256) == (file.bytes, file.sha256)
     if not verified and not unverified:
         raise InputError(
-            f"{path} is not the official {official.file}: cut, changed or packed anew.\n"
+            f"{path} is not the official {file.name}: cut, changed or packed anew.\n"
             f"It has {size:,} bytes, sha256 {sha256}\n"
-            f"Expected {official.bytes:,} bytes, sha256 {official.sha256}\n"
-            f"Get it again from {official.url}\n"
+            f"Expected {file.bytes:,} bytes, sha256 {file.sha256}\n"
+            f"Get it again from {file.url}\n"
             "To use this very file, knowingly, type the same with --unverified"
         )
     if not verified:
-        say(f"WARNING: UNVERIFIED ARCHIVE. {path} is not the official {official.file}.")
-        say(f"WARNING: sha256 {sha256} instead of {official.sha256}. Every run on it records verified=false.")
+        say(f"WARNING: UNVERIFIED ARCHIVE. {path} is not the official {file.name}.")
+        say(f"WARNING: sha256 {sha256} instead of {file.sha256}. Every run on it records verified=false.")
     facts = {"archive": path.name, "archive_bytes": size, "archive_sha256": sha256, "verified": verified}
-    return facts | {"official_bytes": official.bytes, "official_sha256": official.sha256, "url": official.url}
+    return facts | {"official_bytes": file.bytes, "official_sha256": file.sha256, "url": file.url}
 
 
-def read(path: Path, official: Archive) -> dict[str, dict[str, np.ndarray]]:
-    """Each split's arrays: "image" uint8 (examples, 32, 32, 3), and int32 (examples,) for each label.
-
-    Raises InputError with the name of the file that is missing, of the wrong length, or has a label out of range.
-    """
-    contents = unpack(path, official)
-    splits = {}
-    for split, files in official.files.items():
-        parts = [records(contents, path, official, name, count) for name, count in files]
-        splits[split] = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+def read(paths: tuple[Path, ...], official: Archive) -> Splits:
+    """Each split's arrays, its parts one after another. Raises InputError as the reader of their format does."""
+    part, splits = official.reader(official, paths), {}
+    for split, parts in official.parts.items():
+        arrays = [part(name, count) for name, count in parts]
+        splits[split] = {key: np.concatenate([each[key] for each in arrays]) for key in arrays[0]}
     return splits
-
-
-def unpack(path: Path, official: Archive) -> dict[str, bytes]:
-    """The bytes of each file that the archive ought to hold and does, by name."""
-    wanted = {name for files in official.files.values() for name, _ in files}
-    contents = {}
-    try:
-        with gzip.open(path) as stream, tarfile.open(fileobj=stream, mode="r|") as members:
-            for member in members:
-                name = PurePosixPath(member.name)
-                if name.parent.name == official.folder and name.name in wanted:
-                    content = members.extractfile(member)
-                    contents[name.name] = content.read() if content else b""
-            while stream.read(1 << 20):  # to the end, where gzip compares its checksum
-                pass
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        raise InputError(
-            f"{path} cannot be read to its end: {error}\n"
-            f"Expected {official.file}, a gzipped tar file.\nGet it again from {official.url}"
-        ) from error
-    return contents
-
-
-def records(contents: dict[str, bytes], path: Path, official: Archive, name: str, count: int) -> dict[str, np.ndarray]:
-    """One file's records as arrays, checked for their number and the range of their labels."""
-    length = len(official.labels) + PIXELS
-    found, where = len(contents.get(name, b"")), f"{path}: {official.folder}/{name}"
-    if found != count * length:
-        problem = f"has {found:,} bytes" if name in contents else "is missing"
-        raise InputError(
-            f"{where} {problem}.\nExpected {count:,} records of {length:,} bytes, {count * length:,} in all.\n"
-            f"Get it again from {official.url}"
-        )
-    table = np.frombuffer(contents[name], np.uint8).reshape(count, length)
-    arrays = {"image": table[:, -PIXELS:].reshape(count, 3, 32, 32).transpose(0, 2, 3, 1)}
-    for column, (label, classes) in enumerate(official.labels):
-        arrays[label] = table[:, column].astype(np.int32)
-        wrong = np.flatnonzero(arrays[label] >= classes)
-        if wrong.size:
-            raise InputError(
-                f"{where}: record {wrong[0]} has {label} {arrays[label][wrong[0]]}.\n"
-                f"Expected 0 to {classes - 1}.\nGet it again from {official.url}"
-            )
-    return arrays

@@ -1,4 +1,4 @@
-"""Fetch an official archive with tensorflow-datasets' download manager, or say within seconds that it cannot be."""
+"""Fetch official files with tensorflow-datasets' download manager, or say within seconds that it cannot be."""
 
 import socket
 import threading
@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from resjax.data import prepared
-from resjax.data.archives import Archive
+from resjax.data.published import Archive
 from resjax.errors import InputError
 
 CONNECT_SECONDS = 3.0
@@ -19,24 +19,22 @@ def folder(name: str, root: Path) -> Path:
     return root / "downloads" / name
 
 
-def fetch(official: Archive, root: Path, say: Callable[[str], None]) -> Path:
-    """The official archive, downloaded, its checksum compared on the way.
+def fetch(official: Archive, root: Path, say: Callable[[str], None]) -> tuple[Path, ...]:
+    """The official files, downloaded, their checksums compared on the way.
 
     Raises InputError where the download breaks off, or is not what it ought to be.
     """
     tfds = prepared.tensorflow_datasets()
     from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
 
-    known = tfds.download.checksums.UrlInfo(
-        size=tfds.core.utils.Size(official.bytes), checksum=official.sha256, filename=official.file
-    )
-    place = folder(official.dataset, root)
+    info, size = tfds.download.checksums.UrlInfo, tfds.core.utils.Size
+    known = {file.url: info(size(file.bytes), file.sha256, file.name) for file in official.files}
     manager = tfds.download.DownloadManager(
-        download_dir=place, url_infos={official.url: known}, force_checksums_validation=True
+        download_dir=folder(official.dataset, root), url_infos=known, force_checksums_validation=True
     )
-    say(f"downloading {official.url} ({official.bytes / 1e6:.0f} MB)")
+    say(f"downloading {official.address} ({sum(file.bytes for file in official.files) / 1e6:.0f} MB)")
     try:
-        return Path(manager.download(official.url))
+        return tuple(Path(manager.download(file.url)) for file in official.files)
     except (OSError, tfds.download.DownloadError, NonMatchingChecksumError) as error:
         raise refusal(official, root, f"the download failed: {error}".splitlines()[0]) from error
 
@@ -46,7 +44,7 @@ def require_network(official: Archive, root: Path) -> None:
 
     Left alone, tensorflow-datasets tries for minutes.
     """
-    address, problem = host_and_port(official.url), ["no answer"]
+    address, problem = host_and_port(official.address), ["no answer"]
 
     def connect() -> None:
         try:
@@ -75,8 +73,11 @@ def host_and_port(url: str) -> tuple[str, int]:
 
 def refusal(official: Archive, root: Path, problem: str) -> InputError:
     """The refusal that says how to go on without network."""
+    several = len(official.files) > 1
+    expected = f"{official.names}, from {official.address}" if several else official.address
+    argument = official.argument if several else official.names
     return InputError(
-        f"{official.dataset} cannot be downloaded. {problem}\nExpected {official.url}\n"
-        f"With the archive at hand, type: {prepared.command(official.dataset, root)} --archive {official.file}\n"
+        f"{official.dataset} cannot be downloaded. {problem}\nExpected {expected}\n"
+        f"With the archive at hand, type: {prepared.command(official.dataset, root)} --archive {argument}\n"
         "data=digits and data=synthetic need no download."
     )

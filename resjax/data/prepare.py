@@ -1,6 +1,6 @@
 """Prepare a data set once, whole or not at all, and check it later.
 
-The archive comes from its official address, or from a file; its SHA-256 is compared either way.
+The archive comes from its official address, or from a file or folder; its SHA-256 is compared either way.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from resjax.data import archives, download, prepared, source
+from resjax.data.published import Splits
 from resjax.errors import InputError
 from resjax.stopping import Listener, listening
 
@@ -43,15 +44,16 @@ def prepare(name: str, root: Path, archive: Path | None, unverified: bool, say: 
     if prepared.folder(name, root).exists():
         return already(name, root, say)
     official = archives.ARCHIVES[name]
-    if archive is None:
+    given = archives.locate(archive, official) if archive else None
+    if given is None:
         download.require_network(official, root)  # before the slow import, so that it is said at once
     prepared.tensorflow_datasets()  # refused, where it is missing, before the download
     make_folder(root)
     for left in sorted(root.glob(f"incomplete-{name}-*")):
         say(f"{left} is what an interrupted prepare left: it can be deleted.")
-    file = archive or download.fetch(official, root, say)
-    facts = archives.verify(file, official, unverified, say)
-    place = build(name, root, archives.read(file, official), facts)
+    files = given or download.fetch(official, root, say)
+    facts = archives.verify(files, official, unverified, say)
+    place = build(name, root, archives.read(files, official), facts)
     shutil.rmtree(download.folder(name, root), ignore_errors=True)
     say(f"{name} is prepared in {place}")
     return place
@@ -79,6 +81,11 @@ def needs_preparing(name: str) -> bool:
     return source.description(name).name in archives.ARCHIVES
 
 
+def argument(name: str) -> str:
+    """What --archive takes: FILE, or FOLDER. Raises InputError where there is no such data set."""
+    return archives.ARCHIVES[name].argument if needs_preparing(name) else "FILE"
+
+
 def already(name: str, root: Path, say: Say) -> Path:
     """The folder of data that are there and whole, having said so. Raises InputError where they are not whole."""
     place, record = prepared.folder(name, root), prepared.intact_record(name, root)
@@ -99,7 +106,7 @@ def make_folder(root: Path) -> None:
         ) from error
 
 
-def build(name: str, root: Path, splits: prepared.Splits, facts: dict[str, Any]) -> Path:
+def build(name: str, root: Path, splits: Splits, facts: dict[str, Any]) -> Path:
     """Write the arrays with our builder into a folder beside, complete with the record, then rename it into place."""
     place = prepared.folder(name, root)
     with tempfile.TemporaryDirectory(prefix=f"incomplete-{name}-", dir=root) as beside:
@@ -112,16 +119,16 @@ def build(name: str, root: Path, splits: prepared.Splits, facts: dict[str, Any])
     return place
 
 
-def quietly_build(name: str, data_dir: Path, splits: prepared.Splits, listener: Listener) -> None:
+def quietly_build(name: str, data_dir: Path, splits: Splits, listener: Listener) -> None:
     """Run our builder; what it prints on standard output and its progress bars are dropped.
 
     Raises StopError where a signal asks to stop: it is seen at the next example.
     """
-    from resjax.data import cifar  # imports tensorflow_datasets
+    from resjax.data import builders  # imports tensorflow_datasets
 
     with contextlib.redirect_stdout(io.StringIO()):
         prepared.tensorflow_datasets().disable_progress_bar()
-        builder = cifar.BUILDERS[name](examples=splits, check=listener.check, data_dir=data_dir)
+        builder = builders.BUILDERS[name](examples=splits, check=listener.check, data_dir=data_dir)
         try:
             builder.download_and_prepare()
         finally:

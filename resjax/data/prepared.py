@@ -1,7 +1,7 @@
 """Prepared data on disk: where they lie, the record beside them, whether a byte has changed, and reading them.
 
 ROOT/resjax_cifar10/1.0.0/ holds what tensorflow-datasets wrote, and resjax.json: the archive's hash, whether it was
-the official one, the SHA-256 of every file and of the arrays, and its own.
+the official one (of several files a list), the SHA-256 of every file and of the arrays, and its own.
 """
 
 import hashlib
@@ -16,12 +16,11 @@ from typing import Any
 import numpy as np
 
 from resjax.data import archives, digests
+from resjax.data.published import Arrays, Splits
 from resjax.errors import InputError
 
 RECORD = "resjax.json"
 CHUNK = 4096  # records decoded at a time
-
-Splits = dict[str, dict[str, np.ndarray]]
 
 
 def default_root() -> Path:
@@ -52,11 +51,11 @@ def write_record(place: Path, facts: dict[str, Any]) -> None:
 
 def read_record(name: str, root: Path) -> dict[str, Any]:
     """resjax.json. Raises InputError where the data are not prepared, or the record itself is cut or changed."""
-    place = folder(name, root)
+    place, argument = folder(name, root), archives.ARCHIVES[name].argument
     if not place.exists():
         raise InputError(
             f"data={name} is not prepared in {root}.\nExpected {place / RECORD}\nType: {command(name, root)}\n"
-            f"Without network, with the archive at hand: {command(name, root)} --archive FILE"
+            f"Without network, with the archive at hand: {command(name, root)} --archive {argument}"
         )
     try:
         record = json.loads((place / RECORD).read_text())
@@ -114,7 +113,7 @@ def read(name: str, root: Path) -> Splits:
     """Each split's arrays, decoded by the thousands: record by record, tensorflow-datasets takes three times longer."""
     tfds, raw = tensorflow_datasets(), {}
     builder = tfds.builder_from_directory(folder(name, root))
-    for split in archives.ARCHIVES[name].files:
+    for split in archives.ARCHIVES[name].parts:
         source = builder.as_data_source(split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES)
         chunks = [range(start, min(start + CHUNK, len(source))) for start in range(0, len(source), CHUNK)]
         parts = [decode(source.__getitems__(chunk), name) for chunk in chunks]
@@ -122,14 +121,15 @@ def read(name: str, root: Path) -> Splits:
     return raw
 
 
-def decode(records: list[bytes], name: str) -> dict[str, np.ndarray]:
+def decode(records: list[bytes], name: str) -> Arrays:
     """The arrays of so many records, each a serialised tf.train.Example."""
     from tensorflow_datasets.proto import tf_example_pb2
 
+    official = archives.ARCHIVES[name]
     features = [tf_example_pb2.Example.FromString(record).features.feature for record in records]
     pixels = b"".join([feature["image"].bytes_list.value[0] for feature in features])
-    arrays = {"image": np.frombuffer(pixels, np.uint8).reshape(len(records), 32, 32, 3)}
-    for label, _ in archives.ARCHIVES[name].labels:
+    arrays = {"image": np.frombuffer(pixels, np.uint8).reshape(len(records), *official.image_shape)}
+    for label, _ in official.labels:
         arrays[label] = np.array([feature[label].int64_list.value[0] for feature in features], np.int32)
     return arrays
 

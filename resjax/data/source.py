@@ -19,7 +19,6 @@ from resjax.settings import nearest
 if TYPE_CHECKING:
     from resjax.data.streamed import Streamed
 
-KRIZHEVSKY = "Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009"
 ALPAYDIN = "Alpaydin & Kaynak, Optical Recognition of Handwritten Digits, UCI, 1998, by scikit-learn"
 
 
@@ -187,8 +186,8 @@ def load_synthetic(config: DataConfig) -> Source:
     return assemble(config, splits, config.classes, {"origin": synthetic.ORIGIN, "verified": None})
 
 
-def load_cifar(config: DataConfig) -> Source:
-    """data=cifar10 or cifar100, from prepared data; the labels of CIFAR-100 are the fine ones."""
+def load_prepared(config: DataConfig) -> Source:
+    """Any set of `archives`, from prepared data; the labels of CIFAR-100 are the fine ones."""
     splits, record = prepared.load(config.name, data_root(config.root))
     facts = {key: value for key, value in record.items() if key not in ("dataset", "files", "url")}
     origin = f"{record['archive']}, {'the' if record['verified'] else 'NOT the'} official {record['url']}"
@@ -262,6 +261,8 @@ TABLE = (
         "none needed",
         load_synthetic,
     ),
-    Description("cifar10", 50_000, 10_000, (32, 32, 3), 10, KRIZHEVSKY, "none stated", load_cifar),
-    Description("cifar100", 50_000, 10_000, (32, 32, 3), 100, KRIZHEVSKY, "none stated", load_cifar),
+    Description("cifar10", 50_000, 10_000, (32, 32, 3), 10, archives.KRIZHEVSKY, "none stated", load_prepared),
+    Description("cifar100", 50_000, 10_000, (32, 32, 3), 100, archives.KRIZHEVSKY, "none stated", load_prepared),
+    Description("mnist", 60_000, 10_000, (28, 28, 1), 10, archives.LECUN, "none stated", load_prepared),
+    Description("fashion_mnist", 60_000, 10_000, (28, 28, 1), 10, archives.XIAO, "MIT", load_prepared),
 )

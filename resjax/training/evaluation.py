@@ -58,7 +58,7 @@ def make_evaluate(
             logits = logits_of(views[0])[None] if len(views) == 1 else lax.map(logits_of, views)
             found = {"": summed(logits[0], labels, inside)}
             if len(views) > 1:
-                found[TEN] = summed(jnp.log(jax.nn.softmax(logits).mean(0)), labels, inside)
+                found[TEN] = summed(jax.nn.logsumexp(jax.nn.log_softmax(logits), 0), labels, inside)
             return found
 
         return in_turn(one_seed, states)  # type: ignore[no-any-return]

@@ -249,8 +249,9 @@ def test_data_list(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
 
 
 def test_unverified_makes_sense_for_a_file_alone(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert main(["data", "prepare", "cifar10", "--unverified", "--root", str(tmp_path)]) == 2
-    assert "--archive FILE" in capsys.readouterr().err
+    for name, argument in (("cifar10", "FILE"), ("mnist", "FOLDER")):
+        assert main(["data", "prepare", name, "--unverified", "--root", str(tmp_path)]) == 2
+        assert f"resjax data prepare {name} --archive {argument} --unverified" in capsys.readouterr().err
 
 
 def test_a_termination_is_recorded_and_ends_with_143(here: Path) -> None:

@@ -26,23 +26,24 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def serve(small, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
-    """Serve these bytes on this machine as the official archive, announcing so many more."""
+    """Serve these bytes on this machine as the official archive (or as `made`'s files), announcing so many more."""
     servers: list[http.server.HTTPServer] = []
 
-    def start(content: bytes, status: int = 200, missing: int = 0) -> None:
+    def start(content: bytes | dict[str, bytes], status: int = 200, missing: int = 0, made: Any = small) -> None:
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                body = content[self.path.removeprefix("/")] if isinstance(content, dict) else content
                 self.send_response(status)
-                self.send_header("Content-Length", str(len(content) + missing))
+                self.send_header("Content-Length", str(len(body) + missing))
                 self.end_headers()
-                self.wfile.write(content)
+                self.wfile.write(body)
 
             def log_message(self, *_: Any) -> None:
                 pass
 
         servers.append(http.server.HTTPServer(("127.0.0.1", 0), Handler))
         threading.Thread(target=servers[0].serve_forever, args=(0.01,), daemon=True).start()
-        at(small, monkeypatch, servers[0].server_port)
+        at(made, monkeypatch, servers[0].server_port)
 
     yield start
     for server in servers:
@@ -50,10 +51,11 @@ def serve(small, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None
         server.server_close()
 
 
-def at(small, monkeypatch: pytest.MonkeyPatch, port: int) -> None:
-    """Move the official archive to a port of this machine."""
-    moved = replace(small.official, url=f"http://127.0.0.1:{port}/{small.official.file}")
-    monkeypatch.setitem(archives.ARCHIVES, "cifar10", moved)
+def at(made, monkeypatch: pytest.MonkeyPatch, port: int) -> None:
+    """Move the official files to a port of this machine."""
+    official = made.official
+    files = tuple(replace(file, url=f"http://127.0.0.1:{port}/{file.name}") for file in official.files)
+    monkeypatch.setitem(archives.ARCHIVES, official.dataset, replace(official, files=files))
 
 
 def test_the_official_archive_is_downloaded_verified_and_deleted(small, tmp_path: Path, serve) -> None:
@@ -62,9 +64,31 @@ def test_the_official_archive_is_downloaded_verified_and_deleted(small, tmp_path
     prepare("cifar10", tmp_path / "root", None, False, said.append)
     splits, record = prepared.load("cifar10", tmp_path / "root")
     assert record["verified"] is True
-    assert prepared.content_sha256(splits) == prepared.content_sha256(archives.read(small.path, small.official))
+    assert prepared.content_sha256(splits) == prepared.content_sha256(archives.read((small.path,), small.official))
     assert said[0].startswith("downloading http://127.0.0.1")
     assert not (tmp_path / "root" / "downloads" / "cifar10").exists()
+
+
+def test_every_file_of_a_set_is_downloaded_verified_and_deleted(small_mnist, tmp_path: Path, serve) -> None:
+    serve({path.name: path.read_bytes() for path in small_mnist.paths()}, made=small_mnist)
+    said: list[str] = []
+    prepare("mnist", tmp_path / "root", None, False, said.append)
+    splits, record = prepared.load("mnist", tmp_path / "root")
+    assert [(facts["verified"], facts["url"]) for facts in record["archives"]] == [
+        (True, f"{record['url']}{path.name}") for path in small_mnist.paths()
+    ]
+    expected = archives.read(small_mnist.paths(), small_mnist.official)
+    assert prepared.content_sha256(splits) == prepared.content_sha256(expected)
+    assert said[0].startswith(f"downloading {record['url']} (")
+    assert not (tmp_path / "root" / "downloads" / "mnist").exists()
+
+
+def test_one_wrong_file_of_a_set_is_refused(small_mnist, tmp_path: Path, serve, refused: Refused) -> None:
+    contents = {path.name: path.read_bytes() for path in small_mnist.paths()}
+    serve(contents | {"t10k-labels-idx1-ubyte.gz": b"something else"}, made=small_mnist)
+    with refused("wrong checksum", "train-labels-idx1-ubyte.gz, t10k", "resjax data prepare mnist --archive FOLDER"):
+        prepare("mnist", tmp_path / "root", None, False, str)
+    assert not prepared.folder("mnist", tmp_path / "root").exists()
 
 
 def test_a_download_of_something_else_is_refused_even_where_unverified_is_allowed(

@@ -1,3 +1,4 @@
+import gzip
 import os
 import signal
 import socket
@@ -13,7 +14,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from resjax.config import DataConfig
-from resjax.data import archives, cifar, prepared, source
+from resjax.data import archives, builders, prepared, source
 from resjax.data.prepare import check, prepare
 from resjax.stopping import StopError
 
@@ -21,15 +22,17 @@ Refused = Callable[..., AbstractContextManager[None]]
 
 KILLED = """
 import os, signal, sys
+from dataclasses import replace
 from pathlib import Path
-from resjax.data import archives, cifar
-from resjax.data.archives import Archive
+from resjax.data import archives, builders
+from resjax.data.published import File
 from resjax.data.prepare import prepare
 def killed(self, arrays):
     yield 0, {name: array[0] for name, array in arrays.items()}
     os.kill(os.getpid(), signal.SIGKILL)
-archives.ARCHIVES["cifar10"] = eval(sys.argv[1])
-cifar.Cifar10._generate_examples = killed
+files, parts = eval(sys.argv[1])
+archives.ARCHIVES["cifar10"] = replace(archives.ARCHIVES["cifar10"], files=files, parts=parts)
+builders.Cifar10._generate_examples = killed
 prepare("cifar10", Path(sys.argv[2]), Path(sys.argv[3]), False, str)
 """
 
@@ -95,6 +98,48 @@ def test_a_changed_archive_leaves_nothing(small, tmp_path: Path, repack: Callabl
     assert list(root.iterdir()) == []
 
 
+def test_an_unverified_file_of_several_is_said_and_recorded(small_mnist, tmp_path: Path, refused: Refused) -> None:
+    root, said, path = tmp_path / "root", [], small_mnist.path / "t10k-labels-idx1-ubyte.gz"
+    path.write_bytes(gzip.compress(small_mnist.contents[path.name][:8] + bytes(3), mtime=0))
+    with refused(f"{path} is not the official {path.name}", "--unverified", small_mnist.file(path.name).url):
+        prepare("mnist", root, small_mnist.path, False, str)
+    assert list(root.iterdir()) == []
+    prepare("mnist", root, small_mnist.path, True, said.append)
+    assert [line for line in said if "UNVERIFIED" in line] == [said[0]]
+    assert str(path) in said[0]
+    loaded = source.load(DataConfig(name="mnist", root=str(root)))
+    assert loaded.test.labels.tolist() == [0, 0, 0]
+    assert "NOT the official" in str(loaded.provenance["origin"])
+    assert [facts["verified"] for facts in prepared.read_record("mnist", root)["archives"]] == [True, True, True, False]
+    assert check("mnist", root).verified is False
+
+
+def test_a_damaged_file_of_several_leaves_nothing(small_mnist, tmp_path: Path, refused: Refused) -> None:
+    root, path = tmp_path / "root", small_mnist.path / "t10k-images-idx3-ubyte.gz"
+    path.write_bytes(path.read_bytes()[:-9])
+    with refused(str(path), "cannot be read to its end"):
+        prepare("mnist", root, small_mnist.path, True, str)
+    assert list(root.iterdir()) == []
+
+
+def test_a_folder_without_the_files_is_refused_before_anything_is_made(
+    small_mnist, tmp_path: Path, refused: Refused
+) -> None:
+    with refused(f"{tmp_path} lacks train-images", small_mnist.official.address, "--archive FOLDER"):
+        prepare("mnist", tmp_path / "root", tmp_path, True, str)
+    assert not (tmp_path / "root").exists()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "no space left")])
+def test_what_breaks_off_half_way_leaves_nothing_of_several_files(
+    small_mnist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    monkeypatch.setattr(builders.Mnist, "_generate_examples", broken_off(error))
+    with pytest.raises(type(error)):
+        prepare("mnist", tmp_path / "root", small_mnist.path, False, str)
+    assert list((tmp_path / "root").iterdir()) == []
+
+
 def broken_off(error: BaseException) -> Callable[..., Iterator[Any]]:
     """A builder's _generate_examples that raises after three examples."""
 
@@ -112,7 +157,7 @@ def test_what_breaks_off_half_way_leaves_nothing(
 ) -> None:
     root = tmp_path / "root"
     with monkeypatch.context() as patch:
-        patch.setattr(cifar.Cifar10, "_generate_examples", broken_off(error))
+        patch.setattr(builders.Cifar10, "_generate_examples", broken_off(error))
         with pytest.raises(type(error)):
             prepare("cifar10", root, small.path, False, str)
     assert list(root.iterdir()) == []
@@ -132,7 +177,8 @@ def test_what_breaks_off_before_its_record_leaves_nothing(
 
 def test_what_is_killed_half_way_does_not_look_prepared(small, tmp_path: Path, refused: Refused) -> None:
     root = tmp_path / "root"
-    arguments = [sys.executable, "-c", KILLED, repr(small.official), str(root), str(small.path)]
+    facts = repr((small.official.files, small.official.parts))
+    arguments = [sys.executable, "-c", KILLED, facts, str(root), str(small.path)]
     assert subprocess.run(arguments, timeout=60, check=False).returncode == -signal.SIGKILL
     (left,) = root.iterdir()
     assert source.preparation("cifar10", root)["status"] == "not prepared"
@@ -212,7 +258,7 @@ def test_check_refuses_what_is_not_prepared(tmp_path: Path, refused: Refused) ->
 def test_a_signal_is_heard_between_two_examples(
     number: int, code: int, small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made, generate = [], cifar.Cifar10._generate_examples
+    made, generate = [], builders.Cifar10._generate_examples
 
     def slow(self, arrays):
         for example in generate(self, arrays):
@@ -221,7 +267,7 @@ def test_a_signal_is_heard_between_two_examples(
                 os.kill(os.getpid(), number)
             yield example
 
-    monkeypatch.setattr(cifar.Cifar10, "_generate_examples", slow)
+    monkeypatch.setattr(builders.Cifar10, "_generate_examples", slow)
     with pytest.raises(StopError) as stopped:
         prepare("cifar10", tmp_path / "root", small.path, False, str)
     assert stopped.value.code == code

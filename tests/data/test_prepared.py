@@ -1,3 +1,4 @@
+import hashlib
 import json
 import sys
 from collections.abc import Callable
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from resjax.data import archives, prepared
-from resjax.data.prepare import prepare
+from resjax.data.prepare import check, prepare
 
 Refused = Callable[..., AbstractContextManager[None]]
 
@@ -30,7 +31,7 @@ def records_file(root: Path) -> Path:
 
 def test_what_is_loaded_is_what_the_archive_holds(small, root: Path) -> None:
     splits, record = prepared.load("cifar10", root)
-    expected = archives.read(small.path, small.official)
+    expected = archives.read((small.path,), small.official)
     assert list(splits) == list(expected)
     for split, arrays in expected.items():
         for key, array in arrays.items():
@@ -43,7 +44,7 @@ def test_what_is_loaded_is_what_the_archive_holds(small, root: Path) -> None:
 @pytest.mark.parametrize("chunk", [1, 4, 11, 100])
 def test_decoding_does_not_depend_on_the_chunk(small, root: Path, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
     monkeypatch.setattr(prepared, "CHUNK", chunk)
-    expected = prepared.content_sha256(archives.read(small.path, small.official))
+    expected = prepared.content_sha256(archives.read((small.path,), small.official))
     assert prepared.content_sha256(prepared.read("cifar10", root)) == expected
 
 
@@ -120,13 +121,58 @@ def test_the_record_names_every_file_and_the_archive(small, root: Path) -> None:
     names = {path.name for path in files(root)} - {prepared.RECORD}
     assert set(record["files"]) == names
     assert (record["dataset"], record["archive"]) == ("cifar10", small.path.name)
-    assert record["archive_sha256"] == record["official_sha256"] == small.official.sha256
+    assert record["archive_sha256"] == record["official_sha256"] == small.file.sha256
+
+
+def test_the_record_of_several_files_lists_them(small_mnist, tmp_path: Path) -> None:
+    prepare("mnist", tmp_path, small_mnist.path, False, str)
+    record = prepared.read_record("mnist", tmp_path)
+    names = [path.name for path in small_mnist.paths()]
+    assert [facts["archive"] for facts in record["archives"]] == names
+    for facts, path in zip(record["archives"], small_mnist.paths(), strict=True):
+        assert facts["archive_sha256"] == facts["official_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+        assert facts["url"] == record["url"] + path.name
+    assert (record["archive"], record["verified"]) == (", ".join(names), True)
+
+
+def test_data_prepared_before_there_were_sets_of_several_files_still_load(small, root: Path) -> None:
+    """As the first version left them: the module of its builder, and a record of these keys."""
+    place, expected = prepared.folder("cifar10", root), archives.read((small.path,), small.official)
+    info = json.loads((place / "dataset_info.json").read_text())
+    old_info = {"moduleName": "resjax.data.cifar", "description": "cifar10, binary version, in the official order."}
+    (place / "dataset_info.json").write_text(json.dumps(info | old_info))
+    size, sha256 = small.file.bytes, small.file.sha256
+    old = {
+        "dataset": "cifar10",
+        "archive": "cifar-10-binary.tar.gz",
+        "archive_bytes": size,
+        "archive_sha256": sha256,
+        "verified": True,
+        "official_bytes": size,
+        "official_sha256": sha256,
+        "url": "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+        "content_sha256": prepared.content_sha256(expected),
+        "files": {path.name: file_facts(path) for path in files(root) if path.name != "resjax.json"},
+    }
+    assert list(prepared.read_record("cifar10", root)) == list(old)
+    own = hashlib.sha256(json.dumps(old, sort_keys=True).encode()).hexdigest()
+    (place / "resjax.json").write_text(json.dumps(old | {"record_sha256": own}, indent=1) + "\n")
+    splits, record = prepared.load("cifar10", root)
+    assert record == old
+    assert prepared.content_sha256(splits) == old["content_sha256"]
+    assert check("cifar10", root).problems == ()
+
+
+def file_facts(path: Path) -> dict[str, object]:
+    return {"bytes": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
 def test_not_prepared_says_what_to_type(tmp_path: Path, refused: Refused) -> None:
     command = f"RESJAX_DATA={tmp_path} resjax data prepare cifar100"
     with refused("data=cifar100 is not prepared", f"Type: {command}\n", f"{command} --archive FILE"):
         prepared.load("cifar100", tmp_path)
+    with refused("data=mnist is not prepared", "resjax data prepare mnist --archive FOLDER"):
+        prepared.load("mnist", tmp_path)
 
 
 def test_the_command_names_the_folder_only_where_it_must(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

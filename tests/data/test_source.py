@@ -44,7 +44,7 @@ def test_cifar_is_loaded_from_prepared_data(small, tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.test.labels, small.records["test_batch.bin"][:, 0])
     assert (len(loaded.train.labels), loaded.classes) == (11, 10)
     assert loaded.provenance["verified"] is True
-    assert loaded.provenance["archive_sha256"] == small.official.sha256
+    assert loaded.provenance["archive_sha256"] == small.file.sha256
     assert "NOT" not in str(loaded.provenance["origin"])
     json.dumps(loaded.provenance, allow_nan=False)
 
@@ -54,6 +54,18 @@ def test_cifar100_has_the_fine_labels(small100, tmp_path: Path) -> None:
     loaded = source.load(DataConfig(name="cifar100", root=str(tmp_path)))
     np.testing.assert_array_equal(loaded.test.labels, small100.records["test.bin"][:, 1])
     assert loaded.classes == 100
+
+
+def test_the_sets_in_mnists_format_are_loaded_from_prepared_data(small_idx, tmp_path: Path) -> None:
+    name = small_idx.official.dataset
+    prepare(name, tmp_path, small_idx.path, False, str)
+    loaded = source.load(DataConfig(name=name, root=str(tmp_path)))
+    assert (loaded.train.images.shape, loaded.test.images.shape) == ((7, 28, 28, 1), (3, 28, 28, 1))
+    assert loaded.train.labels.tolist() == list(small_idx.contents["train-labels-idx1-ubyte.gz"][8:])
+    assert loaded.test.images.tobytes() == small_idx.contents["t10k-images-idx3-ubyte.gz"][16:]
+    assert (loaded.classes, loaded.provenance["verified"]) == (10, True)
+    assert loaded.provenance["origin"] == f"{small_idx.official.names}, the official {small_idx.official.address}"
+    assert loaded.provenance == json.loads(json.dumps(loaded.provenance, allow_nan=False))
 
 
 def test_the_first_examples_are_used_and_their_digest_is_recorded() -> None:
@@ -113,6 +125,8 @@ def test_rows_say_what_is_there_and_what_to_type(small, tmp_path: Path) -> None:
         "synthetic": "bundled",
         "cifar10": "prepared",
         "cifar100": "not prepared",
+        "mnist": "not prepared",
+        "fashion_mnist": "not prepared",
     }
     assert rows["cifar10"]["path"] == str(tmp_path / "resjax_cifar10" / "1.0.0")
     assert rows["cifar100"]["type"] == f"RESJAX_DATA={tmp_path} resjax data prepare cifar100"
