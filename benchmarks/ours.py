@@ -16,7 +16,7 @@ from benchmarks import data, trace
 from benchmarks.jax_peaks import cost_of, device_memory, peaks, platform
 from benchmarks.protocol import Job, Reply, serve
 from resjax.config import Config
-from resjax.data.source import Source, Split
+from resjax.data.resident import Source, Split
 from resjax.legal import check
 from resjax.rows import Finished, Metrics, Row
 from resjax.training.loop import Run, fit

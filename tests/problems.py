@@ -9,7 +9,7 @@ import numpy as np
 
 from resjax.config import Config, DataConfig
 from resjax.data import source
-from resjax.data.source import Source
+from resjax.data.resident import Source
 from resjax.data.stream import epoch_orders, no_orders, to_arrays
 from resjax.models import Model, build
 from resjax.rows import Metrics, Row, Snapshot

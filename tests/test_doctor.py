@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -220,7 +221,7 @@ def test_a_backend_that_does_not_start_fails(tmp_path: Path) -> None:
 
 def test_two_steps_that_differ_are_told() -> None:
     class Drifting:
-        states, orders, keys, train = jnp.zeros(3), None, None, None
+        states, keys, supply = jnp.zeros(3), None, SimpleNamespace(take=lambda step: None, data=None)
         calls = 0
 
         def advance(self, states: jax.Array, *rest: object) -> tuple[jax.Array, None, dict[str, jax.Array]]:

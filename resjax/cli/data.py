@@ -49,9 +49,9 @@ def list_models(options: argparse.Namespace) -> int:
 
 def list_data(options: argparse.Namespace) -> int:
     """resjax data list."""
-    from resjax.data import source
+    from resjax.data import prepared, source
 
-    rows = source.describe(source.data_root(options.root))
+    rows = source.describe(prepared.root_of(options.root))
     show(rows, options.json, ("name", "train_examples", "test_examples", "image_shape", "classes", "status"))
     if not options.json:
         for row in rows:
@@ -62,22 +62,22 @@ def list_data(options: argparse.Namespace) -> int:
 
 def prepare_data(options: argparse.Namespace) -> int:
     """resjax data prepare."""
-    from resjax.data import prepare, source
+    from resjax.data import prepare, prepared
 
     if options.unverified and options.archive is None:
         raise InputError(
             "--unverified without --archive: a download is always compared with the official checksum.\n"
             f"Type: resjax data prepare {options.name} --archive {prepare.argument(options.name)} --unverified"
         )
-    prepare.prepare(options.name, source.data_root(options.root), options.archive, options.unverified, say)
+    prepare.prepare(options.name, prepared.root_of(options.root), options.archive, options.unverified, say)
     return 0
 
 
 def check_data(options: argparse.Namespace) -> int:
     """resjax data check: exit code 1 where something is wrong."""
-    from resjax.data import prepare, source
+    from resjax.data import prepare, prepared
 
-    found = prepare.check(options.name, source.data_root(options.root))
+    found = prepare.check(options.name, prepared.root_of(options.root))
     if found.folder is None:
         say(f"{found.name} comes with resjax: there is nothing to check.")
         return 0

@@ -4,6 +4,7 @@ Which example stands in which place of which batch is a function of (seed, step)
 number of workers decides nothing, and whoever goes on from a step needs nothing but its number.
 """
 
+import gc
 import os
 import signal
 import threading
@@ -24,6 +25,7 @@ from resjax.data.views import Views, draw
 MOST_TRIES = 1000  # readable examples are looked for so far behind one that is not
 LOOK_SECONDS = 1.0
 FINE = -1  # in place of the number of an example that cannot be read
+SETTLE_SECONDS = 0.1  # grain frees shared memory in a thread; what it leaves at the end, Python warns of
 PER_WORKER = 2  # batches that a worker has ready
 Element = dict[str, Any]  # of arrays
 
@@ -157,13 +159,17 @@ class Pipeline:
         return made.mp_prefetch(options, worker_init_fn=Start(os.getpid()))
 
     def __iter__(self) -> Iterator[Element]:
-        iterator = iter(self.dataset)
+        iterator, batch = iter(self.dataset), None
         try:
             for batch in iterator:
                 # A copy: what lies in memory that is shared with a worker must not outlive it.
                 yield {name: np.array(array) for name, array in batch.items()}
         finally:
             iterator.close()
+            del iterator, batch
+            if self.workers:
+                gc.collect()  # the last batch stands in a traceback
+                time.sleep(SETTLE_SECONDS)
 
 
 @dataclass(frozen=True)

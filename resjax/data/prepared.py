@@ -28,6 +28,11 @@ def default_root() -> Path:
     return Path(os.environ.get("RESJAX_DATA") or "~/.cache/resjax/data").expanduser()
 
 
+def root_of(given: str | None) -> Path:
+    """The folder of prepared data: the one given, else `default_root`."""
+    return Path(given).expanduser() if given else default_root()
+
+
 def folder(name: str, root: Path) -> Path:
     """Where `name` is, or would be, prepared; tensorflow-datasets finds it from `root` by itself."""
     return root / f"resjax_{name}" / archives.VERSION

@@ -1,4 +1,4 @@
-"""What a data set is: splits of uint8 images with labels, and the record of where they came from.
+"""Which data sets there are, and how each is loaded.
 
 One table says which there are. Images are as they were published, or resized (data.resize); means, augmentation and
 order are the stream's.
@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-
-from resjax.data import archives, digests, digits, prepared, resize, synthetic
+from resjax.data import archives, digits, prepared, resident, synthetic
 from resjax.dataconfig import DATASETS, DataConfig
 from resjax.errors import InputError
 from resjax.settings import nearest
@@ -20,44 +18,8 @@ if TYPE_CHECKING:
     from resjax.data.streamed import Streamed
 
 ALPAYDIN = "Alpaydin & Kaynak, Optical Recognition of Handwritten Digits, UCI, 1998, by scikit-learn"
-
-
-@dataclass(frozen=True)
-class Split:
-    """Examples in a fixed order."""
-
-    images: np.ndarray  # uint8 (examples, height, width, channels)
-    labels: np.ndarray  # int32 (examples,)
-
-
-@dataclass(frozen=True)
-class Source:
-    """A data set as loaded. `provenance` is plain JSON and goes into every run's record."""
-
-    name: str
-    train: Split
-    test: Split
-    classes: int
-    provenance: dict[str, object]
-    validation: Split | None = None
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of an image, (height, width, channels)."""
-        return self.train.images.shape[1:]
-
-    @property
-    def examples(self) -> int:
-        """To train on."""
-        return len(self.train.labels)
-
-    @property
-    def evaluated(self) -> dict[str, Split]:
-        """What no training sees, by name: the test set, and the validation set where there is one."""
-        return {"test": self.test} | ({"validation": self.validation} if self.validation else {})
-
-
-Images: TypeAlias = "Source | Streamed"
+RUSSAKOVSKY = "Russakovsky et al., ImageNet Large Scale Visual Recognition Challenge, 2015, arXiv:1409.0575"
+Images: TypeAlias = "resident.Source | Streamed"
 
 
 @dataclass(frozen=True)
@@ -75,11 +37,6 @@ class Description:
     kind: str = "resjax"
 
 
-def data_root(config_root: str | None) -> Path:
-    """The folder of prepared data: the one given, else $RESJAX_DATA, else ~/.cache/resjax/data."""
-    return Path(config_root).expanduser() if config_root else prepared.default_root()
-
-
 def load(config: DataConfig) -> Images:
     """The data set that `config` names, cut to the first train_examples and test_examples where these are set; of the
     training examples, the last validation_examples are a split of their own (`hold_out`).
@@ -91,9 +48,7 @@ def load(config: DataConfig) -> Images:
     or it is smaller than asked for.
     """
     if config.kind != "resjax":
-        from resjax.data import streamed  # decoders, which only these need
-
-        return streamed.load(config)
+        return load_images(config)
     return description(config.name).load(config)
 
 
@@ -166,6 +121,8 @@ def describe(root: Path) -> list[dict[str, object]]:
 def preparation(name: str, root: Path) -> dict[str, object]:
     """Whether `name` can be loaded as things stand, from where, and if not what to type."""
     place = prepared.folder(name, root)
+    if description(name).kind == "tfds":
+        return stock_preparation(name, root)
     if name not in archives.ARCHIVES:
         return {"status": "bundled", "path": None, "type": None}
     if (place / prepared.RECORD).is_file():
@@ -173,80 +130,46 @@ def preparation(name: str, root: Path) -> dict[str, object]:
     return {"status": "not prepared", "path": None, "type": prepared.command(name, root)}
 
 
-def load_digits(config: DataConfig) -> Source:
+def stock_preparation(name: str, root: Path) -> dict[str, object]:
+    """The same of a set in tensorflow-datasets' form."""
+    from resjax.data import mock_imagenet, tfds_sets
+
+    found = [place for where in tfds_sets.roots(root, False) for place in tfds_sets.versions(where / name, "")]
+    if found:
+        return {"status": "prepared", "path": str(found[0]), "type": None}
+    if name == mock_imagenet.NAME:
+        return {"status": "made at its first use", "path": None, "type": None}
+    return {"status": "not prepared", "path": None, "type": f"{prepared.command(name, root)} --archive FOLDER"}
+
+
+def load_images(config: DataConfig) -> Images:
+    """A set in tensorflow-datasets' form, or a folder."""
+    from resjax.data import streamed  # decoders, which only these need
+
+    return streamed.load(config)
+
+
+def load_digits(config: DataConfig) -> resident.Source:
     """data=digits."""
-    return assemble(config, digits.arrays(), digits.CLASSES, {"origin": digits.ORIGIN, "verified": None})
+    return resident.assemble(config, digits.arrays(), digits.CLASSES, {"origin": digits.ORIGIN, "verified": None})
 
 
-def load_synthetic(config: DataConfig) -> Source:
+def load_synthetic(config: DataConfig) -> resident.Source:
     """data=synthetic, as many examples as asked for."""
     splits = synthetic.arrays(
         config.image_size, config.channels, config.classes, config.train_examples, config.test_examples
     )
-    return assemble(config, splits, config.classes, {"origin": synthetic.ORIGIN, "verified": None})
+    return resident.assemble(config, splits, config.classes, {"origin": synthetic.ORIGIN, "verified": None})
 
 
-def load_prepared(config: DataConfig) -> Source:
+def load_prepared(config: DataConfig) -> resident.Source:
     """Any set of `archives`, from prepared data; the labels of CIFAR-100 are the fine ones."""
-    splits, record = prepared.load(config.name, data_root(config.root))
+    splits, record = prepared.load(config.name, prepared.root_of(config.root))
     facts = {key: value for key, value in record.items() if key not in ("dataset", "files", "url")}
     origin = f"{record['archive']}, {'the' if record['verified'] else 'NOT the'} official {record['url']}"
     classes = dict(archives.ARCHIVES[config.name].labels)["label"]
     train, test = ((splits[split]["image"], splits[split]["label"]) for split in ("train", "test"))
-    return assemble(config, (train, test), classes, {"origin": origin, **facts})
-
-
-def assemble(
-    config: DataConfig, splits: tuple[digits.Examples, digits.Examples], classes: int, facts: dict[str, object]
-) -> Source:
-    """A Source of the first examples asked for, resized if so asked, with the digest of what is used."""
-    train, *validation = hold_out(first(splits[0], config.train_examples, "data.train_examples"), config)
-    used = [train, first(splits[1], config.test_examples, "data.test_examples"), *validation]
-    if config.resize is not None:
-        used = [Split(resize.resized(split.images, config.resize), split.labels) for split in used]
-        facts = facts | {"resize": config.resize}
-    digest = digests.of_arrays(*(array for split in used for array in (split.images, split.labels)))
-    return Source(config.name, used[0], used[1], classes, {"digest": digest, **facts}, *used[2:])
-
-
-def first(examples: digits.Examples, count: int | None, setting: str) -> Split:
-    """The first `count` examples, or all. Raises InputError where there are fewer."""
-    images, labels = examples
-    check_first(len(labels), count, setting)
-    return Split(images[:count], labels[:count])
-
-
-def check_first(there_are: int, count: int | None, setting: str) -> None:
-    """Raises InputError where there are fewer than `count` examples."""
-    if count is not None and not 1 <= count <= there_are:
-        raise InputError(
-            f"{setting}={count} cannot be had.\n"
-            f"Expected 1 to {there_are}, as many as there are.\n"
-            f"Type: {setting}={there_are}, or {setting}=null for all"
-        )
-
-
-def hold_out(train: Split, config: DataConfig) -> list[Split]:
-    """What is left to train on, which also gives the mean; and the last validation_examples, where these are set.
-
-    So did He et al. 2015 with CIFAR-10, 45k/5k (section 4.2). The order of every data set here mixes the classes, and
-    the last of CIFAR-10 are like any others; the last of the digits are other writers' than those before, and harder:
-    1-NN errs on 5 % of the last 300, on 1 % of 300 drawn at random. Raises InputError where nothing would be left.
-    """
-    if (count := config.validation_examples) is None:
-        return [train]
-    check_held_out(len(train.labels), count)
-    return [Split(train.images[part], train.labels[part]) for part in (slice(-count), slice(-count, None))]
-
-
-def check_held_out(there_are: int, count: int) -> None:
-    """Raises InputError where nothing would be left to train on."""
-    if not 1 <= count < there_are:
-        raise InputError(
-            f"data.validation_examples={count} cannot be held out of {there_are} training examples.\n"
-            f"Expected fewer, and 1 or more.\n"
-            f"Type: data.validation_examples={there_are // 10 or 'null'}, or data.validation_examples=null for none"
-        )
+    return resident.assemble(config, (train, test), classes, {"origin": origin, **facts})
 
 
 TABLE = (
@@ -265,4 +188,18 @@ TABLE = (
     Description("cifar100", 50_000, 10_000, (32, 32, 3), 100, archives.KRIZHEVSKY, "none stated", load_prepared),
     Description("mnist", 60_000, 10_000, (28, 28, 1), 10, archives.LECUN, "none stated", load_prepared),
     Description("fashion_mnist", 60_000, 10_000, (28, 28, 1), 10, archives.XIAO, "MIT", load_prepared),
+    Description(
+        "imagenet2012", 1_281_167, 50_000, (224, 224, 3), 1000, RUSSAKOVSKY, "research only", load_images, "tfds"
+    ),
+    Description(
+        "mock_imagenet",
+        2048,
+        256,
+        (64, 64, 3),
+        1000,
+        "made here, in the form of imagenet2012; images of varied sizes",
+        "none needed",
+        load_images,
+        "tfds",
+    ),
 )

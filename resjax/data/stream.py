@@ -9,7 +9,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int, UInt8
 
-from resjax.data.source import Split
+from resjax.data.resident import Split
 from resjax.errors import InputError
 
 

@@ -12,7 +12,8 @@ import numpy as np
 from resjax.data import digests, folders, mock_imagenet, resize, tfds_sets
 from resjax.data.collection import Collection, Part
 from resjax.data.decode import CorruptError, decode
-from resjax.data.source import Source, assemble, check_first, check_held_out, data_root
+from resjax.data.prepared import root_of
+from resjax.data.resident import Source, assemble, check_first, check_held_out
 from resjax.data.views import Views
 from resjax.dataconfig import DataConfig
 from resjax.errors import InputError
@@ -101,7 +102,7 @@ def opened(config: DataConfig) -> ImageSet:
 
 def open_tfds(config: DataConfig) -> ImageSet:
     """A set that tensorflow-datasets prepared; the made one is made where it is not there."""
-    root = data_root(config.root)
+    root = root_of(config.root)
     if config.name == mock_imagenet.NAME:
         mock_imagenet.prepared(root)
     return tfds_sets.opened(config.name, tfds_sets.roots(root, config.root is not None))

@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Int
 
 from resjax import records
 from resjax.config import Config, ParallelConfig, statistics_group
-from resjax.data import source
+from resjax.data import resident, source
 from resjax.data.stream import Arrays, standardize, to_arrays
 from resjax.errors import InputError
 from resjax.models import Mode, Model, build
@@ -195,7 +195,7 @@ def opened(folder: Path, parallel: ParallelConfig, root: str | None = None) -> S
         )
     layout = Layout("jit", tuple(devices[: parallel.devices]))
     data = source.load(config.data)
-    if not isinstance(data, source.Source):
+    if not isinstance(data, resident.Source):
         raise RefusedError(
             f"{folder} was trained on streamed images (data={config.data.name}), which no instrument reads yet.\n"
             "Expected a run whose data are read at once.\nType: resjax lab with such a run"

@@ -53,7 +53,7 @@ def make_fed_step(config: Config, step: Step) -> Chunk:
 
 
 def steps(config: Config, step: Step, most: int) -> Callable[..., tuple[TrainState, Metrics]]:
-    """The function (states, keys, feed, start, count, data) -> (states, metrics) of all seeds, of up to `most` steps."""
+    """The function (states, keys, feed, start, count, data) -> (states, metrics) of all seeds, up to `most` steps."""
     each = over_seeds(config)
 
     def taken(

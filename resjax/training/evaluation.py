@@ -58,36 +58,39 @@ def make_evaluate(
             logits = logits_of(views[0])[None] if len(views) == 1 else lax.map(logits_of, views)
             found = {"": summed(logits[0], labels, inside)}
             if len(views) > 1:
-                found[TEN] = summed(jax.nn.logsumexp(jax.nn.log_softmax(logits), 0), labels, inside)
+                mean = jax.nn.logsumexp(jax.nn.log_softmax(logits), 0) - jnp.log(
+                    len(views)
+                )  # of probabilities, as their log
+                found[TEN] = summed(mean, labels, inside)
             return found
 
         return in_turn(one_seed, states)  # type: ignore[no-any-return]
 
     @jax.jit
-    def resident(states: TrainState, data: Arrays, start: Int[Array, ""]) -> Sums:
+    def sums(states: TrainState, data: Arrays, start: Int[Array, ""]) -> Sums:
         places = start + jnp.arange(batch_of(data))
         return scores(states, data, data.images[places][None], data.labels[places], places < len(data.labels))
 
     @partial(jax.jit, static_argnames="ten")
-    def streamed(states: TrainState, scale: Scale, part: Part, ten: bool) -> Sums:
+    def part_sums(states: TrainState, scale: Scale, part: Part, ten: bool) -> Sums:
         crop = scale.mean.shape[0]
         views = ten_crops(part.images, crop) if ten else middle_crop(part.images, crop)[None]
         return scores(states, scale, views, part.labels, part.inside)
 
-    def found_in(states: TrainState, data: Arrays | Reel, ten: bool) -> Iterator[tuple[Sums, int]]:
+    def found_in(states: TrainState, data: Arrays | Reel, few: bool, ten: bool) -> Iterator[tuple[Sums, int]]:
         """Each batch's sums, and how many examples they are of."""
         if isinstance(data, Reel):
-            for part, count in data.parts(most):
-                yield streamed(states, data.scale, part, ten), count
+            for part, count in data.parts(most, few):
+                yield part_sums(states, data.scale, part, ten), count
             return
         examples = len(data.labels)
         for start in range(0, examples, batch_of(data)):
-            yield resident(states, data, np.asarray(start)), min(batch_of(data), examples - start)
+            yield sums(states, data, np.asarray(start)), min(batch_of(data), examples - start)
 
     def means(states: TrainState, data: Arrays | Reel, parts: int | None, ten: bool) -> dict[str, Any]:
         # Waiting for each part keeps virtual devices from deadlocking on a long queue (jaxlib 0.10).
         found, examples = [], 0
-        batches = found_in(states, data, ten)
+        batches = found_in(states, data, parts is not None, ten)
         for sums, count in batches:
             found.append(jax.block_until_ready(sums))
             examples += count

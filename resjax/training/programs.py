@@ -18,6 +18,7 @@ from jaxtyping import Array
 
 from resjax import faults
 from resjax.config import Config
+from resjax.data.resident import Source
 from resjax.data.source import Images
 from resjax.models import Mode, Model, build, counts
 from resjax.probes.look import Looks, look
@@ -30,11 +31,12 @@ from resjax.training.packing import packings
 from resjax.training.parallel import Layout, choose, group_size
 from resjax.training.precise import Precise, make_precise
 from resjax.training.precision import EXACT, precision
+from resjax.training.resident import Resident
 from resjax.training.schedules import learning_rate
 from resjax.training.seeds import as_products, over_seeds
 from resjax.training.state import Keys, TrainState, create, optimizer
 from resjax.training.step import example_losses, make_step, with_noise
-from resjax.training.supply import Supply, require_examples, supply_of
+from resjax.training.supply import Supply, require_examples
 
 FEED = 2  # the place of what the supply gives among the program's arguments
 
@@ -179,6 +181,15 @@ def instruments(config: Config, source: Images, stop: Poll = never) -> Instrumen
     return Instruments(
         config, model, layout, clock, started, seeds, states, keys, supply, probe_batch, evaluate, probe, precise, stop
     )
+
+
+def supply_of(config: Config, source: Images, layout: Layout) -> Supply:
+    """The supply that a set needs."""
+    if isinstance(source, Source):
+        return Resident(config, source, layout)
+    from resjax.training.streaming import Streaming  # decoders, which only this needs
+
+    return Streaming(config, source, layout)
 
 
 def largest_batch(config: Config) -> int:

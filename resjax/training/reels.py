@@ -65,13 +65,16 @@ class Reel:
     layout: Layout
     workers: int
 
-    def parts(self, most: int) -> Iterator[tuple[Part, int]]:
-        """Batches of at most `most` examples, or a few more that the devices divide, and how many are inside."""
+    def parts(self, most: int, few: bool = False) -> Iterator[tuple[Part, int]]:
+        """Batches of at most `most` examples, or a few more that the devices divide, and how many are inside.
+
+        few: not all of them will be taken, which is not worth a process.
+        """
         size = most if len(self.collection) > most else len(self.collection)
         size = -(-size // len(self.layout.devices)) * len(self.layout.devices)
         elements = Testing(self.collection, self.views, size, self.layout.host_part(size))
         whole = replace(self.layout, strategy="jit")
-        for host in Pipeline(elements, self.workers):
+        for host in Pipeline(elements, 0 if few else self.workers):
             self.ledger.note(host["corrupt"])
             images, labels, inside = (whole.feed(host[name][None])[0] for name in ("image", "label", "inside"))
             yield Part(images, labels, inside), hosts.total(int(host["inside"].sum()))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from resjax.config import DataConfig
-from resjax.data import digests, source
+from resjax.data import digests, resident, source
 from resjax.data.resize import resized
 
 
@@ -66,7 +66,7 @@ def test_a_data_set_is_resized_after_the_cut(name: str) -> None:
 
 def test_only_examples_in_use_are_resized(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
-    monkeypatch.setattr(source.resize, "resized", lambda images, size: seen.append(len(images)) or images)
+    monkeypatch.setattr(resident.resize, "resized", lambda images, size: seen.append(len(images)) or images)
     source.load(DataConfig(train_examples=20, test_examples=10, resize=32))
     assert seen == [20, 10]
 

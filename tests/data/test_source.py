@@ -6,19 +6,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from resjax.config import DATASETS, DataConfig
-from resjax.data import digests, source
+from resjax.data import digests, prepared, resident, source
 from resjax.data.prepare import prepare
+from resjax.dataconfig import DATASETS, DataConfig
 
 Refused = Callable[..., AbstractContextManager[None]]
 
 
-def digest(loaded: source.Source) -> str:
+def digest(loaded: resident.Source) -> str:
     return digests.of_arrays(loaded.train.images, loaded.train.labels, loaded.test.images, loaded.test.labels)
 
 
 def test_the_table_has_the_data_sets_of_the_settings() -> None:
-    assert tuple(row.name for row in source.TABLE) == DATASETS
+    assert tuple(row.name for row in source.TABLE if row.kind == "resjax") == DATASETS
 
 
 @pytest.mark.parametrize("name", ["digits", "synthetic"])
@@ -127,6 +127,8 @@ def test_rows_say_what_is_there_and_what_to_type(small, tmp_path: Path) -> None:
         "cifar100": "not prepared",
         "mnist": "not prepared",
         "fashion_mnist": "not prepared",
+        "imagenet2012": "not prepared",
+        "mock_imagenet": "made at its first use",
     }
     assert rows["cifar10"]["path"] == str(tmp_path / "resjax_cifar10" / "1.0.0")
     assert rows["cifar100"]["type"] == f"RESJAX_DATA={tmp_path} resjax data prepare cifar100"
@@ -136,5 +138,5 @@ def test_rows_say_what_is_there_and_what_to_type(small, tmp_path: Path) -> None:
 def test_the_root_is_the_setting_or_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RESJAX_DATA", str(tmp_path))
     monkeypatch.setenv("HOME", "/home/someone")
-    assert source.data_root(None) == tmp_path
-    assert source.data_root("~/data") == Path("/home/someone/data")
+    assert prepared.root_of(None) == tmp_path
+    assert prepared.root_of("~/data") == Path("/home/someone/data")

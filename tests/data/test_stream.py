@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from resjax.data.augment import crop_flip
-from resjax.data.source import Split
+from resjax.data.resident import Split
 from resjax.data.stream import batch_indices, epoch_orders, no_orders, standardize, to_arrays
 
 KEY = jax.random.key(7)

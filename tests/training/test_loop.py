@@ -15,7 +15,7 @@ import pytest
 from problems import chunked, digits, furthest, last_state, rows_of, series, small, started, stepped, steps_of
 
 from resjax.config import Config
-from resjax.data import source
+from resjax.data import resident
 from resjax.data.digits import arrays
 from resjax.errors import InputError
 from resjax.models import Mode
@@ -340,7 +340,7 @@ def first_norms(config: Config, seed: int) -> list[float]:
     programs = prepare(config, digits())
     place = programs.seeds.index(seed)
     state, keys = (jax.tree.map(lambda leaf: leaf[place], tree) for tree in (programs.states, programs.keys))
-    images, labels = programs.batch_of(keys, jnp.asarray(0), programs.train)
+    images, labels = programs.supply.batch_of(keys, jnp.asarray(0), programs.supply.data)
     model, (params_packing, _) = programs.model, packings(programs.model)
 
     def loss(params: object) -> jax.Array:
@@ -428,7 +428,7 @@ def test_training_sees_nothing_of_what_is_held_out() -> None:
     inverted = train[0].copy()
     inverted[-37:] = 255 - inverted[-37:]
     same, other = (
-        list(fit(config, source.assemble(config.data, ((images, train[1]), test), 10, {})))
+        list(fit(config, resident.assemble(config.data, ((images, train[1]), test), 10, {})))
         for images in (train[0], inverted)
     )
     assert same[-1].digest == other[-1].digest
