@@ -12,7 +12,7 @@ from resjax.data import source
 from resjax.data.resident import Source
 from resjax.data.stream import epoch_orders, no_orders, to_arrays
 from resjax.models import Model, build
-from resjax.rows import Metrics, Row, Snapshot
+from resjax.rows import Finished, Layers, Metrics, Row, Snapshot, TrainLayers
 from resjax.training.chunk import first_orders, make_chunk
 from resjax.training.loop import fit
 from resjax.training.parallel import choose
@@ -109,3 +109,19 @@ def furthest(one: State, other: State) -> float:
     assert one.keys() == other.keys()
     pairs = [(np.asarray(one[name], np.float64), np.asarray(other[name], np.float64)) for name in one]
     return max(float(np.max(np.abs(a - b), initial=0) / max(np.max(np.abs(a), initial=0), 1e-12)) for a, b in pairs)
+
+
+def plain(row: Row) -> object:
+    """A row that can be compared, without seconds."""
+    match row:
+        case Metrics():
+            return row.step, row.seed, sorted(row.values.items())
+        case Layers():
+            return row.step, {name: column.tobytes() for name, column in row.columns.items()}
+        case TrainLayers():
+            return {name: column.tobytes() for name, column in row.columns.items()}
+        case Snapshot():
+            return row.step, {name: array.tobytes() for name, array in row.arrays.items()}, row.outcomes, row.epoch
+        case Finished():
+            return row.outcomes, row.digest
+    return row

@@ -61,29 +61,33 @@ def builder(
 ) -> Any:
     """tensorflow-datasets' builder of it, in `folder`."""
     tfds = on_disk.tensorflow_datasets()
+    from tensorflow_datasets.core import registered
+
     sizes = counts or {"train": TRAIN_EXAMPLES, "validation": TEST_EXAMPLES}
 
-    class MockImagenet(tfds.core.GeneratorBasedBuilder):  # type: ignore[name-defined,misc]
-        VERSION = tfds.core.Version(version)
+    with registered.skip_registration():  # several of them may be made in one process
 
-        def _info(self) -> Any:
-            features = {
-                "image": tfds.features.Image(encoding_format="jpeg"),
-                "label": tfds.features.ClassLabel(num_classes=CLASSES),
-                "file_name": tfds.features.Text(),
-            }
-            return tfds.core.DatasetInfo(
-                builder=self,
-                description="Made by resjax in the form of imagenet2012; its images are patterns under noise.",
-                features=tfds.features.FeaturesDict(features),
-                supervised_keys=("image", "label"),
-            )
+        class MockImagenet(tfds.core.GeneratorBasedBuilder):  # type: ignore[name-defined,misc]
+            VERSION = tfds.core.Version(version)
 
-        def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
-            return {split: self._generate_examples(split, count) for split, count in sizes.items()}
+            def _info(self) -> Any:
+                features = {
+                    "image": tfds.features.Image(encoding_format="jpeg"),
+                    "label": tfds.features.ClassLabel(num_classes=CLASSES),
+                    "file_name": tfds.features.Text(),
+                }
+                return tfds.core.DatasetInfo(
+                    builder=self,
+                    description="Made by resjax in the form of imagenet2012; its images are patterns under noise.",
+                    features=tfds.features.FeaturesDict(features),
+                    supervised_keys=("image", "label"),
+                )
 
-        def _generate_examples(self, split: str, count: int) -> Iterator[tuple[int, dict[str, Any]]]:
-            yield from generate(split, count)
+            def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
+                return {split: self._generate_examples(split, count) for split, count in sizes.items()}
+
+            def _generate_examples(self, split: str, count: int) -> Iterator[tuple[int, dict[str, Any]]]:
+                yield from generate(split, count)
 
     MockImagenet.name = name
     return MockImagenet(data_dir=folder, file_format="array_record")

@@ -84,4 +84,4 @@ def normal(words: np.ndarray) -> np.ndarray:
 
 def draw(seed: int, position: int) -> np.ndarray:
     """The words of a place in a seed's stream: of Philox's raw numbers, which NumPy promises not to change."""
-    return np.asarray(np.random.Philox(key=[seed, position]).random_raw(WORDS))
+    return np.asarray(np.random.Philox(key=np.array([seed, position], np.uint64)).random_raw(WORDS))

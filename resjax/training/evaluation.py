@@ -77,10 +77,10 @@ def make_evaluate(
         views = ten_crops(part.images, crop) if ten else middle_crop(part.images, crop)[None]
         return scores(states, scale, views, part.labels, part.inside)
 
-    def found_in(states: TrainState, data: Arrays | Reel, few: bool, ten: bool) -> Iterator[tuple[Sums, int]]:
+    def found_in(states: TrainState, data: Arrays | Reel, ten: bool) -> Iterator[tuple[Sums, int]]:
         """Each batch's sums, and how many examples they are of."""
         if isinstance(data, Reel):
-            for part, count in data.parts(most, few):
+            for part, count in data.parts(most):
                 yield part_sums(states, data.scale, part, ten), count
             return
         examples = len(data.labels)
@@ -90,7 +90,7 @@ def make_evaluate(
     def means(states: TrainState, data: Arrays | Reel, parts: int | None, ten: bool) -> dict[str, Any]:
         # Waiting for each part keeps virtual devices from deadlocking on a long queue (jaxlib 0.10).
         found, examples = [], 0
-        batches = found_in(states, data, parts is not None, ten)
+        batches = found_in(states, data, ten)
         for sums, count in batches:
             found.append(jax.block_until_ready(sums))
             examples += count

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array
 
 from resjax.data.collection import Collection
-from resjax.data.pipeline import FINE, Pipeline, Testing
+from resjax.data.pipeline import FINE, InOrder, Pipeline
 from resjax.data.stream import Scale
 from resjax.data.views import Views
 from resjax.errors import CorruptedError
@@ -63,18 +63,17 @@ class Reel:
     scale: Scale
     ledger: Ledger
     layout: Layout
-    workers: int
 
-    def parts(self, most: int, few: bool = False) -> Iterator[tuple[Part, int]]:
+    def parts(self, most: int) -> Iterator[tuple[Part, int]]:
         """Batches of at most `most` examples, or a few more that the devices divide, and how many are inside.
 
-        few: not all of them will be taken, which is not worth a process.
+        Threads read them: to start processes would take seconds at every test.
         """
         size = most if len(self.collection) > most else len(self.collection)
         size = -(-size // len(self.layout.devices)) * len(self.layout.devices)
-        elements = Testing(self.collection, self.views, size, self.layout.host_part(size))
+        elements = InOrder(self.collection, self.views, size, self.layout.host_part(size))
         whole = replace(self.layout, strategy="jit")
-        for host in Pipeline(elements, 0 if few else self.workers):
+        for host in Pipeline(elements, workers=0):
             self.ledger.note(host["corrupt"])
             images, labels, inside = (whole.feed(host[name][None])[0] for name in ("image", "label", "inside"))
             yield Part(images, labels, inside), hosts.total(int(host["inside"].sum()))

@@ -51,7 +51,7 @@ class Streaming:
     def split(self, name: str) -> Reel:
         """As Supply says; of the training set the centre crops."""
         ledger = self.ledgers[name]
-        return Reel(ledger.collection, self.source.views, self.data, ledger, self.layout, self.workers)
+        return Reel(ledger.collection, self.source.views, self.data, ledger, self.layout)
 
     def take(self, step: int) -> Fed:
         """The batch of `step`, that was fetched before, or is read now."""
@@ -89,7 +89,7 @@ class Streaming:
         """As Supply says."""
         whole = replace(self.layout, strategy="jit")
         elements = self.elements((seed,), steps.start, len(steps))
-        for host in Pipeline(elements, self.workers if len(steps) > 1 else 0):
+        for host in Pipeline(elements, workers=0):
             self.ledgers["train"].note(host["corrupt"])
             fed = Fed(*(whole.feed(array)[0] for array in by_seed(host, 1)))
             yield self.standard(self.data, fed), fed.labels

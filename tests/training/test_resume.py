@@ -6,11 +6,11 @@ from functools import cache
 
 import numpy as np
 import pytest
-from problems import digits, last_state, rows_of, small, started
+from problems import digits, last_state, plain, rows_of, small, started
 
 from resjax.config import Config
 from resjax.errors import InputError
-from resjax.rows import Finished, Layers, Metrics, Row, Snapshot, Started, Stopped, TrainLayers
+from resjax.rows import Finished, Metrics, Row, Snapshot, Started, Stopped
 from resjax.training.loop import fit
 from resjax.training.state import from_arrays, to_arrays
 
@@ -51,22 +51,6 @@ def resumed(net: str, snapshot: Snapshot) -> list[Row]:
     config = NETS[net]()
     config.seeds = 2
     return list(fit(config, digits(config.data.validation_examples), snapshot))
-
-
-def plain(row: Row) -> object:
-    """A row that can be compared, without seconds."""
-    match row:
-        case Metrics():
-            return row.step, row.seed, sorted(row.values.items())
-        case Layers():
-            return row.step, {name: column.tobytes() for name, column in row.columns.items()}
-        case TrainLayers():
-            return {name: column.tobytes() for name, column in row.columns.items()}
-        case Snapshot():
-            return row.step, {name: array.tobytes() for name, array in row.arrays.items()}, row.outcomes, row.epoch
-        case Finished():
-            return row.outcomes, row.digest
-    return row
 
 
 @pytest.mark.parametrize("net", ["mlp", "held out", pytest.param("resnet", marks=pytest.mark.slow)])
