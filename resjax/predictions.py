@@ -41,7 +41,7 @@ def predict(config: Config) -> dict[str, Any]:
     kept = 3 if config.optimizer.name == "adam" else 2  # a number for the parameter, and one a moment
     devices = len(parallel.choose(config).devices)
     training = memory.training_bytes(config, model, devices)
-    data = (devices + 1) * source.examples_of(config.data) * math.prod(shape)
+    data = data_bytes(config, devices, math.prod(shape))
     size = parameters * model.itemsize
     return {
         "model": config.model.name,
@@ -65,6 +65,16 @@ def predict(config: Config) -> dict[str, Any]:
         "time": duration(config, sum(row.multiply_adds for row in rows), len(model.weight_layers)),
         "stages": [asdict(row) | {"shape": list(row.shape)} for row in rows],
     }
+
+
+def data_bytes(config: Config, devices: int, pixels: int) -> int:
+    """The set on the host and on every device; of a streamed one, the batches that are on their way."""
+    if not config.data.streamed:
+        return (devices + 1) * source.examples_of(config.data) * pixels
+    from resjax.data.pipeline import PER_WORKER, worker_count
+
+    batch = config.train.batch_size * config.seeds * pixels
+    return (2 + (PER_WORKER + 1) * max(worker_count(config.data.workers), 1)) * batch
 
 
 def expectations(config: Config, image: tuple[int, ...], classes: int, devices: int) -> dict[str, Any]:

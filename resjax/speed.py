@@ -3,7 +3,7 @@
 A step's arithmetic is taken to run at a share of a matrix product's rate, and every weight layer to cost a fixed time
 besides. The share lies between those of two machines: 0.5 of ResNet-20 in docs/performance.md (44 G multiply-adds a
 second of 86 to 92), and 0.36 of the nets of experiments/degradation_laptop (24 of 66). The fixed time is a guess.
-Nothing was measured on other devices: nothing is said of them.
+Of other devices nothing was measured: of GPUs stands what others printed, and is said to be that.
 """
 
 import time
@@ -17,6 +17,19 @@ SHARE = 0.43  # of their rate, in multiply-adds of convolutions, forward and twi
 LAYER_SECONDS = 1.5e-4  # a step and weight layer besides
 COMPILE_SECONDS = 40.0  # cold, at any depth, the probes' program with it: experiments/degradation_laptop
 PASSES = 3  # a forward pass, and a backward one that is two
+
+# Images a second of one of eight GPUs that train ResNet-50 (v1.5, 224 pixels) together, as NVIDIA printed them for its
+# PyTorch code (DeepLearningExamples, PyTorch/Classification/ConvNets/README.md, container 20.06, a whole epoch with its
+# input). Not resjax's: a guide to what a GPU can do. By GPU and train.precision; float32 is TF32 on an A100.
+PUBLISHED = {
+    ("A100", "float32"): 5322.10 / 8,
+    ("A100", "bfloat16"): 9488.39 / 8,
+    ("V100", "float32"): 2869.19 / 8,
+    ("V100", "bfloat16"): 6565.61 / 8,
+}
+PUBLISHED_MULTIPLY_ADDS = 4.09e9  # of that net and image (resjax predict with model.bottleneck=v1.5 says it)
+GPUS = tuple(dict.fromkeys(name for name, _ in PUBLISHED))
+EPOCHS = 90
 
 
 @dataclass(frozen=True)
@@ -32,6 +45,29 @@ def estimate(multiply_adds: int, layers: int, batch: int, steps: int, seeds: int
     """For the forward pass's multiply-adds of one image. Probes and tests come besides."""
     step = PASSES * multiply_adds * batch / (SHARE * multiply_adds_per_s()) + LAYER_SECONDS * layers
     return Estimate(step, COMPILE_SECONDS + steps * seeds * step, batch / step)
+
+
+@dataclass(frozen=True)
+class Course:
+    """Seconds of so many epochs on so many GPUs; images a second in all; what the number of one GPU rests on."""
+
+    gpus: int
+    epochs: int
+    images_per_s: float
+    seconds: float
+    rests_on: str
+
+
+def course(gpus: int, multiply_adds: int, images: int, precision: str, gpu: str, rate: float | None) -> Course:
+    """EPOCHS epochs of one seed, as if GPUs' rates added up. rate: images a second that one of them was measured at.
+
+    Without one, NVIDIA's of another net and other code, in proportion to the multiply-adds.
+    """
+    rests_on = "the rate given, added up over the GPUs"
+    if rate is None:
+        rate = PUBLISHED[gpu, precision] * PUBLISHED_MULTIPLY_ADDS / multiply_adds
+        rests_on = f"NVIDIA's PyTorch ResNet-50 on {gpu}s, {precision}, by multiply-adds: not measured with resjax"
+    return Course(gpus, EPOCHS, gpus * rate, EPOCHS * images / (gpus * rate), rests_on)
 
 
 @cache

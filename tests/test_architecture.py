@@ -32,7 +32,7 @@ LAYERS = (
     ("resjax.facts", "resjax.starting"),
     ("resjax.resuming", "resjax.together"),
     ("resjax.job",),
-    ("resjax.predictions", "resjax.imports", "resjax.doctor", "resjax.lab", "resjax.sweep"),
+    ("resjax.predictions", "resjax.throughput", "resjax.imports", "resjax.doctor", "resjax.lab", "resjax.sweep"),
     ("resjax.cli",),
 )
 # What only some parts may import, whether at the top of a file or inside a function.
@@ -49,6 +49,7 @@ RESERVED = {
         "resjax.training",
         "resjax.starting",
         "resjax.predictions",
+        "resjax.throughput",
         "resjax.doctor",
         "resjax.lab",
     },

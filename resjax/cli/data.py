@@ -1,4 +1,4 @@
-"""resjax data list | prepare NAME | check NAME, and resjax models."""
+"""resjax data list | prepare NAME | check NAME | speed SETTINGS, and resjax models."""
 
 import argparse
 from pathlib import Path
@@ -16,8 +16,8 @@ def add_commands(commands: Any) -> None:
     models = commands.add_parser("models", help="every network, shortcut and norm, with its paper")
     models.add_argument("--json", action="store_true", help="one JSON document instead of a table")
     models.set_defaults(command=list_models)
-    kinds = commands.add_parser("data", help="list, prepare and check data sets").add_subparsers(
-        metavar="list|prepare|check", required=True
+    kinds = commands.add_parser("data", help="list, prepare, check and time data sets").add_subparsers(
+        metavar="list|prepare|check|speed", required=True
     )
     listing = kinds.add_parser("list", help="every data set, and whether it can be used as things stand")
     listing.add_argument("--json", action="store_true", help="one JSON document instead of a table")
@@ -35,6 +35,11 @@ def add_commands(commands: Any) -> None:
     preparing.set_defaults(command=prepare_data)
     checking = kinds.add_parser("check", help="compare every prepared byte with what was prepared")
     checking.set_defaults(command=check_data)
+    timing = kinds.add_parser("speed", help="images a second of reading, of the step, and of both, for streamed sets")
+    timing.add_argument("words", nargs="*", metavar="SETTING=VALUE", help="of resjax train: data, model, batch, ...")
+    timing.add_argument("--seconds", type=float, default=5.0, help="that each measurement takes; default: 5")
+    timing.add_argument("--json", action="store_true", help="one JSON document instead of a table")
+    timing.set_defaults(command=time_data)
     for command in (preparing, checking):
         command.add_argument("name", metavar="NAME", help="such as cifar10")
     for command in (listing, preparing, checking):
@@ -87,6 +92,28 @@ def check_data(options: argparse.Namespace) -> int:
         say(f"WRONG: {problem}")
     say("damaged" if found.problems else "whole")
     return 1 if found.problems else 0
+
+
+def time_data(options: argparse.Namespace) -> int:
+    """resjax data speed."""
+    from resjax.cli.overrides import launch
+    from resjax.starting import start_jax
+
+    jobs = launch([*options.words, "tracker=none"]).jobs
+    start_jax(jobs[0])
+    from resjax import throughput  # JAX is imported from here on
+
+    found = []
+    for rate in throughput.rates(jobs[0], options.seconds):
+        found.append(rate)
+        if not options.json:
+            by = {None: "", 0: ", threads"}.get(rate.workers, f", {rate.workers} worker processes")
+            say(f"{rate.what}{by}: {rate.images_per_s:,.0f} images/s ({rate.count} in {rate.seconds:.1f} s)")
+    if options.json:
+        show(throughput.as_rows(found), as_json=True)
+        return 0
+    say(throughput.verdict(found))
+    return 0
 
 
 def say(text: str) -> None:

@@ -1,12 +1,18 @@
 """resjax predict: what a run will be, before it: its size, its memory, its time, its gradients."""
 
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from resjax import speed
 from resjax.cli.output import show
 from resjax.cli.overrides import launch
+from resjax.config import Config
+from resjax.errors import InputError
 from resjax.progress import duration
+from resjax.speed import GPUS
 
 HELP = """usage: resjax predict [-m] [--json] [SETTING=VALUE ...]
 
@@ -26,6 +32,11 @@ first / last: |dL/dh| at the unit nearest the input over that at the last; a lay
 the one before; variance: forward, last unit over first; first update: the largest of any layer, relative to its length;
 state: by the report's thresholds; trainable: rules of thumb, said with what they rest on. time: of training on
 this CPU, from the speed of a matrix product here, which whatever else runs slows down, too.
+
+  resjax predict model=resnet_imagenet model.depth=50 data=imagenet2012 --gpus=8 --gpu=A100
+
+--gpus=N: also the time of 90 epochs of one seed on N GPUs, and how many cores have to read for that; the rate of one is
+--images-per-s=RATE, which resjax data speed measures, or what NVIDIA printed for ResNet-50 on --gpu=A100 (or V100).
 """
 COLUMNS = (
     "model",
@@ -60,24 +71,96 @@ def run(words: Sequence[str]) -> int:
     if {"-h", "--help"} & set(words):
         print(HELP)
         return 0
-    jobs = launch([word for word in words if word != "--json"]).jobs
+    asked, rest = gpus_of([word for word in words if word != "--json"])
+    jobs = launch(rest).jobs
     many = len(jobs) > 1 or bool({"-m", "--multirun"} & set(words))
     from resjax.predictions import predict  # JAX is imported from here on
 
-    found = [predict(config) for config in jobs]
+    found = [predict(config) | courses(config, asked) for config in jobs]
     if "--json" in words:
         print(json.dumps(found if many else found[0], indent=1, allow_nan=False))
         return 0
     show([run_row(prediction) for prediction in found], as_json=False, columns=COLUMNS)
     print("\nWhat theory expects at step 0, and the time of training:")
     show([theory_row(prediction) for prediction in found], as_json=False, columns=EXPECTED)
-    for line in reasons(found):
+    for line in [*reasons(found), *(line for one in found for line in course_lines(one))]:
         print(line)
     print("\nactivations: of one batch. all: with work space, data, every device and seed, and the process itself")
     if not many:
         print()
         show([stage_row(stage) for stage in found[0]["stages"]], as_json=False, columns=STAGES)
     return 0
+
+
+@dataclass(frozen=True)
+class Gpus:
+    """What is asked of GPUs: how many (0: nothing), which, and the images a second that one was measured at."""
+
+    count: int = 0
+    name: str = GPUS[0]
+    rate: float | None = None
+
+
+def gpus_of(words: Sequence[str]) -> tuple[Gpus, list[str]]:
+    """What the options ask, and the other words. InputError where a value is none."""
+    read: dict[str, Callable[[str], Any]] = {"--gpus": int, "--gpu": str, "--images-per-s": float}
+    told: dict[str, Any] = {}
+    for word in words:
+        name, _, value = word.partition("=")
+        if name in read:
+            try:
+                told[name] = read[name](value)
+            except ValueError:
+                told[name] = None
+    gpus = Gpus(told.get("--gpus", 0), told.get("--gpu", GPUS[0]), told.get("--images-per-s", 1.0))
+    legal = gpus.count is not None and gpus.count >= ("--gpus" in told) and gpus.name in GPUS
+    if not legal or gpus.rate is None or not 0 < gpus.rate < math.inf or (told and not gpus.count):
+        raise InputError(
+            f"{' '.join(word for word in words if word.partition('=')[0] in read)} cannot be read.\n"
+            f"Expected --gpus=N, N 1 or more, and with it --gpu={' or '.join(GPUS)}, or --images-per-s above 0.\n"
+            "Type: --gpus=8 --gpu=A100"
+        )
+    rest = [word for word in words if word.partition("=")[0] not in read]
+    return (gpus if "--images-per-s" in told else replace(gpus, rate=None)), rest
+
+
+def courses(config: Config, asked: Gpus) -> dict[str, Any]:
+    """The key gpus of a prediction, where it is asked for: 90 epochs, and the cores that read as fast as that."""
+    if not asked.count:
+        return {}
+    from resjax.data import source
+    from resjax.models import build, counts
+
+    image, classes = source.shape_of(config.data)
+    work = counts.multiply_adds(build(config.model, image, classes))
+    images = source.train_examples_of(config.data)
+    precision = "bfloat16" if config.train.precision == "bfloat16" else "float32"
+    found = speed.course(asked.count, work, images, precision, asked.name, asked.rate)
+    told = asdict(found) | {"images": images}
+    if config.data.streamed:
+        from resjax.data.decode import decodes_per_s
+
+        one = decodes_per_s(config.data.test_side)
+        told |= {"decoded_per_s_and_core": one, "cores_to_read": math.ceil(found.images_per_s / one)}
+    return {"gpus": told}
+
+
+def course_lines(prediction: Mapping[str, Any]) -> list[str]:
+    """The same for people."""
+    if (told := prediction.get("gpus")) is None:
+        return []
+    name = f"{prediction['model']} {prediction['arm']} {prediction['depth']}"
+    line = (
+        f"{name}: {told['epochs']} epochs of {told['images']:,} images on {told['gpus']} GPUs take "
+        f"{duration(told['seconds'])} a seed, at {told['images_per_s']:,.0f} images/s. Rests on: {told['rests_on']}."
+    )
+    if "cores_to_read" not in told:
+        return [line]
+    return [
+        line,
+        f"  to be read as fast: about {told['cores_to_read']} cores like this machine's, which decodes "
+        f"{told['decoded_per_s_and_core']:,.0f} JPEGs of 500 x 375 pixels a second each",
+    ]
 
 
 def run_row(prediction: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ order are the stream's.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -93,6 +93,12 @@ def examples_of(config: DataConfig) -> int:
             (config.test_examples, row.test_examples),
         )
     )
+
+
+def train_examples_of(config: DataConfig) -> int:
+    """Training examples alone, without reading the data."""
+    tests = config.test_examples
+    return examples_of(replace(config, test_examples=1)) - 1 if tests is None else examples_of(config) - tests
 
 
 def is_known(config: DataConfig) -> bool:

@@ -10,7 +10,8 @@ def probed(config: Config, step: int) -> bool:
 
 def ever_probed(config: Config) -> bool:
     """Whether the probes look at all in a run that goes well."""
-    return config.probes.last or any(probed(config, step) for step in range(config.train.steps))
+    probes = config.probes
+    return probes.last or probes.every > 0 or any(0 <= step < config.train.steps for step in probes.at)
 
 
 def saved(config: Config, step: int) -> bool:

@@ -1,11 +1,13 @@
 """resjax predict, which trains nothing and reads no data."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from resjax import speed
 from resjax.cli import main
 
 Out = pytest.CaptureFixture[str]
@@ -143,3 +145,34 @@ def test_what_cannot_be_is_refused(words: list[str], says: str, capsys: Out) -> 
 def test_help(capsys: Out) -> None:
     assert main(["predict", "--help"]) == 0
     assert "resjax predict" in capsys.readouterr().out
+
+
+def test_ninety_epochs_on_gpus(capsys: Out) -> None:
+    """By the rate that was measured, or by NVIDIA's of ResNet-50 in proportion to the multiply-adds."""
+    words = ["model=resnet_imagenet", "data=imagenet2012", "train.batch_size=256", "model.bottleneck=v1.5"]
+    fifty = predicted(capsys, *words, "model.depth=50", "--gpus=8")
+    assert fifty["multiply_adds"] == pytest.approx(speed.PUBLISHED_MULTIPLY_ADDS, rel=1e-3)
+    found = fifty["gpus"]
+    assert (found["gpus"], found["epochs"], found["images"]) == (8, 90, 1_281_167)
+    assert found["images_per_s"] == pytest.approx(5322.10, rel=1e-3)
+    assert found["seconds"] == pytest.approx(90 * 1_281_167 / 5322.10, rel=1e-3)
+    assert found["cores_to_read"] == math.ceil(found["images_per_s"] / found["decoded_per_s_and_core"])
+    assert "not measured with resjax" in found["rests_on"]
+    halved = predicted(capsys, *words[:-1], "model.depth=18", "train.precision=bfloat16", "--gpus=1", "--gpu=V100")
+    assert halved["gpus"]["images_per_s"] == pytest.approx(6565.61 / 8 * 4.09e9 / halved["multiply_adds"])
+    measured = predicted(capsys, "data=cifar10", "model.depth=8", "--gpus=2", "--images-per-s=1000")["gpus"]
+    assert measured["seconds"] == 90 * 50_000 / 2000
+    assert "cores_to_read" not in measured
+
+
+@pytest.mark.parametrize("words", [["--gpus=0"], ["--gpus=x"], ["--gpus=2", "--gpu=H9"], ["--images-per-s=5"]])
+def test_gpus_that_are_none(capsys: Out, words: list[str]) -> None:
+    assert main(["predict", *words]) == 2
+    assert "Type: --gpus=8 --gpu=A100" in capsys.readouterr().err
+
+
+def test_a_streamed_set_takes_the_memory_of_what_is_on_its_way(capsys: Out) -> None:
+    words = ["model=resnet_imagenet", "data=imagenet2012", "parallel.devices=1"]
+    one, two = (predicted(capsys, *words, f"data.workers={count}") for count in (1, 2))
+    assert two["memory_bytes"] - one["memory_bytes"] == 3 * 128 * 224 * 224 * 3
+    assert one["memory_bytes"] < one["training_bytes"] + 3e9

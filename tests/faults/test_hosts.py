@@ -1,15 +1,11 @@
 """Two processes that make one run together give what one process gives, also when they were killed in between."""
 
-import json
-import os
-import random
-import socket
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from broken import SMALL, last_step, no_row_twice, only_run, wait_for
+from hosts import CORES, ONLY, free_port, series, together
 from nursery import SAID, born
 
 from resjax import records
@@ -19,32 +15,6 @@ WORDS = [
     *("parallel=jit", "train.precision=float64", "train.batch_size=64", "probes.batch_size=64"),
     *("model.norm_group=16", "train.steps=120", "probes.at=[0,50]", "seeds=1"),
 ]
-CORES = sorted(os.sched_getaffinity(0))[:2]  # a virtual device each
-ONLY = {"RESJAX_TEST_CORES": ",".join(map(str, CORES))}
-
-
-def free_port(ports: range) -> int:
-    """One of them that nobody listens at; 0 stands for any."""
-    for port in random.sample(ports, len(ports)):
-        with socket.socket() as free, suppress(OSError):
-            free.bind(("localhost", port))
-            return int(free.getsockname()[1])
-    raise OSError(f"no port of {ports} is free")
-
-
-def together(folder: Path, *more: str):
-    """Two processes, each with two devices (on one core: with one)."""
-    address = f"localhost:{free_port(range(1))}"
-    return [
-        born(
-            folder,
-            [*WORDS, "parallel.processes=2", *more],
-            JAX_COORDINATOR_ADDRESS=address,
-            JAX_PROCESS_ID=str(rank),
-            **ONLY,
-        )
-        for rank in range(2)
-    ]
 
 
 def as_a_step_of_slurm(folder: Path, *more: str):
@@ -62,25 +32,20 @@ def as_a_step_of_slurm(folder: Path, *more: str):
     ]
 
 
-def series(run: Path) -> dict[str, np.ndarray]:
-    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return {name: np.array([row[name] for row in rows if name in row], float) for name in ("train_loss", "grad_norm")}
-
-
 def test_two_processes_are_one(tmp_path: Path, tally) -> None:
     """Also where one of them is killed, whom the other cannot outlive, and both are begun again."""
     alone = born(tmp_path / "alone", [*WORDS, f"parallel.devices={2 * len(CORES)}"], **ONLY)
     alone.join(120)
     assert alone.exitcode == 0, (tmp_path / "alone" / SAID).read_text()
     folder = tmp_path / "together"
-    killed = together(folder)
+    killed = together(folder, WORDS)
     wait_for(lambda: list(folder.glob("runs/default/*/run.json")) and last_step(only_run(folder)) > 60, 120)
     killed[1].kill()
     killed[1].join()
     killed[0].join(5)  # it waits for the other, until JAX's own time is over
     killed[0].kill()
     killed[0].join()
-    for process in together(folder):
+    for process in together(folder, WORDS):
         process.join(120)
         assert process.exitcode == 0, (folder / SAID).read_text()
     runs = [only_run(tmp_path / name) for name in ("alone", "together")]
