@@ -15,10 +15,10 @@ from resjax.training.state import create, optimizer, to_arrays
 
 # Small nets of every family, as sections of settings.
 FAMILIES: dict[str, dict[str, dict[str, object]]] = {
-    "plain": {"model": {"shortcut": "none"}},
+    "plain": {"model": {"shortcut": "none", "depth": 8, "branch": "single"}},
     "no_norm": {"model": {"norm": "none", "depth": 8}},
-    "projections": {"model": {"shortcut": "projection_c", "depth": 8}},
-    "preact": {"model": {"order": "full_preactivation", "depth": 8}},
+    "projections": {"model": {"shortcut": "projection_c", "depth": 5, "branch": "single"}},
+    "preact": {"model": {"order": "full_preactivation", "depth": 5, "branch": "single"}},
     "highway": {
         "model": {
             "branch": "single",
@@ -28,7 +28,7 @@ FAMILIES: dict[str, dict[str, dict[str, object]]] = {
             "depth": 8,
         }
     },
-    "stochastic_depth": {"model": {"shortcut": "stochastic_depth", "depth": 8}},
+    "stochastic_depth": {"model": {"shortcut": "stochastic_depth", "depth": 5, "branch": "single"}},
     "article": {"model": {"name": "article", "depth": 7, "dropout": 0.5, "init": "glorot"}},
     "densenet": {"model": {"name": "densenet", "shortcut": "concat", "depth": 7, "growth": 4}},
     "mlp": {"model": {"name": "mlp", "depth": 4}},

@@ -71,7 +71,9 @@ def test_what_relu_stops_counts_as_zero() -> None:
     subject = untrained(model={"shortcut": "skipinit", "norm": "none", "depth": 14, "width": 4})
     places = subject.places("test", 2)
     images = subject.batch("test", places).images
-    seen = subject.model.apply(*subject.values(0, START), images, EVALUATE, None, last).seen
+    seen = jax.jit(lambda *values: subject.model.apply(*values, images, EVALUATE, None, last).seen)(
+        *subject.values(0, START)
+    )
     alive = (np.asarray(seen[-1][-1]) > 0).reshape(2, -1).sum(-1)
     rows = [row for row in measured(subject) if row["unit"] == len(subject.model.units) - 2]
     assert len(rows) == 2

@@ -1,5 +1,6 @@
 """Lesions: what a deleted unit gives is known where branches are zero, and where the shorter net can be built."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -29,10 +30,11 @@ def measured(subject: Subject, settings: Lesions = SMALL) -> list[dict[str, Any]
     return rows
 
 
-def logits(model: Model, values: Values, deleted: list[int]) -> jax.Array:
+def logits_of(model: Model) -> Callable[[Values, list[int]], jax.Array]:
+    """Those of four images, by the net's values and the units that are deleted; compiled once."""
     x = jax.random.normal(KEY, (4, *model.shape), model.dtype)
-    taps = mask(model, np.array(deleted, int))
-    return model.apply(*values, x, EVALUATE, taps, around=kept_or_deleted).logits
+    run = jax.jit(lambda values, taps: model.apply(*values, x, EVALUATE, taps, around=kept_or_deleted).logits)
+    return lambda values, deleted: run(values, mask(model, np.array(deleted, int)))
 
 
 def test_where_branches_are_zero_nothing_is_lost() -> None:
@@ -56,14 +58,14 @@ def test_a_plain_net_without_a_unit_is_the_shorter_net(norm: str, deleted: int) 
     cut = reordered(values, {place: stays})
     x = jax.random.normal(KEY, (4, *model.shape))
     expected = shorter.apply(*cut, x, EVALUATE).logits
-    np.testing.assert_allclose(logits(model, values, [deleted]), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(logits_of(model)(values, [deleted]), expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("shortcut", ["identity", "projection_b", "scaled"])
 @pytest.mark.usefixtures("float64")
 def test_a_deleted_unit_is_one_whose_last_norm_gives_zeros(shortcut: str) -> None:
     subject = untrained(model={"shortcut": shortcut, "depth": 20}, train={"precision": "float64"})
-    values = subject.values(0, END)
+    values, logits = subject.values(0, END), logits_of(subject.model)
     for number, run in enumerate(subject.model.runs):
         if not run.plan.stage:
             continue
@@ -72,9 +74,9 @@ def test_a_deleted_unit_is_one_whose_last_norm_gives_zeros(shortcut: str) -> Non
         for name in ("scale", "bias"):
             norm[name] = norm[name].at[-1].set(0)
         last = run.start + run.count - 1
-        expected = logits(subject.model, Values(params, values.batch_stats), [])
-        np.testing.assert_allclose(logits(subject.model, values, [last]), expected, rtol=1e-12)
-        assert not np.allclose(logits(subject.model, values, []), expected, rtol=1e-3), "the unit did nothing anyway"
+        expected = logits(Values(params, values.batch_stats), [])
+        np.testing.assert_allclose(logits(values, [last]), expected, rtol=1e-12)
+        assert not np.allclose(logits(values, []), expected, rtol=1e-3), "the unit did nothing anyway"
 
 
 @pytest.mark.parametrize("name", EVERY)

@@ -29,7 +29,7 @@ def most_held(name: str, examples: int, monkeypatch: pytest.MonkeyPatch) -> int:
     """Bytes of all arrays, at the most, whenever a batch is made, beyond those that were there before."""
     instrument, (setting, others, wanted) = INSTRUMENTS[name], GROWING[name]
     settings = instrument.settings(**{"batch_size": 16, "seeds": 1} | others | {setting: examples})
-    subject = untrained(model={"depth": 8})
+    subject = untrained(model={"depth": 5, "branch": "single"})
     held: list[int] = []
     true = Subject.batch
 

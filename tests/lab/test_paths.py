@@ -20,9 +20,9 @@ from resjax.models.types import EVALUATE
 
 EXAMPLES = 6
 RESIDUAL: dict[str, dict[str, object]] = {
-    "option A": {"depth": 8},
+    "option A": {"depth": 5, "branch": "single"},
     "projections": {"depth": 8, "shortcut": "projection_b"},
-    "preactivation": {"depth": 8, "order": "full_preactivation"},
+    "preactivation": {"depth": 5, "branch": "single", "order": "full_preactivation"},
     "gates": {"depth": 5, "branch": "single", "shortcut": "exclusive_gate", "gate_bias": -0.5},
     "dense": {"name": "densenet", "depth": 7, "growth": 3, "shortcut": "concat"},
 }

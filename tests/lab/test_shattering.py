@@ -138,7 +138,7 @@ def test_pairs_against_every_gradient_at_once() -> None:
         logits = subject.model.apply(params, values.batch_stats, image[None], EVALUATE).logits
         return -jax.nn.log_softmax(logits)[0, label]
 
-    grads = jax.vmap(jax.grad(loss), (None, 0, 0))(values.params, batch.images, batch.labels)
+    grads = jax.jit(jax.vmap(jax.grad(loss), (None, 0, 0)))(values.params, batch.images, batch.labels)
     flat = np.concatenate([np.asarray(leaf).reshape(10, -1) for leaf in jax.tree.leaves(grads)], axis=1)
     flat /= np.linalg.norm(flat, axis=1, keepdims=True)
     found = measured(subject, PAIR)

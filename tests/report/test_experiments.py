@@ -8,7 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
+import altair as alt
 import pytest
+from altair.utils import schemapi
 
 from resjax import records
 from resjax.cli.planning import plan
@@ -23,6 +25,16 @@ from resjax.report.words import amount
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 PAGES = sorted(path.parent.name for path in EXPERIMENTS.glob("*/figure.py"))
 KEPT = sorted(path.parent.name for path in EXPERIMENTS.glob("*/records"))
+
+
+@pytest.fixture
+def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Charts that altair does not check against its schema, which takes seconds: those of every page are, below."""
+    checked = alt.TopLevelMixin.to_dict
+    monkeypatch.setattr(
+        alt.TopLevelMixin, "to_dict", lambda chart, **words: checked(chart, **words | {"validate": False})
+    )
+    monkeypatch.setattr(schemapi, "DEBUG_MODE", False)
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -66,6 +78,7 @@ def test_the_readmes_headline_is_the_experiments() -> None:
     assert told.p == pytest.approx(0.0025, abs=5e-5)
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_it_stops_where_a_number_has_no_run(tmp_path: Path) -> None:
     folder = tmp_path / "degradation"
     shutil.copytree(EXPERIMENTS / "degradation", folder)
@@ -78,6 +91,7 @@ def test_it_stops_where_a_number_has_no_run(tmp_path: Path) -> None:
         Experiment(folder, (), 4).write()
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_it_stops_where_a_figure_has_nothing_to_draw(tmp_path: Path) -> None:
     folder = tmp_path / "degradation"
     shutil.copytree(EXPERIMENTS / "degradation", folder)
@@ -85,6 +99,7 @@ def test_it_stops_where_a_figure_has_nothing_to_draw(tmp_path: Path) -> None:
         Experiment(folder, ("nobodys",), 3).write()
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_a_sweep_that_is_not_all_there_replaces_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "degradation"
     shutil.copytree(EXPERIMENTS / "degradation", folder)
@@ -115,6 +130,7 @@ def test_a_page_takes_one_question_and_its_own_records(
         script("responses").EXPERIMENT.take(folders[0])
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_a_search_has_to_have_every_depth_that_it_asked_for(tmp_path: Path) -> None:
     folder = tmp_path / "trainable_depth"
     shutil.copytree(EXPERIMENTS / "trainable_depth", folder)

@@ -239,7 +239,7 @@ def test_a_chunk_takes_over_the_memory_of_the_state(strategy: str) -> None:
 def test_a_chunk_is_the_step_called_by_hand() -> None:
     """In float64, with convolutions, augmentation and a border of epochs: chunks of 3 and 1 against the jitted step."""
     config = small(
-        model={"depth": 8, "width": 4, "norm_group": 256},
+        model={"depth": 5, "branch": "single", "width": 4, "norm_group": 256},
         data={"augment": True},
         train={"precision": "float64", "batch_size": 512},
         parallel={"strategy": "jit", "devices": 1, "chunk": 3},
@@ -253,7 +253,7 @@ def test_seeds_side_by_side_and_in_turn_are_the_same() -> None:
     ends = []
     for axis in ("map", "vmap"):
         config = small(
-            model={"depth": 8, "width": 4},
+            model={"depth": 5, "branch": "single", "width": 4},
             train={"precision": "float64"},
             parallel={"devices": 1, "chunk": 3, "seeds_axis": axis},
         )
@@ -346,7 +346,7 @@ def first_norms(config: Config, seed: int) -> list[float]:
     def loss(params: object) -> jax.Array:
         return objective(model, model.apply(params, {}, images, Mode(True, 8)), labels)
 
-    grads = jax.grad(loss)(params_packing.unpack(state.params))
+    grads = jax.jit(jax.grad(loss))(params_packing.unpack(state.params))
     found = []
     for info in model.weight_layers:
         leaf = grads
@@ -414,9 +414,9 @@ def test_the_held_out_examples_are_evaluated_with_the_test_set() -> None:
     left, out = whole.train.images[:-37] / 255, whole.train.images[-37:] / 255
     images, labels = jnp.asarray((out - left.mean(0)) / (left - left.mean(0)).std(), jnp.float32), whole.train.labels
     params, stats = packings(model)
+    logits_of = jax.jit(lambda *values: model.apply(*values, images, EVALUATE).logits)
     for seed in (0, 1):
-        values = params.unpack(state.params[seed]), stats.unpack(state.batch_stats[seed])
-        logits = model.apply(*values, images, EVALUATE).logits
+        logits = logits_of(params.unpack(state.params[seed]), stats.unpack(state.batch_stats[seed]))
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels[-37:])
         assert series(rows, "validation_loss", seed)[-1] == pytest.approx(float(losses.mean()), rel=1e-4)
         wrong = np.mean(logits.argmax(-1) != labels[-37:])
