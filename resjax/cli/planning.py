@@ -53,14 +53,10 @@ class Plan:
 def plan(item: Item, part: str | None, size: str, settings: Sequence[str], runs: str) -> Plan:
     """The jobs of an item, or the first ones of a search. InputError where a setting is not legal."""
     rows = item.rows_of(size, part)
-    if not rows:
-        have = [name for name, preset in item.presets.items() if item.rows_of(name, part)]
-        raise InputError(
-            f"{item.name}/{part} has no row at the size {size}.\nExpected one of: {', '.join(have)}\n"
-            f"Type: resjax reproduce {item.name}/{part} --preset {have[0]}"
-        )
-    own = [f"sweep={slug(item.name.replace('/', '_'))}_{size}", f"runs={runs}", *settings]
     name = item.name if part is None else f"{item.name}/{part}"
+    if not rows:
+        raise InputError(no_row(item, part, size, name))
+    own = [f"sweep={slug(item.name.replace('/', '_'))}_{size}", f"runs={runs}", *settings]
     command = shlex.join(["resjax", "reproduce", name, "--preset", size, *settings])
     made = Reproduction(item, size, (), command, part)
     if item.search:
@@ -68,6 +64,13 @@ def plan(item: Item, part: str | None, size: str, settings: Sequence[str], runs:
     first = checked_launch(item, rows[0], size, own)
     entries, jobs = zip(*(entry(item, row, size, own) for row in rows), strict=True)
     return planned(replace(made, entries=tuple(entries)), own, jobs, first)
+
+
+def no_row(item: Item, part: str | None, size: str, name: str) -> str:
+    """Why a size has nothing to run, and which have."""
+    why = item.presets[size].refused or f"{name} has no row at the size {size}."
+    have = [size for size in item.presets if item.rows_of(size, part)]
+    return f"{why}\nExpected one of: {', '.join(have)}\nType: resjax reproduce {name} --preset {have[0]}"
 
 
 def checked_launch(item: Item, row: str, size: str, own: Sequence[str]) -> Launch:

@@ -14,8 +14,9 @@ SURE = {
 }
 STATISTICS = ("single", "best", "median", "mean")
 # What is compared, by name; @STEP or @end behind it where it is of a moment. resjax/report/measures.py computes them.
+# test_error is of one view of an image, whole or its centre; what ten crops gave is a quantity of its own.
 QUANTITIES = (
-    *("train_error", "test_error", "gap", "best_test_error", "selected_test_error", "train_loss"),
+    *("train_error", "test_error", "test_error_10crop", "gap", "best_test_error", "selected_test_error", "train_loss"),
     *("iterations_to_loss", "gradient_unsteadiness", "response_std", "parameters", "multiply_adds"),
 )
 CEILING = 100.0  # percent: a band up to here is a lower bound
@@ -68,7 +69,7 @@ class Preset:
 
     loss: the training loss, in nats, to which iterations are counted; fails: the error in percent above which a net has
     failed; depths: those among which a search looks; keep: settings that the rows decide at this size, too;
-    parts: a part's rows, where they are not those of `rows` that it has.
+    parts: a part's rows, where they are not those of `rows` that it has; refused: why nothing is run at this size.
     """
 
     words: tuple[str, ...] = ()
@@ -78,6 +79,7 @@ class Preset:
     depths: tuple[int, ...] = ()
     keep: tuple[str, ...] = ()
     parts: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    refused: str = ""
 
 
 @dataclass(frozen=True)
@@ -123,8 +125,10 @@ class Item:
         return list({key_of(word): word for word in said}.values())
 
     def rows_of(self, preset: str, part: str | None = None) -> list[str]:
-        """The rows of a size, or those of a part that it has."""
+        """The rows of a size, or those of a part that it has; none where the size is refused."""
         size = self.presets[preset]
+        if size.refused:
+            return []
         if part in size.parts:
             return list(size.parts[part])
         return [row for row in size.rows or tuple(self.rows) if part is None or row in self.parts[part]]

@@ -99,6 +99,7 @@ def preset(common: Mapping[str, Any], own: Mapping[str, Any], where: str) -> Pre
         depths=tuple(own.get("depths", ())),
         keep=tuple(own.get("keep", ())),
         parts={part: tuple(rows) for part, rows in own.get("parts", {}).items()},
+        refused=own.get("refused", ""),
     )
 
 

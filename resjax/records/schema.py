@@ -22,6 +22,8 @@ METRICS_SCHEMA: Schema = {
     "grad_norm": pl.Float64,
     "test_loss": pl.Float64,
     "test_error": pl.Float64,
+    "test_loss_10crop": pl.Float64,  # of ten crops, at the last step (data.ten_crop)
+    "test_error_10crop": pl.Float64,
     "validation_loss": pl.Float64,
     "validation_error": pl.Float64,
     "not_finite": pl.List(pl.String),

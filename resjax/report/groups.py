@@ -14,7 +14,8 @@ from resjax.theory import Profile, Unpredicted, profile
 
 TAIL = 0.1  # the last part of the steps over which final training values are means
 END = "end"
-QUANTITIES = ("train_loss", "train_error", "test_loss", "test_error", "gap")
+TESTED = ("test_loss", "test_error", "test_error_10crop")
+QUANTITIES = ("train_loss", "train_error", *TESTED, "gap")
 
 
 @dataclass(frozen=True)
@@ -169,8 +170,8 @@ def _finals(metrics: pl.DataFrame) -> dict[tuple[str, int], dict[str, float | No
     last = pl.col("step").max().over("group", "seed")
     tail = trained.filter((pl.col("step") >= (1 - TAIL) * pl.col("end")) | (pl.col("step") == last))
     means = tail.group_by("group", "seed").agg(pl.col("train_loss", "train_error").mean())
-    tested = metrics.filter(moment=END).select("group", "seed", "test_loss", "test_error")
-    tested = tested.filter(pl.col("test_loss").is_not_null() | pl.col("test_error").is_not_null())
+    tested = metrics.filter(moment=END).select("group", "seed", *TESTED)
+    tested = tested.filter(pl.any_horizontal(pl.col(*TESTED).is_not_null()))
     both = means.join(tested.unique(["group", "seed"]), on=["group", "seed"], how="full", coalesce=True)
     both = both.with_columns(gap=pl.col("test_error") - pl.col("train_error"))
     return {(row["group"], row["seed"]): {name: row[name] for name in QUANTITIES} for row in both.to_dicts()}

@@ -11,6 +11,7 @@ from resjax.report.health import log_ranges
 
 WINDOW = 50  # parts of a run: the training loss is averaged over one of them
 CONVOLUTION = "conv"
+FINAL = ("train_error", "test_error", "test_error_10crop", "gap", "train_loss")  # that a group has at the end
 
 Values = dict[int, float]
 
@@ -30,6 +31,7 @@ class Kind:
 KINDS = {
     "train_error": Kind("training error", "points", 100),
     "test_error": Kind("test error", "points", 100),
+    "test_error_10crop": Kind("test error, mean of ten crops", "points", 100),
     "gap": Kind("test less training error", "points", 100),
     "best_test_error": Kind("test error at its best step (biased)", "points", 100),
     "selected_test_error": Kind("test error at the best validation error", "points", 100),
@@ -50,7 +52,7 @@ def kind_of(quantity: str) -> Kind:
 def measure(pool: Pool, group: Group, quantity: str, loss: float | None = None) -> Values:
     """By seed, of the seeds that finished. quantity: of KINDS; with @STEP or @end where it is of a moment."""
     name, _, moment = quantity.partition("@")
-    if name in ("train_error", "test_error", "gap", "train_loss"):
+    if name in FINAL:
         return group.final(name)
     if name in ("parameters", "multiply_adds"):
         value = getattr(group, name)

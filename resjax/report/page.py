@@ -106,8 +106,9 @@ def summary(rows: list[dict[str, Any]], imported: bool) -> str:
         f"Mean ± sample standard deviation over the seeds that finished; what diverged is counted and left out of the "
         f"means. Training values are means over the last {100 * TAIL:.0f} % of steps, test values those of the last "
         f"step. Training errors are those of the batches while the weights move, with batch statistics, and with "
-        f"augmentation where it is on; test errors are with running statistics: their difference is not overfitting "
-        f"alone. {IMPORTED if imported else ''}Half-widths of the 95 % intervals are in tables/summary.csv."
+        f"augmentation where it is on; test errors are with running statistics, or true averages of them "
+        f"(train.precise_statistics): their difference is not overfitting alone. "
+        f"{IMPORTED if imported else ''}Half-widths of the 95 % intervals are in tables/summary.csv."
     )
     return f'<h2>Results</h2>{table([(title, kinds[key]) for key, title in shown], cells)}<p class="soft">{note}</p>'
 

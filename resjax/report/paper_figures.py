@@ -13,6 +13,8 @@ from resjax.report.published import BesidePaper
 from resjax.report.theme import GREY
 
 ROW_HEIGHT = 22  # pixels
+# A figure each, so that errors by different views stand on no common axis: what it is called, its name's end.
+BESIDE = {"test_error": ("test error", ""), "test_error_10crop": ("test error, mean of ten crops", "_10crop")}
 SCHEMA = {
     "row": pl.String,
     "what": pl.String,
@@ -25,17 +27,19 @@ SCHEMA = {
 
 def paper_figures(made: Paper) -> list[Figure]:
     """Those for which there are data."""
-    return [figure for figure in (beside_paper(made), iterations(made)) if figure is not None]
+    beside = [beside_paper(made, quantity) for quantity in BESIDE]
+    return [figure for figure in (*beside, iterations(made)) if figure is not None]
 
 
-def beside_paper(made: Paper) -> Figure | None:
-    """Every row's seeds and mean, and what the paper printed."""
-    rows = [row for one in made.published if one.reference.quantity == "test_error" for row in numbers(made, one)]
+def beside_paper(made: Paper, quantity: str = "test_error") -> Figure | None:
+    """Every row's seeds and mean, and what the paper printed, in one quantity."""
+    rows = [row for one in made.published if one.reference.quantity == quantity for row in numbers(made, one)]
     data = pl.DataFrame(rows, schema=SCHEMA, orient="row")
     if not data.filter(pl.col("what") == "ours").height:
         return None
     order = list(dict.fromkeys(data["row"].to_list()))
-    x = alt.X("value:Q", title="test error (%)", scale=alt.Scale(zero=False))
+    name, suffix = BESIDE[quantity]
+    x = alt.X("value:Q", title=f"{name} (%)", scale=alt.Scale(zero=False))
     y = alt.Y("row:N", title=None, sort=order)
     base = alt.Chart(ROWS).encode(y=y)
     tips = [
@@ -46,7 +50,7 @@ def beside_paper(made: Paper) -> Figure | None:
     ]
     ours, mean, theirs = (base.transform_filter(f"datum.what === '{what}'") for what in ("ours", "mean", "paper"))
     band = theirs.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=7, opacity=0.35, color=GREY)
-    band = band.encode(x=alt.X("low:Q", title="test error (%)"), x2="high:Q", tooltip=tips)
+    band = band.encode(x=alt.X("low:Q", title=f"{name} (%)"), x2="high:Q", tooltip=tips)
     mark = theirs.transform_filter("isValid(datum.value)").mark_point(
         shape="square", size=90, color=GREY, strokeWidth=2
     )
@@ -60,7 +64,7 @@ def beside_paper(made: Paper) -> Figure | None:
         "what was read off a figure or a printed mean ± std. "
     )
     caption += "They are not comparable here: " + "; ".join(different(made)) + "." if different(made) else ""
-    return finish(chart, "beside_paper", "Ours beside the paper's", caption, data)
+    return finish(chart, f"beside_paper{suffix}", f"Ours beside the paper's, {name}", caption, data)
 
 
 def different(made: Paper) -> list[str]:
@@ -73,7 +77,7 @@ def numbers(made: Paper, one: BesidePaper) -> list[tuple[Any, ...]]:
     """One row's seeds, mean and published number, in percent."""
     row, reference = one.reference.row, one.reference
     group = made.found.groups.get(row)
-    values = measure(made.found.pool, group, "test_error") if group else {}
+    values = measure(made.found.pool, group, reference.quantity) if group else {}
     found: list[tuple[Any, ...]] = [(row, "ours", 100 * value, None, None, seed) for seed, value in values.items()]
     if one.ours.mean is not None:
         found.append((row, "mean", one.ours.mean, one.ours.low, one.ours.high, None))

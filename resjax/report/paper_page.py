@@ -117,7 +117,7 @@ def biased_table(made: Paper) -> str:
         for row in rows
     ]
     body = f'{table(names, cells)}<p class="soft">{text(BIASED)}</p>'
-    return f"<details><summary>Test error, %, by the step that is chosen</summary>{body}</details>"
+    return f"<details><summary>Test error of one view, %, by the step that is chosen</summary>{body}</details>"
 
 
 def spread(row: dict[str, Any], quantity: str) -> str:

@@ -38,7 +38,7 @@ class BesidePaper:
     def cells(self) -> list[str]:
         """Under TITLES; the paper's with how sure it is."""
         digits, reference = self.kind.digits, self.reference
-        ours = "not run" if self.ours.mean is None and not self.lost else "–"  # noqa: RUF001
+        ours = self.verdict if self.ours.mean is None and not self.lost else "–"  # noqa: RUF001
         if self.ours.mean is not None:
             spread = "" if self.ours.std is None else f" ± {self.ours.std:,.{digits}f}"
             ours = f"{self.ours.mean:,.{digits}f}{'' if self.kind.exact else f'{spread} ({self.ours.n})'}"
@@ -122,7 +122,7 @@ def verdict(reference: Reference, ours: list[float], lost: int, difference: Comp
         word for word in found.reproduction.changed_of(reference.row) if word.startswith(OF_NETWORK) or not exact
     ]
     if not ours and not lost:
-        return "not run"
+        return "not measured" if reference.row in found.groups else "not run"
     if found.reproduction.item.elsewhere:
         return f"not comparable: the paper's is of {found.reproduction.item.elsewhere}"
     if changed:

@@ -11,6 +11,7 @@ from resjax.report.groups import Group, Pool, pool
 from resjax.statistics import estimate
 
 PERCENT = 100.0
+TEN = "test_error_10crop"
 COLUMNS = (
     ("model", "network"),
     ("arm", "arm"),
@@ -21,22 +22,24 @@ COLUMNS = (
     ("parameters", "parameters"),
     ("train_error", "training error, %"),
     ("test_error", "test error, %"),
+    ("test_error_10crop", "test error, ten crops, %"),
     ("gap", "test − training, points"),  # noqa: RUF001
     ("train_loss", "training loss, nats"),
     ("n_finished", "finished"),
     ("n_diverged", "diverged"),
     ("seeds", "seeds"),
 )
-NUMBERS = ("depth", "parameters", "train_error", "test_error", "gap", "train_loss", "n_finished", "n_diverged")
+MEASURED = ("train_error", "test_error", "test_error_10crop", "gap", "train_loss")
+NUMBERS = ("depth", "parameters", *MEASURED, "n_finished", "n_diverged")
 SHORT = {
     "train_error": "training\nerror, %",
     "test_error": "test\nerror, %",
+    "test_error_10crop": "ten-crop\nerror, %",
     "n_finished": "fin-\nished",
     "n_diverged": "di-\nverged",
     "gap": "test −\ntraining",  # noqa: RUF001
 }
 CAPTION = "mean ± std over the seeds that finished"
-MEASURED = ("train_error", "test_error", "gap", "train_loss")
 
 
 def summary(sweep: Sweep) -> list[dict[str, Any]]:
@@ -65,8 +68,11 @@ def row(group: Group) -> dict[str, Any]:
 
 
 def columns(found: list[dict[str, Any]], most: bool = True) -> list[tuple[str, str]]:
-    """Those worth showing: the setting where it differs; without `most`, what all rows share neither."""
+    """Those worth showing: the setting where it differs, ten crops where there are; without `most`, what all rows
+    share neither.
+    """
     hidden = {"setting"} if not any(row["setting"] for row in found) else set()
+    hidden |= {TEN} if not any(row[f"{TEN}_mean"] is not None for row in found) else set()
     if not most:
         hidden |= {key for key in ("model", "data", "seeds") if len({str(row[key]) for row in found}) == 1}
     return [(key, title) for key, title in COLUMNS if key not in hidden]

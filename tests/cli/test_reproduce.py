@@ -103,6 +103,71 @@ def test_the_papers_recipe(here: Path) -> None:
     assert (jobs[110].schedule.warmup_learning_rate, jobs[110].schedule.warmup_error) == (0.01, 0.8)
 
 
+SHORTCUTS = {"plain-18": "none", "plain-34": "none", "ResNet-18": "identity", "ResNet-34": "identity"}
+SHORTCUTS |= {"ResNet-34 A": "identity", "ResNet-34 B": "projection_b", "ResNet-34 C": "projection_c"}
+SHORTCUTS |= dict.fromkeys(("ResNet-50", "ResNet-101", "ResNet-152"), "projection_b")
+
+
+@pytest.mark.parametrize("name", ["he2015/table2", "he2015/table3"])
+@pytest.mark.parametrize(("size", "steps"), [("paper", 600_000), ("quarter", 450_000)])
+def test_the_imagenet_recipe_of_he_2015(name: str, size: str, steps: int, here: Path) -> None:
+    made = plan(items()[name], None, size, [], "runs")
+    for entry, job in zip(made.reproduction.entries, made.jobs, strict=True):
+        data, train, schedule, optimizer = job.data, job.train, job.schedule, job.optimizer
+        assert (data.name, data.crop, data.shorter_side, data.augment) == ("imagenet2012", 224, [256, 480], True)
+        assert (train.steps, train.batch_size, train.precise_statistics, job.model.norm_group) == (steps, 256, 200, 32)
+        assert (schedule.name, schedule.learning_rate, schedule.decay) == ("step", 0.1, 0.1)
+        assert (schedule.boundaries, schedule.warmup_learning_rate) == ([0.25, 0.5], None)
+        assert (optimizer.momentum, optimizer.weight_decay, optimizer.nesterov) == (0.9, 1e-4, False)
+        assert (job.model.layout, job.model.width, job.model.shortcut) == ("imagenet", 64, SHORTCUTS[entry.row])
+        assert (job.model.norm, job.model.bottleneck) == ("batch", "v1")
+    assert made.reproduction.changed == ([] if size == "paper" else ["train.steps=450000 (600000 in the paper)"])
+
+
+def test_the_imagenet_recipes_of_densenet_and_vgg(here: Path) -> None:
+    for job in plan(items()["densenet/table3"], None, "paper", [], "runs").jobs:
+        boundaries = [round(at * job.train.steps * 256 / 1_281_167) for at in job.schedule.boundaries]
+        assert (job.train.batch_size, round(job.train.steps * 256 / 1_281_167), boundaries) == (256, 90, [30, 60])
+        assert (job.optimizer.nesterov, job.optimizer.weight_decay, job.data.name) == (True, 1e-4, "imagenet2012")
+        assert job.model.growth == (48 if job.model.depth == 161 else 32)
+    for job in plan(items()["vgg/table3"], None, "paper", [], "runs").jobs:
+        model, data = job.model, job.data
+        assert (model.norm, model.head, model.dropout, model.width) == ("none", "fc", 0.5, 64)
+        assert (data.name, data.shorter_side, job.train.steps) == ("imagenet2012", [256, 256], 370_000)
+    for job in plan(items()["vgg/table3"], None, "laptop", [], "runs").jobs:
+        assert (job.model.norm, job.model.head, job.data.name, job.data.streamed) == ("batch", "pool", "cifar10", False)
+
+
+ON_IMAGENET = ("he2015/table2", "he2015/table3", "densenet/table3", "vgg/table3")
+
+
+@pytest.mark.parametrize("size", ["smoke", "quarter", "paper"])
+@pytest.mark.parametrize("name", ON_IMAGENET)
+def test_imagenets_items_are_planned_without_the_images(name: str, size: str, capsys: Out, here: Path) -> None:
+    """At a smoke on the made set; and where a number of ten crops stands beside, ten crops are made."""
+    assert said(capsys, name, "--preset", size, "--dry-run")
+    assert not list(here.iterdir())
+    made = plan(items()[name], None, size, [], "runs")
+    ten = {r.row for r in items()[name].references if r.quantity == "test_error_10crop"}
+    for entry, job in zip(made.reproduction.entries, made.jobs, strict=True):
+        assert job.data.name == ("mock_imagenet" if size == "smoke" else "imagenet2012")
+        assert job.data.ten_crop or entry.row not in ten
+
+
+@pytest.mark.parametrize("name", ["he2015/table2", "he2015/table3", "he2015/table3/depth", "densenet/table3"])
+def test_a_laptop_is_no_place_for_imagenet(name: str, capsys: Out, here: Path) -> None:
+    told = refused(capsys, name, "--dry-run")
+    assert "no size laptop" in told
+    assert f"Type: resjax reproduce {name} --preset " in told
+
+
+def test_imagenet_nets_have_the_published_parameters(capsys: Out, here: Path) -> None:
+    for name in ("he2015/table2", "he2015/table3"):
+        found = {row["row"]: row["parameters"] for row in said(capsys, name, "--preset", "paper", "--dry-run")}
+        published = {r.row: r.value for r in items()[name].references if r.quantity == "parameters"}
+        assert {row: found[row] for row in published} == published
+
+
 def test_clusters_are_taken(here: Path) -> None:
     item, _ = find("he2015/fig6")
     assert plan(item, None, "smoke", ["hydra/launcher=submitit_slurm"], "runs").launch.launcher.where == "slurm"

@@ -11,6 +11,7 @@ from resjax.papers.loading import find, items, read
 
 ASKED = (
     *("he2015/fig6", "he2015/table6", "he2015/fig7", "he2016/table1", "he2016/table2", "he2016/table3", "he2016/fig1"),
+    *("he2015/table2", "he2015/table3", "densenet/table3"),
     *("densenet/table2", "vgg/table3", "googlenet", "depth_lr", "convergence_rate", "no_norm", "article", "robustness"),
 )
 
@@ -62,6 +63,41 @@ def test_published_numbers() -> None:
     assert found["he2016/table2", "full pre-activation 164", "test_error"].value == 5.46
     assert found["densenet/table2", "BC 190, k=40 C10+", "test_error"].value == 3.46
     assert {r.sure for r in items()["vgg/table3"].references} == {"recalled"}
+
+
+ON_IMAGENET = ("he2015/table2", "he2015/table3", "densenet/table3")
+TEN_CROPS = (27.94, 28.54, 27.88, 25.03, 24.52, 24.19, 22.85, 21.75, 21.43)  # of ImageNet, He et al. 2015
+ONE_CROP = (24.7, 23.6, 23.0, 25.0, 22.5, 22.2)  # its released models, and DenseNet's
+
+
+def test_numbers_of_ten_crops_and_of_one_are_not_mixed() -> None:
+    said = [(r.quantity, r.value) for name in ON_IMAGENET for r in items()[name].references if r.sure != "exact"]
+    assert {value for quantity, value in said if quantity == "test_error_10crop"} == set(TEN_CROPS)
+    assert {value for quantity, value in said if quantity == "test_error"} == set(ONE_CROP)
+    assert {quantity for quantity, _ in said} == {"test_error_10crop", "test_error"}
+    for item in items().values():
+        mixed = [r for r in item.references if r.quantity != "test_error_10crop" and r.value in TEN_CROPS]
+        assert not mixed, item.name
+
+
+def test_imagenet_numbers() -> None:
+    names, ten = ("he2015/table2", "he2015/table3"), "test_error_10crop"
+    table2, table3 = ({(r.row, r.quantity): r for r in items()[name].references} for name in names)
+    shallow = [table2[row, ten].value for row in ("plain-18", "plain-34", "ResNet-18", "ResNet-34")]
+    assert shallow == [27.94, 28.54, 27.88, 25.03]
+    assert [table3[f"ResNet-34 {option}", ten].value for option in "ABC"] == [25.03, 24.52, 24.19]
+    assert [table3[f"ResNet-{depth}", ten].value for depth in (50, 101, 152)] == [22.85, 21.75, 21.43]
+    assert [table3[f"ResNet-{depth}", "test_error"].value for depth in (50, 101, 152)] == [24.7, 23.6, 23.0]
+    assert {table3[f"ResNet-{depth}", "test_error"].sure for depth in (50, 101, 152)} == {"code"}
+    assert table2["plain-34", "parameters"].value == table2["ResNet-34", "parameters"].value == 21_623_848
+    dense = [r.value for r in items()["densenet/table3"].references]
+    assert dense == [25.0, 23.6, 22.5, 22.2]
+
+
+def test_a_size_that_is_refused_has_no_rows() -> None:
+    size = Preset(rows=("a",), refused="there is no such size")
+    item = Item("x", "", "", "", "", "", "", (), {"a": ()}, {"laptop": size}, parts={"p": ("a",)})
+    assert item.rows_of("laptop") == item.rows_of("laptop", "p") == []
 
 
 def test_a_number_as_it_is_printed() -> None:

@@ -4,11 +4,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import polars as pl
 import pytest
 from reproduced import reproduced
 
-from resjax.papers.item import Reference
+from resjax.papers.item import Claim, Reference
+from resjax.report.paper import Paper
+from resjax.report.paper_figures import paper_figures
 from resjax.report.published import BesidePaper, beside_paper
+from resjax.report.statements import statements
 
 Make = Callable[..., Any]
 
@@ -73,6 +77,41 @@ def test_nothing_is_comparable_that_was_run_otherwise(make: Make, sweep_of: Make
 def test_counts_are_equal_or_not(make: Make, sweep_of: Make) -> None:
     assert one(ref(96_000.0, quantity="parameters"), make(depth=20), sweep_of).verdict == "equal"
     assert one(ref(96_001.0, quantity="parameters"), make(depth=20), sweep_of).verdict == "not equal"
+
+
+def ten_crops(made: Any, less: float) -> Any:
+    """The run with an error of ten crops that is so much less than that of one."""
+    run, metrics, layers = made
+    return run, metrics.with_columns(test_error_10crop=pl.col("test_error") - less), layers
+
+
+def test_one_crop_never_stands_beside_ten(make: Make, sweep_of: Make) -> None:
+    single, made = make(level=0.3), ten_crops(make(level=0.3), 0.02)
+    one_crop = one(ref(32.0), made, sweep_of)
+    ten_crop = one(ref(30.0, quantity="test_error_10crop"), made, sweep_of)
+    assert one_crop.ours.mean == pytest.approx((ten_crop.ours.mean or 0) + 2)
+    assert one_crop.difference.difference == pytest.approx(ten_crop.difference.difference)
+    assert (one_crop.cells()[1], ten_crop.cells()[1]) == ("test error", "test error, mean of ten crops")
+    without = one(ref(30.0, quantity="test_error_10crop"), single, sweep_of)
+    assert (without.verdict, without.ours.mean, without.difference.difference) == ("not measured", None, None)
+    assert without.cells()[3:] == ["not measured", "", "not measured"]
+
+
+def test_a_statement_of_ten_crops_takes_no_error_of_one(make: Make, sweep_of: Make) -> None:
+    claim = Claim("", "", "lower", "test_error_10crop", ("a",), ("b",))
+    both = {"a": ten_crops(make(level=0.1), 0.0), "b": ten_crops(make("plain", level=0.4), 0.0)}
+    assert statements(reproduced(both, [claim], sweep_of))[0].verdict == "supported"
+    (found,) = statements(reproduced(both | {"b": make("plain", level=0.4)}, [claim], sweep_of))
+    assert (found.verdict, found.p) == ("undecided", None)
+
+
+def test_errors_of_one_crop_and_of_ten_are_drawn_apart(make: Make, sweep_of: Make) -> None:
+    references = (ref(32.0), ref(30.0, quantity="test_error_10crop"))
+    found = reproduced({"a": ten_crops(make(level=0.3), 0.02)}, [], sweep_of, references=references)
+    figures = paper_figures(Paper(found, beside_paper(found), [], [], []))
+    assert [figure.name for figure in figures] == ["beside_paper", "beside_paper_10crop"]
+    first, second = (dict(figure.data.filter(what="ours").select("seed", "value").iter_rows()) for figure in figures)
+    assert first == pytest.approx({seed: value + 2 for seed, value in second.items()})
 
 
 def test_diverged_seeds_are_told(make: Make, sweep_of: Make) -> None:
