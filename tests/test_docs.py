@@ -11,6 +11,7 @@ import pytest
 
 from resjax.cli.imports import planned
 from resjax.cli.overrides import checked, launch
+from resjax.cli.predict import gpus_of
 from resjax.cli.reproduce import parser
 from resjax.config import Config
 from resjax.data import source
@@ -115,7 +116,7 @@ def test_every_count_is_that_of_the_code() -> None:
 def test_the_commands_are_legal(path: Path) -> None:
     for name in ("train", "predict"):
         for words in commands(PAGES[path], name):
-            assert words == ["--help"] or jobs(tuple(words))
+            assert words == ["--help"] or jobs(tuple(gpus_of([word.replace("RATE", "9") for word in words])[1]))
     for words in commands(PAGES[path], "reproduce"):
         options = parser().parse_intermixed_args(words)
         assert not options.words or find(options.words[0])
