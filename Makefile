@@ -6,6 +6,7 @@
 # make compat  run the tests with what pip chooses today on the newest Python, then with the oldest JAX (long)
 # make bench  measure speed, memory and waiting beside PyTorch and Flax (40 minutes)   make bench-gpu  the same on a GPU
 # make gpu    all that is measured and reproduced on a GPU, in slices of MINUTES=8: type it until nothing is left
+# make tfds-prepare   let tensorflow-datasets' own ImageNet builder run on small archives (downloads TensorFlow)
 # make browser   open a report in headless Chromium: its figures, errors and times (skipped where there is none)
 # make diagrams   draw docs/units and fill the tables of docs/, from the code
 
@@ -21,8 +22,8 @@ TORCH_PYTHON ?= .venv-bench/bin/python
 TORCH_INSTALLED := $(if $(filter .venv-bench/%,$(TORCH_PYTHON)),.venv-bench/installed)
 BENCH := $(BIN)/python -m benchmarks.run --torch-python $(TORCH_PYTHON)
 
-.PHONY: demo test test-faults slow browser lint format lock compat compat-new compat-old bench bench-gpu gpu gpu-here \
-	jax-gpu diagrams clean
+.PHONY: demo test test-faults slow tfds-prepare browser lint format lock compat compat-new compat-old bench bench-gpu \
+	gpu gpu-here jax-gpu diagrams clean
 
 demo: $(INSTALLED)
 	$(BIN)/resjax train -m experiment=quickstart
@@ -37,6 +38,10 @@ test-faults: $(INSTALLED)
 
 slow: $(INSTALLED)
 	$(BIN)/pytest -m slow
+
+tfds-prepare: .venv-tfds/installed
+	.venv-tfds/bin/python -m pip check
+	.venv-tfds/bin/pytest -m slow tests/data/test_stock_imagenet.py
 
 # -raP: with the reason of a skip, and the seconds that were measured
 browser: $(INSTALLED)
@@ -100,7 +105,7 @@ diagrams: $(INSTALLED)
 	$(BIN)/python docs/diagrams.py
 
 clean:
-	rm -rf .venv .venv-bench .venv-compat
+	rm -rf .venv .venv-bench .venv-compat .venv-tfds
 
 # uv installs in seconds what pip needs a minute for; where it does not run, pip does it.
 $(INSTALLED): requirements/lock.txt requirements/installer.txt pyproject.toml
@@ -110,6 +115,14 @@ $(INSTALLED): requirements/lock.txt requirements/installer.txt pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --no-deps -r requirements/lock.txt || \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/lock.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+# What is locked, then the extra: it may bring more, and `pip check` says whether it all fits together.
+.venv-tfds/installed: requirements/lock.txt pyproject.toml
+	$(PYTHON) -m venv .venv-tfds
+	echo '*' > .venv-tfds/.gitignore
+	.venv-tfds/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/lock.txt
+	.venv-tfds/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[tfds-prepare]'
 	touch $@
 
 .venv-bench/installed: requirements/bench.txt

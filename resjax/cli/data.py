@@ -27,13 +27,16 @@ def add_commands(commands: Any) -> None:
         "--archive",
         type=Path,
         metavar="FILE",
-        help="what is downloaded already; of several files (mnist) their folder",
+        help="what is downloaded already; of several files (mnist, imagenet2012) their folder",
     )
     preparing.add_argument(
         "--unverified", action="store_true", help="take FILE though its checksum is not the official one"
     )
     preparing.set_defaults(command=prepare_data)
-    checking = kinds.add_parser("check", help="compare every prepared byte with what was prepared")
+    checking = kinds.add_parser("check", help="whether a prepared data set is whole")
+    checking.add_argument(
+        "--all", action="store_true", help="decode all images of a set of tensorflow-datasets, not a sample alone"
+    )
     checking.set_defaults(command=check_data)
     timing = kinds.add_parser("speed", help="images a second of reading, of the step, and of both, for streamed sets")
     timing.add_argument("words", nargs="*", metavar="SETTING=VALUE", help="of resjax train: data, model, batch, ...")
@@ -41,7 +44,12 @@ def add_commands(commands: Any) -> None:
     timing.add_argument("--json", action="store_true", help="one JSON document instead of a table")
     timing.set_defaults(command=time_data)
     for command in (preparing, checking):
-        command.add_argument("name", metavar="NAME", help="such as cifar10")
+        command.add_argument("name", metavar="NAME", help="such as cifar10 or imagenet2012")
+        command.add_argument(
+            "--stock",
+            action="store_true",
+            help="NAME is a set of tensorflow-datasets, such as oxford_iiit_pet; to prepare it takes TensorFlow",
+        )
     for command in (listing, preparing, checking):
         command.add_argument("--root", help="folder of prepared data; default: $RESJAX_DATA, or ~/.cache/resjax/data")
 
@@ -69,6 +77,11 @@ def prepare_data(options: argparse.Namespace) -> int:
     """resjax data prepare."""
     from resjax.data import prepare, prepared
 
+    if is_stock(options):
+        from resjax.data import stock
+
+        stock.prepare(options.name, prepared.root_of(options.root), options.archive, options.unverified, say)
+        return 0
     if options.unverified and options.archive is None:
         raise InputError(
             "--unverified without --archive: a download is always compared with the official checksum.\n"
@@ -82,6 +95,8 @@ def check_data(options: argparse.Namespace) -> int:
     """resjax data check: exit code 1 where something is wrong."""
     from resjax.data import prepare, prepared
 
+    if is_stock(options):
+        return check_stock(options)
     found = prepare.check(options.name, prepared.root_of(options.root))
     if found.folder is None:
         say(f"{found.name} comes with resjax: there is nothing to check.")
@@ -114,6 +129,34 @@ def time_data(options: argparse.Namespace) -> int:
         return 0
     say(throughput.verdict(found))
     return 0
+
+
+def is_stock(options: argparse.Namespace) -> bool:
+    """Whether NAME is a set of tensorflow-datasets: it is said to be, or it is ImageNet. InputError where unknown."""
+    from resjax.data import imagenet, source
+
+    if options.stock or options.name == imagenet.NAME:
+        return True
+    try:
+        source.description(options.name)
+    except InputError as error:
+        raise InputError(f"{error}\nOf a set of tensorflow-datasets, type the same with --stock") from error
+    return False
+
+
+def check_stock(options: argparse.Namespace) -> int:
+    """resjax data check, of a set of tensorflow-datasets."""
+    from resjax.data import prepared, tfds_check, tfds_sets
+
+    roots = tfds_sets.roots(prepared.root_of(options.root), options.root is not None)
+    found = tfds_check.check(options.name, roots, options.all, say)
+    say(f"{found.name} in {found.folder}: {found.records:,} records counted, {found.decoded:,} images decoded.")
+    if found.decoded < found.records and not found.problems:
+        say(f"A sample, evenly spread. All of them: resjax data check {found.name} --stock --all")
+    for problem in found.problems:
+        say(f"WRONG: {problem}")
+    say("damaged" if found.problems else "whole")
+    return 1 if found.problems else 0
 
 
 def say(text: str) -> None:

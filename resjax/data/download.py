@@ -44,7 +44,13 @@ def require_network(official: Archive, root: Path) -> None:
 
     Left alone, tensorflow-datasets tries for minutes.
     """
-    address, problem = host_and_port(official.address), ["no answer"]
+    if problem := no_connection(official.address):
+        raise refusal(official, root, problem)
+
+
+def no_connection(url: str) -> str | None:
+    """Why nothing can be fetched from there, found within CONNECT_SECONDS; None where there is a connection."""
+    address, problem = host_and_port(url), ["no answer"]
 
     def connect() -> None:
         try:
@@ -57,8 +63,7 @@ def require_network(official: Archive, root: Path) -> None:
     thread = threading.Thread(target=connect, daemon=True)
     thread.start()
     thread.join(CONNECT_SECONDS)
-    if problem:
-        raise refusal(official, root, f"no network: {address[0]} port {address[1]}: {problem[0]}")
+    return f"no network: {address[0]} port {address[1]}: {problem[0]}" if problem else None
 
 
 def host_and_port(url: str) -> tuple[str, int]:

@@ -83,6 +83,8 @@ def needs_preparing(name: str) -> bool:
 
 def argument(name: str) -> str:
     """What --archive takes: FILE, or FOLDER. Raises InputError where there is no such data set."""
+    if source.description(name).kind == "tfds":
+        return "FOLDER"
     return archives.ARCHIVES[name].argument if needs_preparing(name) else "FILE"
 
 

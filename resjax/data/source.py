@@ -108,10 +108,16 @@ def is_known(config: DataConfig) -> bool:
 
 
 def describe(root: Path) -> list[dict[str, object]]:
-    """Rows for `resjax data list`, plain JSON; `status` is bundled, prepared or not prepared (then `type` says how)."""
-    return [
+    """Rows for `resjax data list`, plain JSON; `status` is bundled, prepared or not prepared (then `type` says how).
+
+    After those of the table, whatever else lies in `root` in tensorflow-datasets' form.
+    """
+    from resjax.data import tfds_listing
+
+    ours = [
         {
             "name": row.name,
+            "kind": row.kind,
             "train_examples": row.train_examples,
             "test_examples": row.test_examples,
             "image_shape": list(row.image_shape),
@@ -122,6 +128,7 @@ def describe(root: Path) -> list[dict[str, object]]:
         }
         for row in TABLE
     ]
+    return ours + tfds_listing.others(root, {row.name for row in TABLE if row.kind == "tfds"})
 
 
 def preparation(name: str, root: Path) -> dict[str, object]:

@@ -20,6 +20,7 @@ from resjax.data.collection import Collection, Encoded, Part, Slice, joined
 from resjax.errors import InputError
 
 VERSION = re.compile(r"\d+\.\d+\.\d+")
+FORM = "array_record"  # of the files of records: the one that is read without TensorFlow
 NEEDS_TENSORFLOW = "pip install 'resjax[tfds-prepare]'"
 
 
@@ -96,19 +97,13 @@ class TfdsSet:
     @cached_property
     def features(self) -> tuple[str, str]:
         """The names of the image and of the label. InputError where there is not one of each."""
-        told = self.builder.info.features
-        if (pair := self.builder.info.supervised_keys) is not None:
-            return str(pair[0]), str(pair[1])
-        kinds = {name: type(feature).__name__ for name, feature in told.items()}
-        images = [name for name, kind in kinds.items() if kind in ("Image", "Tensor") and len(told[name].shape) == 3]
-        labels = [name for name, kind in kinds.items() if kind == "ClassLabel"]
-        if len(images) != 1 or len(labels) != 1:
+        if (pair := image_and_label(self.builder.info)) is None:
             raise InputError(
-                f"{self.folder} has the features {', '.join(f'{name}: {kind}' for name, kind in kinds.items())}.\n"
+                f"{self.folder} has the features {told(self.builder.info)}.\n"
                 "Expected one image and one class label, or supervised_keys that name them.\n"
                 "Type: supervised_keys=('image', 'label') in the builder's DatasetInfo, and prepare it again"
             )
-        return images[0], labels[0]
+        return pair
 
     @property
     def classes(self) -> int:
@@ -146,6 +141,34 @@ class TfdsSet:
         return digest.hexdigest()
 
 
+def image_and_label(info: Any) -> tuple[str, str] | None:
+    """The names of a set's image and its class label: the supervised ones, or else the only ones. None: it has none.
+
+    info: tensorflow-datasets' DatasetInfo. An image file may have any channels, pixels one or three.
+    """
+    kinds = {name: type(feature).__name__ for name, feature in info.features.items()}
+    shapes = {name: info.features[name].shape for name, kind in kinds.items() if kind in ("Image", "Tensor")}
+    images = [
+        name
+        for name, shape in shapes.items()
+        if len(shape) == 3
+        and info.features[name].np_dtype == np.uint8
+        and (kinds[name] == "Image" or shape[-1] in (1, 3))
+    ]
+    labels = [name for name, kind in kinds.items() if kind == "ClassLabel"]
+    supervised = tuple(info.supervised_keys or ())[:2]
+    for image, label in [(image, label) for image in images for label in labels]:
+        if (image, label) == supervised or len(images) == len(labels) == 1:
+            return image, label
+    return None
+
+
+def told(info: Any) -> str:
+    """A set's features in words."""
+    shapes = {name: (type(feature).__name__, feature.shape or "") for name, feature in info.features.items()}
+    return ", ".join(f"{name}: {kind}{shape}" for name, (kind, shape) in shapes.items())
+
+
 def opened(name: str, roots: Sequence[Path]) -> TfdsSet:
     """The set `name`, `name/config` or `name:version` in the first of the folders that has it; of several versions the
     newest. InputError where none has it, or its records are not in array_record files.
@@ -156,7 +179,7 @@ def opened(name: str, roots: Sequence[Path]) -> TfdsSet:
     if not places:
         raise not_prepared(name, roots)
     builder = tfds.builder_from_directory(places[0])
-    if (form := builder.info.file_format.value) != "array_record":
+    if (form := builder.info.file_format.value) != FORM:
         raise InputError(
             f"data.name={name} in {places[0]} was prepared as {form}.\nExpected array_record, which is read without "
             f"TensorFlow.\nType: resjax data prepare {name} --stock (first: {NEEDS_TENSORFLOW})"
@@ -171,7 +194,9 @@ def versions(folder: Path, version: str) -> list[Path]:
     found = [
         path for path in folder.iterdir() if VERSION.fullmatch(path.name) and (path / "dataset_info.json").exists()
     ]
-    configs = [path for path in folder.iterdir() if path.is_dir() and path not in found]
+    configs = [  # beside them lies .config, which says which one is the default
+        path for path in folder.iterdir() if path.is_dir() and path not in found and not path.name.startswith(".")
+    ]
     if not found and len(configs) == 1:
         return versions(configs[0], version)
     fits = [path for path in found if path.name == version or path.name.startswith(f"{version}.") or not version]
@@ -187,10 +212,10 @@ def roots(root: Path, given: bool) -> list[Path]:
 def not_prepared(name: str, looked: Sequence[Path]) -> InputError:
     """The refusal, with what there is instead."""
     have = sorted({path.name for root in looked if root.is_dir() for path in root.iterdir() if versions(path, "")})
+    typed = f"{shlex.quote(name)} {'--archive FOLDER' if name.startswith('imagenet2012') else '--stock'}"
     there_are = f" There are: {', '.join(have)}" if have else ""
     return InputError(
         f"data.name={name} is not prepared in {' or '.join(map(str, looked))}.\n"
         f"Expected {looked[0] / name.partition(':')[0]}/VERSION/dataset_info.json.{there_are}\n"
-        f"Type: data.root=FOLDER, or resjax data prepare {shlex.quote(name)} --stock (docs/data.md; first: "
-        f"{NEEDS_TENSORFLOW})"
+        f"Type: data.root=FOLDER, or resjax data prepare {typed} (docs/data.md; first: {NEEDS_TENSORFLOW})"
     )

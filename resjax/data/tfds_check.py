@@ -1,0 +1,88 @@
+"""Whether a prepared set of tensorflow-datasets can be read: the records are counted, images are decoded."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from resjax.data import tfds_sets
+from resjax.data.collection import Collection
+from resjax.data.decode import CorruptError, decode
+from resjax.data.streamed import spread
+from resjax.errors import InputError
+
+SAMPLE = 1000  # images of a split that are decoded where not all are asked for
+EVERY_S = 30.0  # between two lines of progress
+UNREADABLE = (CorruptError, OSError, ValueError, RuntimeError, LookupError)
+
+
+@dataclass(frozen=True)
+class Found:
+    """How many records there are, how many of their images were decoded, and each problem in a sentence."""
+
+    name: str
+    folder: str
+    records: int
+    decoded: int
+    problems: tuple[str, ...]
+
+
+def check(name: str, roots: Sequence[Path], every: bool, say: Callable[[str], None]) -> Found:
+    """Count all records and decode a sample of the images, or `every` one.
+
+    Raises InputError where the set is not prepared.
+    """
+    try:
+        found = tfds_sets.opened(name, roots)
+        counts, _ = found.counts, found.features
+    except InputError:
+        raise
+    except Exception as error:  # tensorflow-datasets reads the JSON files, and raises anything
+        raise unreadable(name, roots, error) from error
+    problems, decoded = [], 0
+    for split in counts:
+        records = found.split(split)
+        broken = list(miscounted(records))
+        problems += broken
+        wanted = [] if broken else range(len(records)) if every else spread(len(records), SAMPLE)
+        problems += undecoded(records, wanted, f"{name} {split}", say)
+        decoded += len(wanted)
+    return Found(name, str(found.folder), sum(counts.values()), decoded, tuple(problems))
+
+
+def unreadable(name: str, roots: Sequence[Path], error: Exception) -> InputError:
+    """The refusal of a set whose description is damaged."""
+    return InputError(
+        f"{name} in {' or '.join(map(str, roots))} cannot be opened: {type(error).__name__}: {str(error)[:200]}\n"
+        "Expected dataset_info.json and features.json as they were prepared.\n"
+        "Type: resjax data list, for the folder; delete that and prepare it again"
+    )
+
+
+def miscounted(split: tfds_sets.TfdsSplit) -> Iterator[str]:
+    """The files that are missing, cut, or hold another number of records than the set says."""
+    from array_record.python.array_record_data_source import ArrayRecordDataSource
+
+    for file, count in zip(split.files, split.counts, strict=True):
+        path = Path(file)
+        if not path.is_file():
+            yield f"{path.name} is missing"
+            continue
+        try:
+            if (there_are := len(ArrayRecordDataSource([file]))) != count:
+                yield f"{path.name} has {there_are:,} records instead of {count:,}"
+        except (RuntimeError, ValueError, OSError) as error:
+            yield f"{path.name} cannot be read: {str(error)[:200]}"
+
+
+def undecoded(records: Collection, places: Sequence[int], what: str, say: Callable[[str], None]) -> Iterator[str]:
+    """The images in these places that cannot be decoded, by name."""
+    said_at = time.monotonic()
+    for count, index in enumerate(places):
+        if time.monotonic() - said_at >= EVERY_S:
+            said_at = time.monotonic()
+            say(f"{what}: {count:,} of {len(places):,} images decoded")
+        try:
+            decode(records[index].image)
+        except UNREADABLE as error:
+            yield f"{records.name(index)}: {str(error)[:200]}"
