@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -143,11 +143,11 @@ ON_IMAGENET = ("he2015/table2", "he2015/table3", "densenet/table3", "vgg/table3"
 
 @pytest.mark.parametrize("size", ["smoke", "quarter", "paper"])
 @pytest.mark.parametrize("name", ON_IMAGENET)
-def test_imagenets_items_are_planned_without_the_images(name: str, size: str, capsys: Out, here: Path) -> None:
+def test_imagenets_items_are_planned_without_the_images(name: str, size: str, here: Path) -> None:
     """At a smoke on the made set; and where a number of ten crops stands beside, ten crops are made."""
-    assert said(capsys, name, "--preset", size, "--dry-run")
-    assert not list(here.iterdir())
     made = plan(items()[name], None, size, [], "runs")
+    assert dry_run(replace(made, jobs=made.jobs[:1]))  # the others' nets take seconds to build
+    assert not list(here.iterdir())
     ten = {r.row for r in items()[name].references if r.quantity == "test_error_10crop"}
     for entry, job in zip(made.reproduction.entries, made.jobs, strict=True):
         assert job.data.name == ("mock_imagenet" if size == "smoke" else "imagenet2012")
