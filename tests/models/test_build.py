@@ -64,7 +64,7 @@ def arms(family: str) -> dict[str, tuple[Tree, Tree]]:
     settings, shape = TREATED[family]
     names = [*WITHOUT_WEIGHTS, *(WITH_WEIGHTS if family == "resnet" else ("projection_c", "highway", "rezero"))]
     models = {name: build(ModelConfig(shortcut=name, **settings), shape, 10) for name in names}
-    return dict(zip(models, started([*models.values()], jax.random.key(0)), strict=True))
+    return {name: model.init(jax.random.key(0)) for name, model in models.items()}
 
 
 def leaves(params: Tree) -> dict[str, jax.Array]:
