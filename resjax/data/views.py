@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from resjax.data.decode import decode, resized
+from resjax.data.decode import decode, mirrored, resized
 from resjax.dataconfig import DataConfig
 
 # Of the pixels of ImageNet's training set, in units of a pixel's full range [0, 1], red, green, blue: deviations along
@@ -53,7 +53,7 @@ class Views:
             int(word) % (length - self.crop + 1) for word, length in zip(words[1:3], pixels.shape[:2], strict=True)
         )
         window = pixels[top : top + self.crop, left : left + self.crop]
-        return window[:, ::-1] if words[3] & np.uint64(1) else window, self.colors(words[4:])
+        return mirrored(window) if words[3] & np.uint64(1) else window, self.colors(words[4:])
 
     def colors(self, words: np.ndarray) -> np.ndarray:
         """sum_i p_i a_i s_i, (3,): component p_i, its deviation s_i, a_i normal with deviation `color`."""
