@@ -10,6 +10,7 @@ from resjax.settings import nearest, spelled
 
 NAME = re.compile(r"[A-Za-z0-9_]+(/[A-Za-z0-9_.-]+)?(:[0-9]+(\.[0-9]+){0,2})?")  # tensorflow-datasets' own form
 READ_STREAMED = ("crop", "shorter_side", "test_side", "color", "ten_crop", "corrupt_share", "workers")
+DECIDES_NOTHING = ("root", "workers", "corrupt_share")
 READ_ELSEWHERE = ("train_split", "test_split")  # of a set that is not resjax's own
 
 
@@ -24,11 +25,11 @@ def check(data: DataConfig) -> None:
 
 def without_effect(data: DataConfig) -> list[str]:
     """The settings that decide nothing beside the others as they are. Ids from before there was one of them stay."""
-    found = ["root", "workers"]
+    found = [*DECIDES_NOTHING]
     found += [] if data.name == "synthetic" and data.kind == "resjax" else ["image_size", "channels", "classes"]
     found += ["validation_examples"] if data.validation_examples is None else []
     found += ["kind", *READ_ELSEWHERE] if data.kind == "resjax" else []
-    found += [name for name in READ_STREAMED if name != "workers"] if not data.streamed else []
+    found += [name for name in READ_STREAMED if name not in DECIDES_NOTHING] if not data.streamed else []
     found += ["streamed"] if not data.streamed else []
     if data.streamed and not data.augment:
         found += ["shorter_side", "color"]

@@ -14,7 +14,7 @@ from resjax.errors import InputError, OutOfMemoryError
 from resjax.facts import describe, folder_of, identity, planned, seed_facts
 from resjax.progress import Told
 from resjax.redaction import redacted
-from resjax.resuming import Resume, place_to_go_on
+from resjax.resuming import Resume, place_to_go_on, refuse_another_folder
 from resjax.rows import Corrupted, Finished, Layers, Metrics, Row, Snapshot, Started, Stopped, TrainLayers
 from resjax.starting import count_devices, start_jax
 from resjax.stopping import Poll, never
@@ -34,6 +34,8 @@ def run(config: Config, watch: Told, tracking: Tracking, stop: Poll = never, hel
     folder = folder_of(config, devices)
     if config.parallel.process_count > 1 and not together.is_first(config):
         return together.follow(config, folder, stop)
+
+    refuse_another_folder(config, folder)
 
     def make(held: int) -> str:
         return train(config, folder, devices, watch, tracking, stop, held, lead)
@@ -202,7 +204,8 @@ def watch_rows(
                 watch.advance(row.step + 1, row.values["train_loss"])
             tests += [row.values["test_error"]] if row.step == config.train.steps else []
         if isinstance(row, Corrupted):
-            watch.say(f"  {len(row.names)} of {row.examples:,} {row.split} images could not be read: {row.names[-1]}")
+            told = ", ".join(row.names[:3]) + (", ..." if len(row.names) > 3 else "")
+            watch.say(f"  {len(row.names)} of {row.examples:,} {row.split} images could not be read: {told}")
         if isinstance(row, Finished):
             watch.finish(outcome_line(row, tests))
 
@@ -225,7 +228,7 @@ def record(row: Row, recorder: records.Recorder) -> None:
         case Corrupted():
             names = list(row.names)
             recorder.update(corrupted=recorder.run.get("corrupted", {}) | {row.split: names})
-            recorder.log(f"{len(names)} of {row.examples} {row.split} images could not be read, the last {names[-1]}")
+            recorder.log(f"{len(names)} of {row.examples} {row.split} images could not be read: {', '.join(names)}")
         case Stopped():
             recorder.log(f"asked to stop at step {row.step}")
             recorder.finish(PREEMPTED)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from resjax import records
+from resjax.config import Config
 from resjax.errors import InputError
 from resjax.facts import identity
 from resjax.rows import Snapshot
@@ -111,4 +112,20 @@ def refuse_another(folder: Path, saved: dict[str, Any], wanted: dict[str, Any]) 
             f"{folder} holds a checkpoint of another run:\n{differences}\n"
             "Expected the settings and data that made it: others are another run, in a folder of its own.\n"
             "To begin this one anew (what there is goes to attempts/), type the command with rerun=all"
+        )
+
+
+def refuse_another_folder(config: Config, folder: Path) -> None:
+    """InputError where a folder of images is not the one that the recorded run of this name was trained on."""
+    facts = records.facts_if_readable(folder)
+    if config.data.kind != "folder" or facts.get("status") != "done" or config.rerun == "all":
+        return
+    from resjax.data import source
+
+    now, then = source.load(config.data).provenance["digest"], facts.get("data", {}).get("digest")
+    if now != then:
+        raise InputError(
+            f"data.name={config.data.name} in {config.data.root} is not the set of {folder}: its digest is "
+            f"{str(now)[:12]}, then {str(then)[:12]}.\nExpected another name for another set.\n"
+            "Type: data.name=NAME, or rerun=all"
         )

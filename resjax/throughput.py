@@ -13,7 +13,7 @@ import numpy as np
 
 from resjax.config import Config
 from resjax.data import source
-from resjax.data.pipeline import Pipeline, Training, cores
+from resjax.data.pipeline import Pipeline, Training, cores, worker_count
 from resjax.data.resident import Source
 from resjax.data.views import Views
 from resjax.errors import InputError
@@ -53,7 +53,7 @@ def rates(config: Config, seconds: float) -> Iterator[Rate]:
         checkpoint=replace(config.checkpoint, every=0, every_minutes=0),
     )
     images = source.load(bare.data)
-    for workers in counts():
+    for workers in sorted({*counts(), worker_count(bare.data.workers)}):
         yield pipeline(bare, images, workers, seconds)
     programs = prepare(bare, images)
     yield step(programs, seconds)
@@ -128,12 +128,15 @@ def timed(work: Callable[[], Any], seconds: float) -> tuple[int, float]:
 
 def verdict(found: list[Rate]) -> str:
     """What bounds training, in a sentence."""
-    read = max((rate for rate in found if rate.what == PIPELINE), key=lambda rate: rate.images_per_s)
     stepped = next(rate for rate in found if rate.what == STEP)
     together = next(rate for rate in found if rate.what == BOTH)
+    read = next(rate for rate in found if (rate.what, rate.workers) == (PIPELINE, together.workers))
+    best = max((rate for rate in found if rate.what == PIPELINE), key=lambda rate: rate.images_per_s)
     slower, name = (read, "reading") if read.images_per_s < stepped.images_per_s else (stepped, "the devices")
     share = together.images_per_s / slower.images_per_s
-    return f"{name} bound{'s' if name == 'reading' else ''} training: both together reach {share:.0%} of it alone"
+    more = f"; reading was fastest with data.workers={best.workers}" if best.workers != read.workers else ""
+    bounds = "bounds" if name == "reading" else "bound"
+    return f"{name} {bounds} training: both together reach {share:.0%} of it alone{more}"
 
 
 def as_rows(found: list[Rate]) -> list[dict[str, Any]]:

@@ -143,6 +143,13 @@ def test_runs_that_differ_in_their_seeds_alone_share_a_group() -> None:
     assert group_id(changed(model={"depth": 56})) != group_id(Config())
 
 
+def test_of_streamed_data_the_share_that_may_be_corrupt_is_not_in_the_id() -> None:
+    """So that a run that ended for it goes on with a larger one."""
+    streamed = {"kind": "tfds", "name": "imagenet2012", "streamed": True}
+    one, other = (run_id(changed(data=streamed | {"corrupt_share": share})) for share in (0.001, 0.1))
+    assert one == other != run_id(changed(data=streamed | {"crop": 64}))
+
+
 def test_what_was_recorded_before_a_setting_was_there_keeps_its_id() -> None:
     """The runs of experiments/degradation are of a time before data.validation_examples and probes.last."""
     runs = json.loads(RECORDED.read_text())

@@ -134,15 +134,29 @@ def courses(config: Config, asked: Gpus) -> dict[str, Any]:
     image, classes = source.shape_of(config.data)
     work = counts.multiply_adds(build(config.model, image, classes))
     images = source.train_examples_of(config.data)
-    precision = "bfloat16" if config.train.precision == "bfloat16" else "float32"
-    found = speed.course(asked.count, work, images, precision, asked.name, asked.rate)
+    arithmetic = arithmetic_of(config, asked)
+    found = speed.course(asked.count, work, images, arithmetic, asked.name, asked.rate)
     told = asdict(found) | {"images": images}
     if config.data.streamed:
         from resjax.data.decode import decodes_per_s
 
-        one = decodes_per_s(config.data.test_side)
+        one = decodes_per_s(round(sum(config.data.shorter_side) / 2))
         told |= {"decoded_per_s_and_core": one, "cores_to_read": math.ceil(found.images_per_s / one)}
     return {"gpus": told}
+
+
+def arithmetic_of(config: Config, asked: Gpus) -> str:
+    """What the published rate is of that comes near to this run. InputError where nothing was published."""
+    train = config.train
+    exact = train.precision == "float32" and (asked.name == "V100" or not train.tf32)
+    found = "float32" if exact else {"float32": "TF32", "bfloat16": "16 bits"}.get(train.precision, train.precision)
+    if asked.rate is None and (asked.name, found) not in speed.PUBLISHED:
+        raise InputError(
+            f"train.precision={train.precision} on --gpu={asked.name}: no rate is known of {found} there.\n"
+            f"Expected one of: {', '.join(map(' '.join, speed.PUBLISHED))}; or a rate that you measured.\n"
+            "Type: --images-per-s=RATE, which resjax data speed measures on one GPU"
+        )
+    return found
 
 
 def course_lines(prediction: Mapping[str, Any]) -> list[str]:
@@ -158,7 +172,7 @@ def course_lines(prediction: Mapping[str, Any]) -> list[str]:
         return [line]
     return [
         line,
-        f"  to be read as fast: about {told['cores_to_read']} cores like this machine's, which decodes "
+        f"  to be read as fast: at least {told['cores_to_read']} cores like this machine's, which decodes "
         f"{told['decoded_per_s_and_core']:,.0f} JPEGs of 500 x 375 pixels a second each",
     ]
 

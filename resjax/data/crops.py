@@ -1,21 +1,18 @@
 """Crops of test images, cut on the device."""
 
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array
 
 
-def middle_crop(squares: Array, crop: int) -> Array:
-    """(batch, crop, crop, channel) of (batch, side, side, channel), at the centre."""
-    start = (squares.shape[1] - crop) // 2
-    return squares[:, start : start + crop, start : start + crop]
+def one_of_ten_crops(squares: Array, crop: int, number: Array) -> Array:
+    """(batch, crop, crop, channel) of (batch, side, side, channel): of ten crops the one of this number.
 
-
-def ten_crops(squares: Array, crop: int) -> Array:
-    """(10, batch, crop, crop, channel) of (batch, side, side, channel): centre, corners, each with its mirror image.
-
-    The centre comes first (Krizhevsky et al. 2012, section 4.1).
+    The centre is the first and its mirror image the second, then the corners likewise, row by row (Krizhevsky et al.
+    2012, section 4.1).
     """
     far = squares.shape[1] - crop
-    corners = [squares[:, top : top + crop, left : left + crop] for top in (0, far) for left in (0, far)]
-    cut = [middle_crop(squares, crop), *corners]
-    return jnp.stack([image for one in cut for image in (one, one[:, :, ::-1])])
+    tops, lefts = (jnp.array(places) for places in ((far // 2, 0, 0, far, far), (far // 2, 0, far, 0, far)))
+    start = (0, tops[number // 2], lefts[number // 2], 0)
+    cut = lax.dynamic_slice(squares, start, (len(squares), crop, crop, squares.shape[-1]))
+    return jnp.where(number % 2 == 1, cut[:, :, ::-1], cut)

@@ -1,6 +1,7 @@
 """From an image file's bytes to pixels: JPEG by libjpeg-turbo, strictly: half an image does not pass for one."""
 
 import io
+import math
 import time
 import warnings
 from functools import cache
@@ -8,11 +9,16 @@ from functools import cache
 import cv2
 import numpy as np
 import simplejpeg
+from PIL import Image
+from PIL.Image import DecompressionBombError
 
 cv2.setNumThreads(0)  # the worker processes are the parallel part
 
 
 TRIALS = 20
+MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr")  # of Pillow; what is transparent is not seen as such
+MOST_PIXELS = 2**28  # 16,384 x 16,384: more is a mistake or an attack
+THINNEST = 50  # the longer side over the shorter one, from where on a resized image would be a strip of gigabytes
 
 
 class CorruptError(ValueError):
@@ -31,13 +37,20 @@ def decode(image: bytes | np.ndarray, side: int | None = None) -> np.ndarray:
     try:
         if simplejpeg.is_jpeg(image):
             height, width, _, _ = simplejpeg.decode_jpeg_header(image)
+            refuse_size(height, width)
             least = {"min_height": 0, "min_width": 0}
             if side is not None and (halved := halvings(min(height, width), side)):
                 least = {"min_height": -(-height >> halved), "min_width": -(-width >> halved)}
             return np.asarray(simplejpeg.decode_jpeg(image, "RGB", **least))
         return _decode_other(image)
-    except (ValueError, OSError, SyntaxError, RuntimeError, EOFError) as error:
+    except (ValueError, OSError, SyntaxError, RuntimeError, EOFError, DecompressionBombError) as error:
         raise CorruptError(str(error).splitlines()[0] if str(error) else type(error).__name__) from error
+
+
+def refuse_size(*sides: int) -> None:
+    """Raises CorruptError where there are too many pixels, or none, before any is decoded."""
+    if not 0 < math.prod(sides) <= MOST_PIXELS:
+        raise CorruptError(f"{' x '.join(map(str, sides))} pixels, more than {MOST_PIXELS:,}, or none")
 
 
 def halvings(shorter: int, side: int) -> int:
@@ -47,11 +60,12 @@ def halvings(shorter: int, side: int) -> int:
 
 def _decode_other(image: bytes) -> np.ndarray:
     """PNG and whatever else Pillow reads."""
-    from PIL import Image
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of palettes and sizes: they are no concern of a reader
         with Image.open(io.BytesIO(image)) as opened:
+            refuse_size(*opened.size)
+            if opened.mode not in MODES:  # of 16 bits and more: Pillow would cut them off
+                raise CorruptError(f"pixels of mode {opened.mode}, none of {', '.join(MODES)}")
             return np.asarray(opened.convert("RGB"))
 
 
@@ -60,6 +74,8 @@ def resized(pixels: np.ndarray, side: int) -> np.ndarray:
     height, width = pixels.shape[:2]
     if min(height, width) == side:
         return pixels
+    if max(height, width) > THINNEST * min(height, width):
+        raise CorruptError(f"{height} x {width} pixels, thinner than 1 to {THINNEST}")
     scale = side / min(height, width)
     size = max(round(width * scale), side), max(round(height * scale), side)
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR))

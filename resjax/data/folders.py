@@ -37,9 +37,13 @@ class FolderSplit:
 
 @dataclass(frozen=True)
 class FolderSet:
-    """A folder of splits. The classes are those of all splits together, in the order of their names."""
+    """A folder of splits. trained: those that are trained on, whose folders with images are the classes, in order;
+    used: these and the others that are read.
+    """
 
     root: Path
+    trained: tuple[str, ...]
+    used: tuple[str, ...]
 
     @cached_property
     def names(self) -> list[str]:
@@ -54,7 +58,12 @@ class FolderSet:
     @cached_property
     def class_names(self) -> list[str]:
         """In the order of the labels."""
-        return sorted({path.name for split in self.names for path in (self.root / split).iterdir() if path.is_dir()})
+        return sorted({name for split in self.trained if split in self.names for name in self.folders_of(split)})
+
+    def folders_of(self, split: str) -> list[str]:
+        """The folders of a split that hold an image; those whose name begins with a dot are not for us."""
+        inside = [path for path in (self.root / split).iterdir() if path.is_dir() and not path.name.startswith(".")]
+        return [path.name for path in inside if has_image(path)]
 
     @property
     def classes(self) -> int:
@@ -64,17 +73,23 @@ class FolderSet:
     def split(self, name: str) -> FolderSplit:
         """A whole split, listed once."""
         folder, found = self.root / name, dict[str, int]()
+        if name not in self.trained and (others := set(self.folders_of(name)) - set(self.class_names)):
+            raise InputError(
+                f"{folder} has images in {', '.join(sorted(others)[:3])}, which is no class of training.\n"
+                f"Expected those of {', '.join(self.trained)}: {', '.join(self.class_names[:5])}, ...\n"
+                "Type: data.test_split=SPLIT, with the same classes"
+            )
         for label, of_class in enumerate(self.class_names):
             if (folder / of_class).is_dir():
                 entries = os.scandir(folder / of_class)
                 found |= {f"{of_class}/{entry.name}": label for entry in entries if is_image(entry)}
-        files = sorted(found, key=lambda file: hashlib.sha256(file.encode()).digest())
+        files = sorted(found, key=lambda file: hashlib.sha256(os.fsencode(file)).digest())
         return FolderSplit(folder, tuple(files), tuple(found[file] for file in files))
 
     @cached_property
     def listed(self) -> dict[str, FolderSplit]:
         """Every split that has images."""
-        found = {name: self.split(name) for name in self.names}
+        found = {name: self.split(name) for name in self.names if name in self.used}
         return {name: split for name, split in found.items() if len(split)}
 
     def collection(self, spelled: str, setting: str) -> Collection:
@@ -93,8 +108,14 @@ class FolderSet:
         digest = hashlib.sha256()
         for name, split in self.listed.items():
             for file in split.files:
-                digest.update(f"{name}/{file} {(split.folder / file).stat().st_size}\n".encode())
+                digest.update(os.fsencode(f"{name}/{file} {(split.folder / file).stat().st_size}\n"))
         return digest.hexdigest()
+
+
+def has_image(folder: Path) -> bool:
+    """Whether one lies there."""
+    with os.scandir(folder) as entries:
+        return any(map(is_image, entries))
 
 
 def is_image(entry: os.DirEntry[str]) -> bool:

@@ -102,8 +102,11 @@ def prepared(root: Path) -> Path:
     with tempfile.TemporaryDirectory(prefix=f"incomplete-{NAME}-", dir=root) as beside:
         build(builder(Path(beside)))
         place.parent.mkdir(exist_ok=True)
-        with contextlib.suppress(OSError):  # another process was faster: its bytes are the same
+        try:
             (Path(beside) / NAME / VERSION).rename(place)
+        except OSError:
+            if not (place / "dataset_info.json").exists():
+                raise  # else another process was faster
     return place
 
 

@@ -18,9 +18,11 @@ import grain
 import numpy as np
 from absl import flags
 
+from resjax.data import open_files
 from resjax.data.collection import Collection
 from resjax.data.decode import CorruptError
 from resjax.data.views import Views, draw
+from resjax.errors import CorruptedError
 
 MOST_TRIES = 1000  # readable examples are looked for so far behind one that is not
 LOOK_SECONDS = 1.0
@@ -62,6 +64,7 @@ class Training:
     steps: int
     start: int = 0
     kept: dict[tuple[int, int], np.ndarray] = field(default_factory=dict, compare=False, repr=False)
+    lock: Any = field(default_factory=threading.Lock, compare=False, repr=False)  # threads read beside each other
 
     @property
     def batch(self) -> int:
@@ -88,22 +91,31 @@ class Training:
             try:
                 encoded = self.collection[index]
                 pixels, color = self.views.training(encoded.image, words)
-            except UNREADABLE:
+            except CorruptError:
                 continue
             corrupt = np.int64(first if tried else FINE)
             return {"image": pixels, "color": color, "label": np.int32(encoded.label), "corrupt": corrupt}
-        raise CorruptError(f"none of {MOST_TRIES} examples from number {first} on can be read")
+        tries = min(MOST_TRIES, len(self.collection))
+        raise CorruptedError(
+            f"none of {tries} examples from {self.collection.name(first)} on can be read.\nExpected image files.\n"
+            "Type: resjax data check NAME --stock --all, to see which"
+        )
 
     def index(self, seed: int, position: int) -> int:
         """Which example that is."""
         epoch, place = divmod(position, len(self.collection))
-        if (seed, epoch) not in self.kept:
-            self.kept = {key: order for key, order in self.kept.items() if key[1] >= epoch - 1}
-            self.kept[seed, epoch] = permutation(seed, epoch, len(self.collection))
-        return int(self.kept[seed, epoch][place])
+        with self.lock:
+            if (order := self.kept.get((seed, epoch))) is None:
+                order = permutation(seed, epoch, len(self.collection))
+                recent = {key: known for key, known in self.kept.items() if key[1] >= epoch - 1}
+                self.kept = recent | {(seed, epoch): order}
+        return int(order[place])
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"kept": {}}
+        return {name: value for name, value in self.__dict__.items() if name not in ("kept", "lock")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= state | {"kept": {}, "lock": threading.Lock()}
 
 
 @dataclass
@@ -134,13 +146,10 @@ class InOrder:
         try:
             encoded = self.collection[index]
             pixels = self.views.test(encoded.image)
-        except UNREADABLE:
+        except CorruptError:
             return empty | {"corrupt": np.int64(index)}
         label, corrupt = np.int32(encoded.label), np.int64(FINE)
         return {"image": pixels, "label": label, "inside": np.bool_(True), "corrupt": corrupt}
-
-
-UNREADABLE = (CorruptError, ValueError, RuntimeError, OSError, IndexError)
 
 
 def permutation(seed: int, epoch: int, count: int) -> np.ndarray:
@@ -200,6 +209,7 @@ class Start:
         """In worker `number` of `count`."""
         for ignored in (signal.SIGINT, signal.SIGTERM):
             signal.signal(ignored, signal.SIG_IGN)
+        open_files.raise_limit()
         threading.Thread(target=self.watch, daemon=True).start()
 
     def watch(self) -> None:

@@ -30,6 +30,11 @@ def parse(spelled: str, counts: Mapping[str, int], setting: str) -> list[Slice]:
     return parts
 
 
+def named(spelled: str) -> tuple[str, ...]:
+    """The splits that slices are of: train[:90%]+validation is of train and validation."""
+    return tuple(dict.fromkeys(part.partition("[")[0].strip() for part in spelled.split("+")))
+
+
 def refused(spelled: str, counts: Mapping[str, int], setting: str, why: str) -> InputError:
     """The refusal, with the splits that there are."""
     have = ", ".join(f"{name} ({count:,})" for name, count in counts.items()) or "none"

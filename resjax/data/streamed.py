@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from resjax.data import digests, folders, mock_imagenet, resize, tfds_sets
+from resjax.data import digests, folders, mock_imagenet, resize, splits, tfds_sets
 from resjax.data.collection import Collection, Part
 from resjax.data.decode import CorruptError, decode
 from resjax.data.prepared import root_of
@@ -116,7 +116,10 @@ def open_folder(config: DataConfig) -> ImageSet:
             "Expected the folder that holds train/CLASS/image.jpg and the other split.\n"
             "Type: data.root=FOLDER"
         )
-    return folders.FolderSet(Path(config.root))
+    trained, used = (
+        splits.named(spelled) for spelled in (config.train_split, f"{config.train_split}+{config.test_split}")
+    )
+    return folders.FolderSet(Path(config.root), trained, used)
 
 
 def shape_of(config: DataConfig) -> tuple[tuple[int, int, int], int]:
@@ -133,8 +136,8 @@ def shape_of(config: DataConfig) -> tuple[tuple[int, int, int], int]:
 def examples_of(config: DataConfig) -> int:
     """Training and test examples."""
     found = opened(config)
-    pairs = ((config.train_split, config.train_examples), (config.test_split, config.test_examples))
-    return sum(wanted or len(found.collection(split, "data.train_split")) for split, wanted in pairs)
+    pairs = (("train", config.train_split, config.train_examples), ("test", config.test_split, config.test_examples))
+    return sum(wanted or len(found.collection(split, f"data.{name}_split")) for name, split, wanted in pairs)
 
 
 def cut(collection: Collection, count: int | None, setting: str) -> Collection:
@@ -160,8 +163,13 @@ def digest(found: ImageSet, parts: list[Collection]) -> str:
         for index in spread(len(part), SAMPLE):
             try:
                 image, label = part[index]
-            except (OSError, ValueError, RuntimeError):  # one that cannot be read is counted where it is met
+            except CorruptError:  # counted where it is met
                 continue
+            if not 0 <= label < found.classes:
+                raise InputError(
+                    f"{part.name(index)} has the label {label}.\nExpected 0 to {found.classes - 1}; a split for a "
+                    "competition has none.\nType: data.test_split=validation, or another one with labels"
+                )
             total.update(f"{index} {label}\n".encode())
             total.update(image if isinstance(image, bytes) else digests.of_arrays(image).encode())
     return total.hexdigest()
@@ -178,7 +186,7 @@ def measured(train: Collection, views: Views) -> tuple[list[float], list[float]]
     for index in spread(len(train), MEASURED):
         try:
             pixels = views.centre(train[index].image) / 255
-        except (OSError, ValueError, RuntimeError):
+        except CorruptError:
             continue
         sums, squares, count = sums + pixels.mean((0, 1)), squares + np.square(pixels).mean((0, 1)), count + 1
     if not count:

@@ -17,6 +17,7 @@ import numpy as np
 
 from resjax.data import prepared, splits
 from resjax.data.collection import Collection, Encoded, Part, Slice, joined
+from resjax.data.decode import CorruptError
 from resjax.errors import InputError
 
 VERSION = re.compile(r"\d+\.\d+\.\d+")
@@ -52,7 +53,7 @@ class TfdsSplit:
         """The file's name where the set tells it, as imagenet2012 does."""
         try:
             features = self._features(index)
-        except (ValueError, RuntimeError, OSError):  # what cannot be read has no name of its own
+        except CorruptError:  # what cannot be read has no name of its own
             features = {}
         told = features["file_name"].bytes_list.value if "file_name" in features else ()
         return f"{self.split}[{index}]" + (f" {told[0].decode(errors='replace')}" if told else "")
@@ -68,7 +69,11 @@ class TfdsSplit:
         try:
             return tf_example_pb2.Example.FromString(self.record(index)).features.feature
         except DecodeError as error:
-            raise ValueError(f"record {index} of {self.split} is no tf.train.Example") from error
+            raise CorruptError(f"record {index} of {self.split} is no tf.train.Example") from error
+        except RuntimeError as error:  # array_record's, of whatever kind
+            if "open" in str(error):  # a file that is not there, or too many of them: no fault of the image's
+                raise OSError(f"{self.split}: {str(error).splitlines()[0]}") from error
+            raise CorruptError(f"record {index} of {self.split} cannot be read") from error
 
     @property
     def _reader(self) -> Any:

@@ -13,9 +13,9 @@ import numpy as np
 from resjax.data.decode import decode, mirrored, resized
 from resjax.dataconfig import DataConfig
 
-# Of the pixels of ImageNet's training set, in units of a pixel's full range [0, 1], red, green, blue: deviations along
-# the principal components, and these, one a column. No paper prints them: fb.resnet.torch, datasets/imagenet.lua.
-COLOR_DEVIATIONS = (0.2175, 0.0188, 0.0045)
+# Of the covariance of red, green and blue in ImageNet's training set, pixels in [0, 1]: eigenvalues, and eigenvectors,
+# one a column. No paper prints them: fb.resnet.torch, datasets/imagenet.lua.
+COLOR_EIGENVALUES = (0.2175, 0.0188, 0.0045)
 COLOR_COMPONENTS = ((-0.5675, 0.7192, 0.4009), (-0.5808, -0.0045, -0.8140), (-0.5836, -0.6948, 0.4203))
 # Likewise, means and deviations of the channels.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -56,9 +56,9 @@ class Views:
         return mirrored(window) if words[3] & np.uint64(1) else window, self.colors(words[4:])
 
     def colors(self, words: np.ndarray) -> np.ndarray:
-        """sum_i p_i a_i s_i, (3,): component p_i, its deviation s_i, a_i normal with deviation `color`."""
+        """sum_i p_i a_i lambda_i, (3,): eigenvector, eigenvalue, and a_i normal with deviation `color`."""
         factors = self.color * normal(words)[:3]
-        return np.asarray(np.array(COLOR_COMPONENTS) @ (factors * np.array(COLOR_DEVIATIONS)), np.float32)
+        return np.asarray(np.array(COLOR_COMPONENTS) @ (factors * np.array(COLOR_EIGENVALUES)), np.float32)
 
     def test(self, image: bytes | np.ndarray) -> np.ndarray:
         """The square at the centre, uint8 (test_side, test_side, 3), for the device to cut. Raises CorruptError."""

@@ -1,5 +1,6 @@
 """Loss and error over whole splits, with running statistics."""
 
+import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -13,7 +14,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Int
 
 from resjax import faults
-from resjax.data.crops import middle_crop, ten_crops
+from resjax.data.crops import one_of_ten_crops
 from resjax.data.stream import Arrays, Scale, standardize
 from resjax.models import Model
 from resjax.models.types import EVALUATE
@@ -26,6 +27,7 @@ from resjax.training.seeds import in_turn
 from resjax.training.state import TrainState
 
 TEN = "_10crop"  # behind the name of what ten crops gave
+View = Callable[[Array], Array]
 Sums = dict[str, tuple[Array, Array]]  # of losses and of errors, an entry a seed; by "" or TEN
 
 
@@ -45,8 +47,8 @@ def make_evaluate(
     def batch_of(data: Arrays) -> int:
         return -(-min(len(data.labels), most) // devices) * devices
 
-    def scores(states: TrainState, data: Arrays | Scale, views: Array, labels: Array, inside: Array) -> Sums:
-        """views: pixels, (1 or 10, batch, ...), the single one first."""
+    def scores(states: TrainState, data: Arrays | Scale, view: View, views: int, labels: Array, inside: Array) -> Sums:
+        """view: the pixels of the view of each number below `views`, the single one first, cut when its turn comes."""
 
         def one_seed(state: TrainState) -> Sums:
             params, batch_stats = params_packing.unpack(state.params), stats_packing.unpack(state.batch_stats)
@@ -55,27 +57,24 @@ def make_evaluate(
                 images = lax.with_sharding_constraint(standardize(data, pixels), layout.sharded())
                 return model.apply(params, batch_stats, images.astype(computes), EVALUATE).logits
 
-            logits = logits_of(views[0])[None] if len(views) == 1 else lax.map(logits_of, views)
-            found = {"": summed(logits[0], labels, inside)}
-            if len(views) > 1:
-                mean = jax.nn.logsumexp(jax.nn.log_softmax(logits), 0) - jnp.log(
-                    len(views)
-                )  # of probabilities, as their log
-                found[TEN] = summed(mean, labels, inside)
-            return found
+            if views == 1:
+                return {"": summed(logits_of(view(jnp.asarray(0))), labels, inside)}
+            logits = lax.map(lambda number: logits_of(view(number)), jnp.arange(views))
+            mean = jax.nn.logsumexp(jax.nn.log_softmax(logits), 0) - jnp.log(views)  # of probabilities, as their log
+            return {"": summed(logits[0], labels, inside), TEN: summed(mean, labels, inside)}
 
         return in_turn(one_seed, states)  # type: ignore[no-any-return]
 
     @jax.jit
     def sums(states: TrainState, data: Arrays, start: Int[Array, ""]) -> Sums:
         places = start + jnp.arange(batch_of(data))
-        return scores(states, data, data.images[places][None], data.labels[places], places < len(data.labels))
+        images, labels = data.images[places], data.labels[places]
+        return scores(states, data, lambda number: images, 1, labels, places < len(data.labels))
 
     @partial(jax.jit, static_argnames="ten")
     def part_sums(states: TrainState, scale: Scale, part: Part, ten: bool) -> Sums:
-        crop = scale.mean.shape[0]
-        views = ten_crops(part.images, crop) if ten else middle_crop(part.images, crop)[None]
-        return scores(states, scale, views, part.labels, part.inside)
+        view = partial(one_of_ten_crops, part.images, scale.mean.shape[0])
+        return scores(states, scale, view, 10 if ten else 1, part.labels, part.inside)
 
     def found_in(states: TrainState, data: Arrays | Reel, ten: bool) -> Iterator[tuple[Sums, int]]:
         """Each batch's sums, and how many examples they are of."""
@@ -102,7 +101,7 @@ def make_evaluate(
                 raise StopError
         totals = jax.tree.map(lambda *each: sum(each), *found)
         return {  # type: ignore[no-any-return]
-            f"{what}{view}": total / examples
+            f"{what}{view}": total / (examples or math.nan)  # where none could be read
             for view, both in totals.items()
             for what, total in zip(("loss", "error"), both, strict=True)
         }

@@ -149,7 +149,7 @@ def prepare(config: Config, source: Images, stop: Poll = never) -> Programs:
     with ready.clock("compile"):
         supply, numbers = ready.supply, (np.asarray(0), np.asarray(1))
         step = make_step(config, ready.model, optimizer(config.optimizer), ready.layout, supply.draw)
-        arguments = ready.states, ready.keys, supply.take(0), *numbers, supply.data
+        arguments = ready.states, ready.keys, supply.like(), *numbers, supply.data
         fed = FEED if supply.fed else None
         with ThreadPoolExecutor(1) as pool:  # while one program compiles, the next one is traced
             advance = pool.submit(ready.layout.compile, supply.chunk(step), *arguments, fed=fed)
@@ -159,7 +159,7 @@ def prepare(config: Config, source: Images, stop: Poll = never) -> Programs:
             compiled = advance.result()
         faults.point("compiled")
         ready.check()
-        ready.evaluate(ready.states, supply.evaluated, parts=1)
+        ready.evaluate(ready.states, supply.evaluated, parts=1, ten=config.data.ten_crop)
     return Programs(**vars(ready), advance=compiled)
 
 

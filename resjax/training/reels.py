@@ -26,8 +26,15 @@ class Ledger:
         self.told = 0
 
     def note(self, numbers: np.ndarray) -> None:
-        """What a batch says. Raises CorruptedError where they are more than the share."""
+        """What a batch of this process says."""
         self.known |= {int(number) for number in numbers if number != FINE}
+
+    def agree(self) -> None:
+        """Know what every process knows; all of them call this at the same point.
+
+        Raises CorruptedError, in all of them, where it is more than the share.
+        """
+        self.known = hosts.union(self.known)
         most = self.share * len(self.collection)
         if len(self.known) > most:
             names = ", ".join(self.collection.name(number) for number in sorted(self.known)[:3])

@@ -40,6 +40,10 @@ class Resident:
         """As Supply says."""
         return make_chunk(self.config, step)
 
+    def like(self) -> Orders:
+        """The orders of no epoch."""
+        return self.orders
+
     def take(self, step: int) -> Orders:
         """The orders of the epochs that were drawn before."""
         return self.orders

@@ -10,9 +10,11 @@ import numpy as np
 from jaxtyping import Array
 
 from resjax.config import Config
+from resjax.data import open_files
 from resjax.data.pipeline import Element, Pipeline, Training, worker_count
 from resjax.data.stream import Fed, Scale, standardize, standardize_fed, to_scale
 from resjax.data.streamed import Streamed
+from resjax.errors import InputError
 from resjax.rows import Corrupted
 from resjax.training import hosts
 from resjax.training.chunk import Chunk, make_fed_step
@@ -34,6 +36,7 @@ class Streaming:
     def __init__(self, config: Config, source: Streamed, layout: Layout) -> None:
         keeps = precision(config).keeps
         self.config, self.source, self.layout = config, source, layout
+        open_files.raise_limit()
         self.examples, self.workers = source.examples, worker_count(config.data.workers)
         scale = to_scale(source.shape, source.mean, source.std, keeps)
         self.data: Scale = hosts.place(scale, layout.replicated())
@@ -52,6 +55,12 @@ class Streaming:
         """As Supply says; of the training set the centre crops."""
         ledger = self.ledgers[name]
         return Reel(ledger.collection, self.source.views, self.data, ledger, self.layout)
+
+    def like(self) -> Fed:
+        """Zeros, laid out as a step's batch."""
+        seeds, own = self.config.seeds, len(self.layout.host_part(self.config.train.batch_size))
+        shapes = ((self.source.shape, np.uint8), ((3,), np.float32), ((), np.int32))
+        return Fed(*(self.layout.feed(np.zeros((seeds, own, *shape), dtype)) for shape, dtype in shapes))
 
     def take(self, step: int) -> Fed:
         """The batch of `step`, that was fetched before, or is read now."""
@@ -117,12 +126,21 @@ class Streaming:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """As Supply says."""
+        """As Supply says. InputError where the set has another number of examples."""
+        if (before := state.get("examples", self.examples)) != self.examples:
+            raise InputError(
+                f"the checkpoint is of {before} training examples, and there are {self.examples}.\n"
+                "Expected the same set.\nType: rerun=all to begin anew"
+            )
         for name, numbers in state.get("corrupted", {}).items():
             self.ledgers[name].known |= set(numbers)
 
     def news(self) -> list[Corrupted]:
-        """As Supply says: a row a split that has new ones, with all so far."""
+        """As Supply says: a row a split that has new ones, with all so far, of all processes."""
+        if not hosts.any_of(any(len(ledger.known) > ledger.told for ledger in self.ledgers.values())):
+            return []
+        for ledger in self.ledgers.values():
+            ledger.agree()
         fresh = [ledger for ledger in self.ledgers.values() if len(ledger.known) > ledger.told]
         for ledger in fresh:
             ledger.told = len(ledger.known)

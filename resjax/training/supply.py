@@ -31,6 +31,9 @@ class Supply(Protocol):
     def chunk(self, step: Step) -> Chunk:
         """The program's function, for up to `most` steps."""
 
+    def like(self) -> Any:
+        """What `take` gives, as far as a compiler has to know."""
+
     def take(self, step: int) -> Any:
         """What the steps from `step` on need."""
 

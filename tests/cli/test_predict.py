@@ -158,8 +158,11 @@ def test_ninety_epochs_on_gpus(capsys: Out) -> None:
     assert found["seconds"] == pytest.approx(90 * 1_281_167 / 5322.10, rel=1e-3)
     assert found["cores_to_read"] == math.ceil(found["images_per_s"] / found["decoded_per_s_and_core"])
     assert "not measured with resjax" in found["rests_on"]
-    halved = predicted(capsys, *words[:-1], "model.depth=18", "train.precision=bfloat16", "--gpus=1", "--gpu=V100")
-    assert halved["gpus"]["images_per_s"] == pytest.approx(6565.61 / 8 * 4.09e9 / halved["multiply_adds"])
+    halved = predicted(capsys, *words[:-1], "model.depth=18", "train.precision=bfloat16", "--gpus=1")
+    assert halved["gpus"]["images_per_s"] == pytest.approx(9488.39 / 8 * 4.09e9 / halved["multiply_adds"])
+    for more in (["train.precision=bfloat16", "--gpu=V100"], ["train.tf32=false"], ["train.precision=float64"]):
+        assert main(["predict", "data=cifar10", "model.depth=8", "--gpus=1", *more]) == 2
+        assert "no rate is known" in capsys.readouterr().err
     measured = predicted(capsys, "data=cifar10", "model.depth=8", "--gpus=2", "--images-per-s=1000")["gpus"]
     assert measured["seconds"] == 90 * 50_000 / 2000
     assert "cores_to_read" not in measured

@@ -163,6 +163,28 @@ def test_a_folder(tmp_path: Path) -> None:
     assert source.examples_of(DataConfig(**settings)) == 12
 
 
+def test_classes_are_those_of_training(tmp_path: Path) -> None:
+    root = folder_of(tmp_path)
+    for junk in ("train/.ipynb_checkpoints", "train/empty", "cache/blobs"):
+        (root / junk).mkdir(parents=True)
+    for junk in ("train/.ipynb_checkpoints", "cache/blobs"):
+        (root / junk / "1.png").write_bytes((root / "train" / "cat" / "1.png").read_bytes())
+    settings = {"kind": "folder", "name": "pets", "root": str(root), "streamed": True, "test_split": "val"}
+    assert source.load(DataConfig(**settings)).classes == 2
+    (root / "val" / "bird").mkdir()
+    (root / "val" / "bird" / "1.png").write_bytes((root / "train" / "cat" / "1.png").read_bytes())
+    with pytest.raises(InputError, match="bird, which is no class of training"):
+        source.load(DataConfig(**settings))
+
+
+def test_labels_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the test split of a competition."""
+    root = written(tmp_path, train=4)
+    monkeypatch.setattr(tfds_sets.TfdsSet, "classes", 100)
+    with pytest.raises(InputError, match="has the label"):
+        loaded(root)
+
+
 def test_folders_that_are_none(tmp_path: Path) -> None:
     settings = {"kind": "folder", "name": "pets", "streamed": True, "test_split": "val"}
     with pytest.raises(InputError, match=r"data\.root=FOLDER"):

@@ -4,17 +4,18 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 from photographs import spoiled, written
 
-from resjax.data import tfds_sets
+from resjax.data import pipeline, tfds_sets
 from resjax.data.collection import Collection
-from resjax.data.decode import CorruptError
 from resjax.data.pipeline import FINE, Element, InOrder, Pipeline, Training, permutation, worker_count
 from resjax.data.views import Views
+from resjax.errors import CorruptedError
 
 VIEWS = Views(augment=True, crop=16, shorter_side=(20, 40), test_side=20, color=0.1)
 BATCH = 16
@@ -128,7 +129,7 @@ def test_what_cannot_be_read_is_replaced_and_named(tmp_path: Path) -> None:
 
 def test_where_nothing_can_be_read_it_ends(tmp_path: Path) -> None:
     collection = opened(written(tmp_path, train=4, generate=spoiled(0, 1, 2, 3)))
-    with pytest.raises(CorruptError, match="can be read"):
+    with pytest.raises(CorruptedError, match="none of 4 examples"):
         training(collection)[0]
 
 
@@ -144,6 +145,30 @@ def test_a_worker_ends_with_its_parent_and_not_with_a_signal() -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             both[1].send_signal(number)
         assert [process.wait(20) for process in both] == [1, 7]
+
+
+def test_threads_share_the_orders(collection: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight of them at the borders of many epochs: every order is drawn once, and nothing is read while it changes."""
+    drawn: list[tuple[int, int]] = []
+    monkeypatch.setattr(pipeline, "permutation", lambda *key: drawn.append(key[:2]) or permutation(*key))
+    elements, before = training(collection), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(lambda position: elements.index(0, position), range(60 * 40)))
+    finally:
+        sys.setswitchinterval(before)
+    assert found == [int(permutation(0, position // 60, 60)[position % 60]) for position in range(60 * 40)]
+    assert len(drawn) < 60
+
+
+def test_a_file_that_cannot_be_opened_is_no_corrupt_image(tmp_path: Path) -> None:
+    collection = opened(written(tmp_path, train=4))
+    assert len(collection) == 4
+    for path in tmp_path.rglob("*train*"):
+        path.unlink()
+    with pytest.raises(OSError, match="open"):
+        training(collection)[0]
 
 
 def test_workers_by_default(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,15 +2,17 @@
 
 import io
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 from scipy import stats
 
+from resjax.cli.overrides import checked
 from resjax.data import views
-from resjax.data.crops import ten_crops
+from resjax.data.crops import one_of_ten_crops
 from resjax.data.decode import CorruptError, decode, halvings, resized
-from resjax.data.views import COLOR_COMPONENTS, COLOR_DEVIATIONS, IMAGENET_MEAN, Views, draw
+from resjax.data.views import COLOR_COMPONENTS, COLOR_EIGENVALUES, IMAGENET_MEAN, IMAGENET_STD, Views, draw
 
 RANDOM = np.random.default_rng(0)
 PAPERS = Views(augment=True, crop=224, shorter_side=(256, 480), test_side=256, color=0.1)
@@ -84,7 +86,8 @@ def test_ten_crops() -> None:
         squares[:, 3:, 3:],
     )
     expected = [view for one in (centre, *corners) for view in (one, one[:, :, ::-1])]
-    np.testing.assert_array_equal(ten_crops(squares, 8), np.stack(expected))
+    for number, view in enumerate(expected):
+        np.testing.assert_array_equal(one_of_ten_crops(jnp.asarray(squares), 8, jnp.asarray(number)), view)
 
 
 @pytest.fixture(scope="module")
@@ -125,10 +128,10 @@ def test_the_papers_sides_are_all_drawn(drawn: np.ndarray) -> None:
 
 
 def test_colours_are_those_of_the_paper(drawn: np.ndarray) -> None:
-    """Sum of p_i a_i s_i with a_i normal of deviation 0.1: their covariance is 0.01 P diag(s^2) P^T."""
+    """Sum of p_i a_i lambda_i with a_i normal of deviation 0.1."""
     colors = np.array([PAPERS.colors(one[4:]) for one in drawn])
-    components, deviations = np.array(COLOR_COMPONENTS), np.array(COLOR_DEVIATIONS)
-    factors = colors @ np.linalg.inv(components).T / deviations
+    components, values = np.array(COLOR_COMPONENTS), np.array(COLOR_EIGENVALUES)
+    factors = colors @ np.linalg.inv(components).T / values
     for axis in range(3):
         assert stats.kstest(factors[:, axis], "norm", (0, 0.1)).pvalue > 1e-3
     correlation = np.corrcoef(factors.T)[np.triu_indices(3, 1)]
@@ -136,11 +139,17 @@ def test_colours_are_those_of_the_paper(drawn: np.ndarray) -> None:
 
 
 def test_the_constants() -> None:
-    """Components are orthonormal to the printed digits, the first a grey; red is lightest, as in VGG's mean image."""
+    """Orthonormal to the printed digits, the first a grey; eigenvalues of pixels whose channels deviate by 0.28; red is
+    lightest, as in VGG's mean image; and the set's file has the same numbers.
+    """
     components = np.array(COLOR_COMPONENTS)
     np.testing.assert_allclose(components.T @ components, np.eye(3), atol=2e-4)
     assert abs(components[:, 0]).min() > 0.56
-    assert list(COLOR_DEVIATIONS) == sorted(COLOR_DEVIATIONS, reverse=True)
+    assert list(COLOR_EIGENVALUES) == sorted(COLOR_EIGENVALUES, reverse=True)
+    deviations = np.sqrt(components**2 @ np.array(COLOR_EIGENVALUES))
+    assert all((deviations > 0.27) & (deviations < 0.30))
+    said = checked(["data=imagenet2012"]).data
+    assert (said.mean, said.std) == (list(IMAGENET_MEAN), list(IMAGENET_STD))
     vgg = np.array([123.68, 116.779, 103.939])  # red, green, blue: what VGG's authors subtract
     np.testing.assert_allclose(255 * np.array(IMAGENET_MEAN), vgg, rtol=0.005)
 
@@ -173,6 +182,26 @@ def test_grey_is_three_times_the_same() -> None:
         pixels = decode(image)
         assert pixels.shape == (30, 40, 3)
         assert (pixels == pixels[..., :1]).all()
+
+
+def png(pixels: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_what_would_be_cut_off_or_fill_the_memory_is_corrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(CorruptError, match="I;16"):
+        decode(png(np.arange(64, dtype=np.uint16).reshape(8, 8) * 1000))
+    with pytest.raises(CorruptError, match="thinner"):
+        resized(decode(png(np.zeros((1, 400, 3), np.uint8))), 64)
+    bomb = png(np.zeros((8, 8, 3), np.uint8)).replace((8).to_bytes(4, "big") * 2, (2**20).to_bytes(4, "big") * 2)
+    with pytest.raises(CorruptError):
+        decode(bomb)
+    monkeypatch.setattr("resjax.data.decode.MOST_PIXELS", 100)
+    for image in (encoded("RGB", "JPEG"), encoded("RGB", "PNG")):
+        with pytest.raises(CorruptError, match="more than 100"):
+            decode(image)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 0.97])
