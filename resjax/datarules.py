@@ -9,7 +9,7 @@ from resjax.errors import InputError
 from resjax.settings import nearest, spelled
 
 NAME = re.compile(r"[A-Za-z0-9_]+(/[A-Za-z0-9_.-]+)?(:[0-9]+(\.[0-9]+){0,2})?")  # tensorflow-datasets' own form
-READ_STREAMED = ("crop", "shorter_side", "test_side", "color", "ten_crop", "corrupt_share", "workers")
+READ_STREAMED = ("crop", "shorter_side", "test_side", "color", "ten_crop", "corrupt_share")
 DECIDES_NOTHING = ("root", "workers", "corrupt_share")
 READ_ELSEWHERE = ("train_split", "test_split")  # of a set that is not resjax's own
 

@@ -167,7 +167,9 @@ def wrong_type(key: str, value: str) -> InputError:
     kind = next(kind for kind in (item.type, *get_args(item.type)) if kind in EXPECTED)
     expected, example = EXPECTED[kind]
     null = ", or null" if type(None) in get_args(item.type) else ""
-    if isinstance(item.default, int | float | str):
+    if item.default is MISSING:
+        example = default(key)  # a list
+    elif isinstance(item.default, int | float | str):
         example = str(item.default).lower() if kind is bool else str(item.default)
     elif item.metadata["choices"]:
         expected, example = f"one of: {', '.join(item.metadata['choices'])}", item.metadata["choices"][0]

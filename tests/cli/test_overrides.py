@@ -41,7 +41,7 @@ MODELS = (
         (["-m", "model.remat=range(0,2)"], "Expected true or false"),
         (["model.branch=[1]"], "Expected one of: single, basic, bottleneck, or null.\nType: model.branch=single"),
         (["schedule.decay=fast"], "Expected a number.\nType: schedule.decay=0.1"),
-        (["probes.at=3"], "probes.at=[0,1]"),
+        (["probes.at=3"], "probes.at=[0,1,10,100,1000]"),
         (["seeds=0"], "seeds=1"),
         (["seeds=null"], "seeds=1"),
         (["model.shortcut=idntity"], "model.shortcut=identity"),
