@@ -25,8 +25,9 @@ from PIL import Image
 from benchmarks.machine import processor
 from benchmarks.summary import ratio, summary
 from resjax.data import mock_imagenet, tfds_sets
-from resjax.data.pipeline import Pipeline, Training, cores
+from resjax.data.pipeline import Pipeline, Training
 from resjax.data.views import Views, draw
+from resjax.data.workers import cores
 from resjax.facts import code
 from resjax.throughput import counts
 

@@ -111,7 +111,7 @@ class TrainConfig:
         True, "leave float32's products to the device: a GPU rounds their inputs to TF32, a TPU to bfloat16; false: not"
     )
     precise_statistics: int = setting(
-        0, "batches over which batch norm's statistics are averaged before a test; 0: the running ones", minimum=0
+        0, "batches over which batch norm's statistics are averaged before every test; 0: the running ones", minimum=0
     )
     max_minutes: float | None = setting(
         None,

@@ -9,6 +9,11 @@ from resjax.errors import InputError
 from resjax.settings import nearest, spelled
 
 NAME = re.compile(r"[A-Za-z0-9_]+(/[A-Za-z0-9_.-]+)?(:[0-9]+(\.[0-9]+){0,2})?")  # tensorflow-datasets' own form
+BUNDLED = ("digits", "synthetic")
+NAMED = {
+    "tfds": "the name of a set that tensorflow-datasets has prepared",
+    "folder": "a name of your own for it",
+}
 READ_STREAMED = ("crop", "shorter_side", "test_side", "color", "ten_crop", "corrupt_share")
 DECIDES_NOTHING = ("root", "workers", "corrupt_share")
 READ_ELSEWHERE = ("train_split", "test_split")  # of a set that is not resjax's own
@@ -43,11 +48,17 @@ def _check_name(data: DataConfig) -> None:
             f"data.name={data.name} is not known.\nExpected one of: {', '.join(DATASETS)}; or any name with "
             f"data.kind=tfds or folder\nType: data.name={nearest(data.name, DATASETS)}"
         )
+    if data.kind != "resjax" and data.name in BUNDLED:
+        raise InputError(
+            f"data.kind={data.kind} with data.name={data.name}, which is resjax's own and the default.\n"
+            f"Expected {NAMED[data.kind]}.\nType: data.name=NAME"
+        )
     if not NAME.fullmatch(data.name):
+        plain = re.sub(r"[^A-Za-z0-9]+", "_", data.name).strip("_") or "imagenet2012"
         raise InputError(
             f"data.name={data.name!r} is not the name of a data set.\n"
             "Expected letters, digits and _, as tensorflow-datasets has them: name, name/config or name:1.0.0\n"
-            "Type: data.name=imagenet2012"
+            f"Type: data.name={plain}"
         )
 
 
@@ -97,8 +108,13 @@ def _check_streamed(data: DataConfig) -> None:
     if len(sides) != 2 or not data.crop <= sides[0] <= sides[1]:
         raise InputError(
             f"data.shorter_side={spelled(sides)} with data.crop={data.crop}.\n"
-            "Expected two numbers of pixels, rising, none below the crop.\n"
+            "Expected two numbers of pixels, the second no less than the first, none below the crop.\n"
             f"Type: data.shorter_side=[{round(data.crop * 8 / 7)},{round(data.crop * 15 / 7)}]"
+        )
+    if data.ten_crop and data.test_side == data.crop:
+        raise InputError(
+            f"data.ten_crop=true with data.test_side={data.test_side} and data.crop={data.crop}: all crops are one.\n"
+            f"Expected a larger side to cut from.\nType: data.test_side={round(data.crop * 8 / 7)}"
         )
     if data.test_side < data.crop:
         raise InputError(

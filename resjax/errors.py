@@ -1,4 +1,4 @@
-"""The exceptions of our own: the input is wrong, told apart from a failure of the program; memory is wanting."""
+"""The exceptions of our own: the input is wrong, not the program; data or memory is wanting."""
 
 from typing import Any
 
@@ -9,11 +9,19 @@ class InputError(ValueError):
     """Input that cannot be used. The message says the value, what is allowed and what to type."""
 
 
-class CorruptedError(Exception):
+class ToldError(Exception):
+    """A failure that is nobody's mistake here, whose message says what happened and what to type."""
+
+
+class CorruptedError(ToldError):
     """Too much of a data set cannot be read. The message says which, and what to type."""
 
 
-class OutOfMemoryError(Exception):
+class ReaderError(ToldError):
+    """A process that reads a data set ended. The message says how, and what to type."""
+
+
+class OutOfMemoryError(ToldError):
     """A device or the host has no memory left. The message says how much was wanted and what to type.
 
     facts: the numbers, in bytes, for run.json.

@@ -10,7 +10,7 @@ from typing import Any
 
 from resjax import faults, records, together
 from resjax.config import Config
-from resjax.errors import InputError, OutOfMemoryError
+from resjax.errors import InputError, ToldError
 from resjax.facts import describe, folder_of, identity, planned, seed_facts
 from resjax.progress import Told
 from resjax.redaction import redacted
@@ -82,7 +82,7 @@ def made(folder: Path, watch: Told, make: Callable[[], str]) -> str:
             with suppress(OSError):
                 records.fail(folder, records.kind_of(error), records.one_line(error), trace, attempts + 1)
         watch.finish(f"FAILED, {records.one_line(error).splitlines()[0]}")
-        if isinstance(error, OutOfMemoryError):
+        if isinstance(error, ToldError):
             watch.say("".join(f"  {line}\n" for line in str(error).splitlines()[1:]).rstrip())
         watch.say(f"  see {folder / 'error.txt'}")
         return FAILED

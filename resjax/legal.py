@@ -186,7 +186,8 @@ def check_fields(section: Any, prefix: str) -> None:
             )
         # Written so that nan, of which every comparison is false, is refused too.
         if minimum is not None and value is not None and not value >= minimum:
-            raise InputError(f"{key}={value} is too small.\nExpected {minimum:g} or more.\nType: {key}={minimum:g}")
+            what = "no number" if value != value else "too small"
+            raise InputError(f"{key}={value} is {what}.\nExpected {minimum:g} or more.\nType: {key}={minimum:g}")
         if below is not None and value is not None and not value < below:
             raise InputError(
                 f"{key}={value} is too large.\nExpected less than {below:g}.\nType: {key}={item.default:g}"

@@ -75,23 +75,34 @@ def place_to_go_on(folder: Path, facts: dict[str, Any], rerun: str, say: Say) ->
         begins_anew(folder, before, say)
         return None
     step = found.snapshot.step
-    say(f"  {before.get('status', 'damaged')} before: it goes on from step {step}")
+    say(f"  {said(before)} before: it goes on from step {step}")
     started = {"step": step, "attempt": before.get("attempt", 0) + 1}
     resumed = [*before.get("resumed", []), started | {name: facts[name] for name in ("code", "versions")}]
     kept = {
         "resumed": resumed,
         "code": before.get("code") or facts["code"],
-        "spent": before.get("times", {}).get("total", before.get("spent", 0)),
+        "spent": spent(before, found.snapshot),
     }
     return Resume(found.snapshot, found.mark, kept, before, facts)
+
+
+def said(before: dict[str, Any]) -> str:
+    """How it stands with an attempt, whose lock is held by us: one that says that it runs does not any more."""
+    status = str(before.get("status", "damaged"))
+    return "cut off" if status == "running" else status
+
+
+def spent(before: dict[str, Any], snapshot: Snapshot) -> float:
+    """Seconds of the attempts before; of one that was cut off, what it had told when it was last saved."""
+    told = before.get("times", {}).get("total")
+    return float(max(before.get("spent", 0), sum(snapshot.seconds.values())) if told is None else told)
 
 
 def begins_anew(folder: Path, before: dict[str, Any], say: Say) -> None:
     """Say so, where there was an attempt."""
     if before.get("status", "pending") != "pending":
-        status = "cut off" if before["status"] == "running" else before["status"]
         aside = folder.parent / records.ATTEMPTS
-        say(f"  {status} before: it starts anew from step 0; what there was goes to {aside}")
+        say(f"  {said(before)} before: it starts anew from step 0; what there was goes to {aside}")
 
 
 def refuse_another(folder: Path, saved: dict[str, Any], wanted: dict[str, Any]) -> None:

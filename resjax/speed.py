@@ -12,6 +12,8 @@ from functools import cache
 
 import numpy as np
 
+from resjax.errors import InputError
+
 EDGE, TRIALS = 1024, 4  # of the matrices multiplied
 SHARE = 0.43  # of their rate, in multiply-adds of convolutions, forward and twice that backward
 LAYER_SECONDS = 1.5e-4  # a step and weight layer besides
@@ -27,6 +29,7 @@ PUBLISHED = {
     ("A100", "16 bits"): 9488.39 / 8,
     ("V100", "float32"): 2869.19 / 8,
 }
+COMPARABLE = 10.0  # times as many multiply-adds an image, or as few: further off the rate says nothing
 PUBLISHED_MULTIPLY_ADDS = 4.09e9  # of that net and image (resjax predict with model.bottleneck=v1.5 says it)
 GPUS = tuple(dict.fromkeys(name for name, _ in PUBLISHED))
 EPOCHS = 90
@@ -61,10 +64,18 @@ class Course:
 def course(gpus: int, multiply_adds: int, images: int, precision: str, gpu: str, rate: float | None) -> Course:
     """EPOCHS epochs of one seed, as if GPUs' rates added up. rate: images a second that one of them was measured at.
 
-    Without one, NVIDIA's of another net and other code, in proportion to the multiply-adds.
+    Without one, NVIDIA's of another net and other code, in proportion to the multiply-adds. InputError where that net
+    is of another size altogether.
     """
     rests_on = "the rate given, added up over the GPUs"
     if rate is None:
+        if not 1 / COMPARABLE <= multiply_adds / PUBLISHED_MULTIPLY_ADDS <= COMPARABLE:
+            raise InputError(
+                f"the net takes {multiply_adds / 1e9:.3g} G multiply-adds an image, and ResNet-50, whose rate is known,"
+                f" {PUBLISHED_MULTIPLY_ADDS / 1e9:.3g} G.\nExpected {PUBLISHED_MULTIPLY_ADDS / COMPARABLE / 1e9:.2g} "
+                f"to {PUBLISHED_MULTIPLY_ADDS * COMPARABLE / 1e9:.2g} G; or a rate that you measured.\n"
+                "Type: --images-per-s=RATE, which resjax data speed measures on one GPU"
+            )
         rate = PUBLISHED[gpu, precision] * PUBLISHED_MULTIPLY_ADDS / multiply_adds
         rests_on = f"NVIDIA's PyTorch ResNet-50 on {gpu}s, {precision}, by multiply-adds: not measured with resjax"
     return Course(gpus, EPOCHS, gpus * rate, EPOCHS * images / (gpus * rate), rests_on)

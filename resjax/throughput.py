@@ -13,9 +13,10 @@ import numpy as np
 
 from resjax.config import Config
 from resjax.data import source
-from resjax.data.pipeline import Pipeline, Training, cores, worker_count
+from resjax.data.pipeline import Pipeline, Training
 from resjax.data.resident import Source
 from resjax.data.views import Views
+from resjax.data.workers import cores, worker_count
 from resjax.errors import InputError
 from resjax.training.loop import Run
 from resjax.training.programs import Programs, prepare

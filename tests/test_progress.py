@@ -74,4 +74,4 @@ def test_nobody_knows_how_many(clock: Time) -> None:
 
 
 def test_durations() -> None:
-    assert [duration(seconds) for seconds in (0.4, 59.6, 3725)] == ["0 s", "1 min 0 s", "1 h 2 min"]
+    assert [duration(seconds) for seconds in (0.4, 59.6, 3725, 180_000)] == ["0 s", "1 min 0 s", "1 h 2 min", "2 d 2 h"]

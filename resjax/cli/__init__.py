@@ -8,10 +8,11 @@ from types import FrameType
 
 from resjax import pages
 from resjax.durable import DiskFullError
-from resjax.errors import BAD_INPUT, InputError
+from resjax.errors import BAD_INPUT, InputError, ToldError
 from resjax.redaction import print_trace, redacted
 from resjax.stopping import INTERRUPTED, TERMINATED, StopError
 
+FAILED = 1
 FIRST_STEPS = """first steps:
   resjax train -m experiment=quickstart     plain against residual, with and without norm; minutes on a laptop
   resjax report quickstart                  what happened, as a page with figures and a table
@@ -72,6 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(redacted(f"resjax: {error}"), file=sys.stderr)
         return BAD_INPUT
+    except ToldError as error:
+        print(redacted(f"resjax: {error}"), file=sys.stderr)
+        return FAILED
     except KeyboardInterrupt:
         print("resjax: interrupted. The same command skips what is done and goes on with the rest.", file=sys.stderr)
         return INTERRUPTED

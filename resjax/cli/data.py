@@ -1,6 +1,8 @@
 """resjax data list | prepare NAME | check NAME | speed SETTINGS, and resjax models."""
 
 import argparse
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,9 +95,9 @@ def prepare_data(options: argparse.Namespace) -> int:
 
 def check_data(options: argparse.Namespace) -> int:
     """resjax data check: exit code 1 where something is wrong."""
-    from resjax.data import prepare, prepared
+    from resjax.data import mock_imagenet, prepare, prepared
 
-    if is_stock(options):
+    if is_stock(options) or options.name == mock_imagenet.NAME:
         return check_stock(options)
     found = prepare.check(options.name, prepared.root_of(options.root))
     if found.folder is None:
@@ -103,10 +105,7 @@ def check_data(options: argparse.Namespace) -> int:
         return 0
     origin = "the official archive" if found.verified else "an UNVERIFIED archive"
     say(f"{found.name} in {found.folder}, from {origin}: {found.files} files, {found.records:,} records read.")
-    for problem in found.problems:
-        say(f"WRONG: {problem}")
-    say("damaged" if found.problems else "whole")
-    return 1 if found.problems else 0
+    return verdict(options, found.folder, found.problems)
 
 
 def time_data(options: argparse.Namespace) -> int:
@@ -122,7 +121,9 @@ def time_data(options: argparse.Namespace) -> int:
     for rate in throughput.rates(jobs[0], options.seconds):
         found.append(rate)
         if not options.json:
-            by = {None: "", 0: ", threads"}.get(rate.workers, f", {rate.workers} worker processes")
+            by = {None: "", 0: ", threads", 1: ", 1 worker process"}.get(
+                rate.workers, f", {rate.workers} worker processes"
+            )
             say(f"{rate.what}{by}: {rate.images_per_s:,.0f} images/s ({rate.count} in {rate.seconds:.1f} s)")
     if options.json:
         show(throughput.as_rows(found), as_json=True)
@@ -153,12 +154,21 @@ def check_stock(options: argparse.Namespace) -> int:
     say(f"{found.name} in {found.folder}: {found.records:,} records counted, {found.decoded:,} images decoded.")
     if found.decoded < found.records and not found.problems:
         say(f"A sample, evenly spread. All of them: resjax data check {found.name} --stock --all")
-    for problem in found.problems:
-        say(f"WRONG: {problem}")
-    say("damaged" if found.problems else "whole")
-    return 1 if found.problems else 0
+    return verdict(options, found.folder, found.problems)
 
 
 def say(text: str) -> None:
     """A line on standard output."""
     Console().print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def verdict(options: argparse.Namespace, folder: str, problems: Sequence[str]) -> int:
+    """What is wrong, and what to do about it; the exit code."""
+    for problem in problems:
+        say(f"WRONG: {problem}")
+    if not problems:
+        say("whole")
+        return 0
+    more = " --stock" if options.stock else " --archive FOLDER" if options.name == "imagenet2012" else ""
+    say(f"damaged. Delete {folder}, and type: resjax data prepare {shlex.quote(options.name)}{more}")
+    return 1

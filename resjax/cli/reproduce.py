@@ -69,6 +69,8 @@ def listed(name: str) -> dict[str, Any]:
 
 def tell(planned: Plan, as_json: bool) -> int:
     """The runs that would be made."""
+    from resjax.cli.train import missing
+
     found = dry_run(planned)
     if as_json:
         show(found, as_json=True)
@@ -81,6 +83,7 @@ def tell(planned: Plan, as_json: bool) -> int:
     lines += [f"Size {planned.size}: {'; '.join(planned.reproduction.changed) or 'the whole recipe'}"]
     if planned.item.search:
         lines.append("A bisection: these are its first runs; what it makes next follows from how they end.")
+    lines += [f"Not ready: {refusal}" for refusal in missing(planned.jobs)]
     for line in lines:
         shown.print(line, highlight=False, markup=False, soft_wrap=True)
     return 0

@@ -12,6 +12,7 @@ from resjax.cli import launching
 from resjax.cli.overrides import Launch, launch
 from resjax.cli.words import choices, conf_folder, split
 from resjax.config import Config, keys
+from resjax.dataconfig import DataConfig
 from resjax.errors import BAD_INPUT, InputError
 from resjax.identity import run_id
 from resjax.legal import slug
@@ -54,6 +55,7 @@ def start(planned: Launch, hint: bool = True, end: float | None = None) -> int:
     from resjax.sweep.conductor import REFUSED
 
     refuse_sweeper(planned)
+    refuse_data(planned)
     with listening() as listener, Watch(planned.count) as watch:
         listener.end = end or time_to_stop(planned.jobs)
         ended = made(planned, watch, listener)
@@ -111,6 +113,31 @@ def refuse_sweeper(planned: Launch) -> None:
         )
 
 
+def refuse_data(planned: Launch) -> None:
+    """InputError where no run of a sweep that is left has its data here. On a cluster they may lie elsewhere."""
+    jobs = undone(planned.jobs) if planned.multirun and planned.launcher.where != "slurm" else []
+    if (refusals := missing(jobs)) and len(refusals) == len(each_set(jobs)):
+        raise refusals[0]
+
+
+def each_set(jobs: Sequence[Config]) -> list[DataConfig]:
+    """The data of the jobs, each once."""
+    return list({repr(job.data): job.data for job in jobs}.values())
+
+
+def missing(jobs: Sequence[Config]) -> list[InputError]:
+    """The refusals of their sets that are not prepared here."""
+    from resjax.data import source
+
+    found = []
+    for data in each_set(jobs):
+        try:
+            source.require(data)
+        except InputError as error:
+            found.append(error)
+    return found
+
+
 def time_to_stop(jobs: Sequence[Config]) -> float | None:
     """When the first of the jobs' train.max_minutes is over, counted from now; None: never."""
     minutes = [job.train.max_minutes for job in jobs if job.train.max_minutes is not None]
@@ -119,13 +146,21 @@ def time_to_stop(jobs: Sequence[Config]) -> float | None:
 
 def left(planned: Launch, ended: Sequence[Any]) -> int:
     """How many of the runs are neither done nor failed; those that were done before, and not looked at, are done."""
-    from resjax import facts, records
-    from resjax.job import DONE, PREEMPTED
+    from resjax.job import PREEMPTED
 
     over = {run_id(end.job.config) for end in ended if end.status != PREEMPTED}
-    jobs = {run_id(job): job for job in planned.jobs}
-    folders = [facts.folder_of(job, job.parallel.devices) for name, job in jobs.items() if name not in over]
-    return sum(records.facts_if_readable(folder).get("status") != DONE for folder in folders)
+    return len(undone([job for job in planned.jobs if run_id(job) not in over]))
+
+
+def undone(jobs: Sequence[Config]) -> list[Config]:
+    """Those whose run is not done, each once."""
+    from resjax import facts, records
+    from resjax.job import DONE
+
+    each = {run_id(job): job for job in jobs}.values()
+    folders = [facts.folder_of(job, job.parallel.devices) for job in each]
+    statuses = [records.facts_if_readable(folder).get("status") for folder in folders]
+    return [job for job, status in zip(each, statuses, strict=True) if status != DONE]
 
 
 def call_hydra(words: Sequence[str]) -> None:

@@ -27,6 +27,21 @@ class Collection(Protocol):
         """What a person finds it by."""
 
 
+class ImageSet(Protocol):
+    """A set of encoded images, wherever it is."""
+
+    @property
+    def classes(self) -> int:
+        """How many there are."""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of what tells it apart from others, without its images."""
+
+    def collection(self, spelled: str, setting: str) -> Collection:
+        """What a split's name, or a slice of it, says."""
+
+
 class Slice(NamedTuple):
     """The examples `first` to `first` + `size` - 1 of a split: `train[:90%]+validation` is two."""
 

@@ -2,9 +2,12 @@
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
+import numpy as np
 
 from resjax.data import splits
 from resjax.data.collection import Collection, Encoded, Part, Slice, joined
@@ -13,26 +16,44 @@ from resjax.errors import InputError
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FolderSplit:
-    """The images below a split's folder. files: relative to it, in the order of the SHA-256 of their names.
+    """The images below a split's folder, in the order of the SHA-256 of their paths.
 
-    So a slice such as train[:90%] mixes the classes, and the order is the same on every machine.
+    So a slice such as train[:90%] mixes the classes, and the order is the same on every machine. Every worker has its
+    own copy, so a million paths are one string. paths: relative to the folder, one behind the other; ends: of each.
     """
 
     folder: Path
-    files: tuple[str, ...]
-    labels: tuple[int, ...]
+    paths: bytes
+    ends: np.ndarray
+    labels: np.ndarray
+
+    @classmethod
+    def of(cls, folder: Path, labels: Mapping[str, int]) -> "FolderSplit":
+        """labels: by path."""
+        paths = sorted(map(os.fsencode, labels), key=lambda path: hashlib.sha256(path).digest())
+        ordered = [labels[os.fsdecode(path)] for path in paths]
+        ends = np.cumsum([len(path) for path in paths], dtype=np.int64)
+        return cls(folder, b"".join(paths), ends, np.array(ordered, np.int32))
 
     def __len__(self) -> int:
-        return len(self.files)
+        return len(self.ends)
 
     def __getitem__(self, index: int) -> Encoded:
-        return Encoded((self.folder / self.files[index]).read_bytes(), self.labels[index])
+        return Encoded(self.file(index).read_bytes(), int(self.labels[index]))
+
+    def path(self, index: int) -> bytes:
+        """A file's, below the folder."""
+        return self.paths[self.ends[index - 1] if index else 0 : self.ends[index]]
+
+    def file(self, index: int) -> Path:
+        """Where it lies."""
+        return self.folder / os.fsdecode(self.path(index))
 
     def name(self, index: int) -> str:
         """Its path below the root."""
-        return f"{self.folder.name}/{self.files[index]}"
+        return f"{self.folder.name}/{os.fsdecode(self.path(index))}"
 
 
 @dataclass(frozen=True)
@@ -45,14 +66,18 @@ class FolderSet:
     trained: tuple[str, ...]
     used: tuple[str, ...]
 
-    @cached_property
-    def names(self) -> list[str]:
-        """The splits that there are."""
+    def require(self) -> None:
+        """Raises InputError where the folder is not there."""
         if not self.root.is_dir():
             raise InputError(
                 f"data.root={self.root} is not a folder.\nExpected one with a folder a split, in it one a class: "
                 f"{self.root}/train/cat/1.jpg\nType: data.root=FOLDER"
             )
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The splits that there are."""
+        self.require()
         return [path.name for path in sorted(self.root.iterdir()) if path.is_dir() and not path.name.startswith(".")]
 
     @cached_property
@@ -76,15 +101,15 @@ class FolderSet:
         if name not in self.trained and (others := set(self.folders_of(name)) - set(self.class_names)):
             raise InputError(
                 f"{folder} has images in {', '.join(sorted(others)[:3])}, which is no class of training.\n"
-                f"Expected those of {', '.join(self.trained)}: {', '.join(self.class_names[:5])}, ...\n"
+                f"Expected those of {', '.join(self.trained)}: {', '.join(self.class_names[:5])}"
+                f"{', ...' if len(self.class_names) > 5 else ''}\n"
                 "Type: data.test_split=SPLIT, with the same classes"
             )
         for label, of_class in enumerate(self.class_names):
             if (folder / of_class).is_dir():
                 entries = os.scandir(folder / of_class)
                 found |= {f"{of_class}/{entry.name}": label for entry in entries if is_image(entry)}
-        files = sorted(found, key=lambda file: hashlib.sha256(os.fsencode(file)).digest())
-        return FolderSplit(folder, tuple(files), tuple(found[file] for file in files))
+        return FolderSplit.of(folder, found)
 
     @cached_property
     def listed(self) -> dict[str, FolderSplit]:
@@ -94,8 +119,23 @@ class FolderSet:
 
     def collection(self, spelled: str, setting: str) -> Collection:
         """What a split's name, or a slice of it, says. InputError where there is no such split."""
+        if absent := [name for name in splits.named(spelled) if name not in self.listed]:
+            raise self.no_split(absent[0], setting)
         parts = splits.parse(spelled, {name: len(split) for name, split in self.listed.items()}, setting)
         return joined([self.part(part) for part in parts])
+
+    def no_split(self, name: str, setting: str) -> InputError:
+        """The refusal of a split that is not there, or has no images."""
+        if name in self.names:
+            return InputError(
+                f"{self.root / name} has no folder with images in it.\nExpected one a class: "
+                f"{self.root / name}/cat/1.jpg, or {', '.join(ENDINGS[1:])}\nType: data.root=FOLDER, or {setting}=SPLIT"
+            )
+        return InputError(
+            f"{setting}={name}: {self.root} has no folder {name}.\n"
+            f"Expected one a split, in it one a class; there are: {', '.join(self.names[:10]) or 'none'}\n"
+            f"Type: data.root=FOLDER, or {splits.suggestion(setting, self.names)}"
+        )
 
     def part(self, part: Slice) -> Collection:
         """A slice."""
@@ -107,8 +147,9 @@ class FolderSet:
         """SHA-256 of the name and size of every image."""
         digest = hashlib.sha256()
         for name, split in self.listed.items():
-            for file in split.files:
-                digest.update(os.fsencode(f"{name}/{file} {(split.folder / file).stat().st_size}\n"))
+            for index in range(len(split)):
+                size = split.file(index).stat().st_size
+                digest.update(os.fsencode(name) + b"/" + split.path(index) + f" {size}\n".encode())
         return digest.hexdigest()
 
 

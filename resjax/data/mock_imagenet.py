@@ -8,6 +8,7 @@ import contextlib
 import io
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ NAME, VERSION = "mock_imagenet", "1.0.0"
 TRAIN_EXAMPLES, TEST_EXAMPLES = 2048, 256
 CLASSES, OCCUR = 1000, 10
 SIDES = (72, 200)  # pixels, of either side
+BESIDE = f"incomplete-{NAME}-"
+ABANDONED_S = 3600  # after which nobody is making it in such a folder any more
 STREAMS = {"train": 11, "validation": 12}  # of PCG64
 
 
@@ -99,7 +102,11 @@ def prepared(root: Path) -> Path:
     if (place / "dataset_info.json").exists():
         return place
     root.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f"incomplete-{NAME}-", dir=root) as beside:
+    for left in root.glob(f"{BESIDE}*"):
+        with contextlib.suppress(OSError):  # another process takes it away, or has ended meanwhile
+            if time.time() - left.stat().st_mtime > ABANDONED_S:
+                shutil.rmtree(left)
+    with tempfile.TemporaryDirectory(prefix=BESIDE, dir=root) as beside:
         build(builder(Path(beside)))
         place.parent.mkdir(exist_ok=True)
         try:

@@ -1,15 +1,17 @@
 """Files that a process may have open: a set of a thousand shards needs as many and more."""
 
-SPARE = 200  # that everything else may have open
+import resource
+import sys
 
 
-def raise_limit() -> int | None:
-    """Raise the soft limit to the hard one, and return it; None where the system has no such limits, as Windows."""
-    try:
-        import resource
-    except ImportError:
-        return None
+def hard_limit() -> int:
+    """How many it may ask for."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return sys.maxsize if hard == resource.RLIM_INFINITY else hard
+
+
+def raise_limit() -> None:
+    """Ask for all of them."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:
+    if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return None if hard == resource.RLIM_INFINITY else hard

@@ -6,7 +6,6 @@ number of workers decides nothing, and whoever goes on from a step needs nothing
 
 import gc
 import os
-import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -18,18 +17,16 @@ import grain
 import numpy as np
 from absl import flags
 
-from resjax.data import open_files
 from resjax.data.collection import Collection
 from resjax.data.decode import CorruptError
 from resjax.data.views import Views, draw
+from resjax.data.workers import PER_WORKER, Start, cores, ended, require_room
 from resjax.errors import CorruptedError
 
 MOST_TRIES = 1000  # readable examples are looked for so far behind one that is not
-LOOK_SECONDS = 1.0
 ORDER = 2**63  # sets the epochs' keys apart from those of places in the stream
 FINE = -1  # in place of the number of an example that cannot be read
 SETTLE_SECONDS = 0.1  # grain frees shared memory in a thread; what it leaves at the end, Python warns of
-PER_WORKER = 2  # batches that a worker has ready
 MOST_THREADS = 16
 Element = dict[str, Any]  # of arrays
 
@@ -40,6 +37,10 @@ class Elements(Protocol):
     @property
     def batch(self) -> int:
         """Examples of a batch."""
+
+    @property
+    def side(self) -> int:
+        """Of an image, in pixels."""
 
     def __len__(self) -> int:
         """Examples in all batches."""
@@ -70,6 +71,11 @@ class Training:
     def batch(self) -> int:
         """Examples of a step, of all seeds, on this host."""
         return len(self.seeds) * len(self.places)
+
+    @property
+    def side(self) -> int:
+        """Of an image, in pixels."""
+        return self.views.crop
 
     def __len__(self) -> int:
         return (self.steps - self.start) * self.batch
@@ -134,13 +140,22 @@ class InOrder:
         """Examples of a batch on this host."""
         return len(self.places)
 
+    @property
+    def side(self) -> int:
+        """Of an image, in pixels."""
+        return self.views.test_side
+
     def __len__(self) -> int:
         return -(-len(self.collection) // self.size) * self.batch
 
     def __getitem__(self, place: int) -> Element:
         number, inside = divmod(place, self.batch)
-        index, side = number * self.size + self.places[inside], self.views.test_side
-        empty = {"image": np.zeros((side, side, 3), np.uint8), "label": np.int32(0), "inside": np.bool_(False)}
+        index = number * self.size + self.places[inside]
+        empty = {
+            "image": np.zeros((self.side, self.side, 3), np.uint8),
+            "label": np.int32(0),
+            "inside": np.bool_(False),
+        }
         if index >= len(self.collection):
             return empty | {"corrupt": np.int64(FINE)}
         try:
@@ -179,6 +194,7 @@ class Pipeline:
         if not self.workers:
             ahead = grain.ReadOptions(num_threads=min(cores(), MOST_THREADS), prefetch_buffer_size=PER_WORKER * size)
             return examples.to_iter_dataset(ahead).batch(size)
+        require_room(self.workers, size * self.elements.side**2 * 3)
         if not flags.FLAGS.is_parsed():  # grain reads absl's flags, and no command of ours has any
             flags.FLAGS.mark_as_parsed()
         batches = examples.batch(size).to_iter_dataset(grain.ReadOptions(num_threads=0, prefetch_buffer_size=0))
@@ -191,39 +207,13 @@ class Pipeline:
             for batch in iterator:
                 # A copy: what lies in memory that is shared with a worker must not outlive it.
                 yield {name: np.array(array) for name, array in batch.items()}
+        except RuntimeError as error:
+            if (told := ended(error)) is not None:
+                raise told from error
+            raise
         finally:
             iterator.close()
             del iterator, batch
             if self.workers:
                 gc.collect()  # the last batch stands in a traceback
                 time.sleep(SETTLE_SECONDS)
-
-
-@dataclass(frozen=True)
-class Start:
-    """What a worker does first: it leaves signals to its parent, and ends when that one is gone."""
-
-    parent: int
-
-    def __call__(self, number: int, count: int) -> None:
-        """In worker `number` of `count`."""
-        for ignored in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(ignored, signal.SIG_IGN)
-        open_files.raise_limit()
-        threading.Thread(target=self.watch, daemon=True).start()
-
-    def watch(self) -> None:
-        """End with the parent: one that was killed cannot say so."""
-        while os.getppid() == self.parent:
-            time.sleep(LOOK_SECONDS)
-        os._exit(1)
-
-
-def worker_count(wanted: int | None) -> int:
-    """The processes that read and decode: as many as wanted, or one a core but one."""
-    return max(cores() - 1, 1) if wanted is None else wanted
-
-
-def cores() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

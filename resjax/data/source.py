@@ -52,6 +52,16 @@ def load(config: DataConfig) -> Images:
     return description(config.name).load(config)
 
 
+def require(config: DataConfig) -> None:
+    """Raises InputError where the set is not prepared here; nothing of it is read."""
+    if config.kind != "resjax":
+        from resjax.data import streamed
+
+        streamed.require(config)
+    elif config.name in archives.ARCHIVES:
+        prepared.read_record(config.name, prepared.root_of(config.root))
+
+
 def description(name: str) -> Description:
     """The row of `name`. Raises InputError where there is no such data set."""
     rows = {row.name: row for row in TABLE}

@@ -1,6 +1,6 @@
 """Names of splits and their slices, in tensorflow-datasets' words: train[:90%], train[1000:], train[:5%]+validation."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from resjax.data import prepared
 from resjax.data.collection import Slice
@@ -38,9 +38,18 @@ def named(spelled: str) -> tuple[str, ...]:
 def refused(spelled: str, counts: Mapping[str, int], setting: str, why: str) -> InputError:
     """The refusal, with the splits that there are."""
     have = ", ".join(f"{name} ({count:,})" for name, count in counts.items()) or "none"
-    first = next(iter(counts), "train")
     return InputError(
         f"{setting}={spelled} cannot be read: {why.rstrip('.')}.\n"
         f"Expected one of these splits, or a slice of it: {have}\n"
-        f"Type: {setting}={first}, or '{setting}=\"{first}[:90%]\"'"
+        f"Type: {suggestion(setting, [*counts])}"
     )
+
+
+def suggestion(setting: str, names: Sequence[str]) -> str:
+    """What to type of the splits that there are: what is tested on is not trained on."""
+    first = next(iter(names), "train")
+    if setting == "data.train_split":
+        return f"{setting}={first}, or '{setting}=\"{first}[:90%]\"'"
+    others = [name for name in names if not name.startswith("train")]
+    parted = f"'data.train_split=\"{first}[:90%]\"' 'data.test_split=\"{first}[90%:]\"'"
+    return f"{setting}={others[0]}" if others else parted

@@ -1,15 +1,13 @@
 """What a stock builder needs before it starts: an image and a label, its files, TensorFlow, room, and the network."""
 
 import importlib.util
-import resource
 import shlex
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from resjax.data import download, imagenet, prepared, tfds_sets
+from resjax.data import download, imagenet, open_files, prepared, tfds_sets
 from resjax.errors import InputError
 
 LONGEST = 300  # characters quoted of somebody else's message
@@ -38,7 +36,7 @@ def files(
         tars = imagenet.located(archive, root)
         imagenet.check_sizes(tars, official, unverified, say)
         imagenet.need_room(tars, root, free_bytes(root))
-        imagenet.need_open_files(open_files())
+        imagenet.need_open_files(open_files.hard_limit())
         return tars
     told = " ".join((builder.MANUAL_DOWNLOAD_INSTRUCTIONS or "").split())
     typed = f"{prepared.command(shlex.quote(name), root)} --stock"
@@ -56,12 +54,6 @@ def files(
 def free_bytes(root: Path) -> int:
     """Of the disk that `root` is on, or would be."""
     return shutil.disk_usage(next(path for path in (root.absolute(), *root.absolute().parents) if path.exists())).free
-
-
-def open_files() -> int:
-    """The hard limit of files that a process may have open."""
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    return sys.maxsize if hard == resource.RLIM_INFINITY else hard
 
 
 def tensorflow(name: str) -> None:

@@ -1,41 +1,24 @@
 """Sets of encoded images, prepared by tensorflow-datasets or in a folder: streamed while training, or read at once."""
 
-import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from resjax.data import digests, folders, mock_imagenet, resize, splits, tfds_sets
-from resjax.data.collection import Collection, Part
+from resjax.data import folders, mock_imagenet, resize, splits, tfds_sets
+from resjax.data.collection import Collection, ImageSet, Part
 from resjax.data.decode import CorruptError, decode
 from resjax.data.prepared import root_of
 from resjax.data.resident import Source, assemble, check_first, check_held_out
+from resjax.data.survey import SAMPLE, digest, measured, require_readable
 from resjax.data.views import Views
 from resjax.dataconfig import DataConfig
 from resjax.errors import InputError
 
-SAMPLE = 64  # images of a split whose bytes are part of the digest
-MEASURED = 1024  # training images whose channels are measured, where no numbers are given
 SHARE_OF_MEMORY = 0.5  # that images read at once may take
-
-
-class ImageSet(Protocol):
-    """A set of encoded images, wherever it is."""
-
-    @property
-    def classes(self) -> int:
-        """How many there are."""
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of what tells it apart from others, without its images."""
-
-    def collection(self, spelled: str, setting: str) -> Collection:
-        """What a split's name, or a slice of it, says."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +56,14 @@ def load(config: DataConfig) -> Source | Streamed:
     found = opened(config)
     train = cut(found.collection(config.train_split, "data.train_split"), config.train_examples, "data.train_examples")
     test = cut(found.collection(config.test_split, "data.test_split"), config.test_examples, "data.test_examples")
+    require_classes(found, config)
     origin = f"{config.kind} {config.name}, {config.train_split} and {config.test_split}"
     if not config.streamed:
         arrays = (pixels_of(train, config, channels_of(found)), pixels_of(test, config, channels_of(found)))
         return assemble(config, arrays, found.classes, {"origin": origin, "verified": None})
     train, *validation = held_out(train, config)
+    for part in (train, test, *validation):
+        require_readable(part, Views.of(config))
     mean, std = (config.mean, config.std) if config.mean and config.std else measured(train, Views.of(config))
     facts: dict[str, object] = {
         "digest": digest(found, [train, test, *validation]),
@@ -100,6 +86,14 @@ def opened(config: DataConfig) -> ImageSet:
     return openers[config.kind](config)
 
 
+def require(config: DataConfig) -> None:
+    """Raises InputError where the set is not there; none of its files is opened."""
+    if config.kind == "folder":
+        open_folder(config).require()
+    elif config.name != mock_imagenet.NAME:
+        tfds_sets.located(config.name, tfds_sets.roots(root_of(config.root), config.root is not None))
+
+
 def open_tfds(config: DataConfig) -> ImageSet:
     """A set that tensorflow-datasets prepared; the made one is made where it is not there."""
     root = root_of(config.root)
@@ -108,7 +102,7 @@ def open_tfds(config: DataConfig) -> ImageSet:
     return tfds_sets.opened(config.name, tfds_sets.roots(root, config.root is not None))
 
 
-def open_folder(config: DataConfig) -> ImageSet:
+def open_folder(config: DataConfig) -> folders.FolderSet:
     """A folder of splits."""
     if config.root is None:
         raise InputError(
@@ -140,6 +134,15 @@ def examples_of(config: DataConfig) -> int:
     return sum(wanted or len(found.collection(split, f"data.{name}_split")) for name, split, wanted in pairs)
 
 
+def require_classes(found: ImageSet, config: DataConfig) -> None:
+    """Raises InputError where there is nothing to tell apart."""
+    if found.classes < 2:
+        raise InputError(
+            f"data.name={config.name} has classes: {found.classes}.\nExpected two or more, each with images.\n"
+            f"Type: resjax train data={config.kind}, with another set"
+        )
+
+
 def cut(collection: Collection, count: int | None, setting: str) -> Collection:
     """The first `count` examples, or all."""
     check_first(len(collection), count, setting)
@@ -153,47 +156,6 @@ def held_out(train: Collection, config: DataConfig) -> list[Collection]:
     check_held_out(len(train), count)
     rest = len(train) - count
     return [Part(train, 0, rest), Part(train, rest, count)]
-
-
-def digest(found: ImageSet, parts: list[Collection]) -> str:
-    """SHA-256 of the set's fingerprint, the parts' sizes, and some of their images as they are stored."""
-    total = hashlib.sha256(found.fingerprint.encode())
-    for part in parts:
-        total.update(f"{len(part)}\n".encode())
-        for index in spread(len(part), SAMPLE):
-            try:
-                image, label = part[index]
-            except CorruptError:  # counted where it is met
-                continue
-            if not 0 <= label < found.classes:
-                raise InputError(
-                    f"{part.name(index)} has the label {label}.\nExpected 0 to {found.classes - 1}; a split for a "
-                    "competition has none.\nType: data.test_split=validation, or another one with labels"
-                )
-            total.update(f"{index} {label}\n".encode())
-            total.update(image if isinstance(image, bytes) else digests.of_arrays(image).encode())
-    return total.hexdigest()
-
-
-def spread(count: int, most: int) -> list[int]:
-    """At most so many places of `count`, evenly."""
-    return sorted({round(place) for place in np.linspace(0, count - 1, min(most, count))})
-
-
-def measured(train: Collection, views: Views) -> tuple[list[float], list[float]]:
-    """Mean and deviation of each channel over the centre crops of some training images, in a pixel's full range."""
-    sums, squares, count = np.zeros(3), np.zeros(3), 0
-    for index in spread(len(train), MEASURED):
-        try:
-            pixels = views.centre(train[index].image) / 255
-        except CorruptError:
-            continue
-        sums, squares, count = sums + pixels.mean((0, 1)), squares + np.square(pixels).mean((0, 1)), count + 1
-    if not count:
-        raise InputError("none of the training images can be read.\nExpected JPEG, PNG or the like.")
-    mean = sums / count
-    deviation = np.sqrt(np.maximum(squares / count - mean**2, 1e-6))
-    return [round(float(value), 6) for value in mean], [round(float(value), 6) for value in deviation]
 
 
 def channels_of(found: Any) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from resjax.data import tfds_sets
 from resjax.data.collection import Collection
 from resjax.data.decode import CorruptError, decode
-from resjax.data.streamed import spread
+from resjax.data.survey import spread
 from resjax.errors import InputError
 
 SAMPLE = 1000  # images of a split that are decoded where not all are asked for

@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import shlex
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,11 +26,31 @@ FORM = "array_record"  # of the files of records: the one that is read without T
 NEEDS_TENSORFLOW = "pip install 'resjax[tfds-prepare]'"
 
 
+@dataclass(frozen=True)
+class Pixels:
+    """Images that a Tensor feature holds: shape, of which one side may vary, and encoding, one of none, bytes, zlib."""
+
+    shape: tuple[int | None, ...]
+    encoding: str
+
+    def read(self, stored: Any) -> np.ndarray:
+        """uint8, from a tf.train.Feature. CorruptError where it holds something else."""
+        try:
+            if self.encoding == "none":  # an int64 for every number: tf.train.Example has no smaller integer
+                flat = np.array(stored.int64_list.value, np.uint8)
+            else:
+                raw = stored.bytes_list.value[0]
+                flat = np.frombuffer(zlib.decompress(raw) if self.encoding == "zlib" else raw, np.uint8)
+            return flat.reshape([-1 if side is None else side for side in self.shape])
+        except (zlib.error, ValueError, IndexError, OverflowError) as error:
+            raise CorruptError(f"no pixels of shape {self.shape}") from error
+
+
 @dataclass
 class TfdsSplit:
     """All records of a split, each a serialised tf.train.Example, in the order of its files.
 
-    image, label: the names of the features. shape: of images that are stored as pixels, None where as image files.
+    image, label: the names of the features. pixels: how images are stored as such, None where they are image files.
     """
 
     split: str
@@ -37,7 +58,7 @@ class TfdsSplit:
     counts: tuple[int, ...]
     image: str
     label: str
-    shape: tuple[int | None, ...] | None
+    pixels: Pixels | None
     kept: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def __len__(self) -> int:
@@ -45,9 +66,9 @@ class TfdsSplit:
 
     def __getitem__(self, index: int) -> Encoded:
         features = self._features(index)
-        image = features[self.image].bytes_list.value[0]
-        pixels = image if self.shape is None else np.frombuffer(image, np.uint8).reshape(self.shape)  # type: ignore[arg-type]
-        return Encoded(pixels, features[self.label].int64_list.value[0])
+        stored = features[self.image]
+        image = self.pixels.read(stored) if self.pixels else stored.bytes_list.value[0]
+        return Encoded(image, features[self.label].int64_list.value[0])
 
     def name(self, index: int) -> str:
         """The file's name where the set tells it, as imagenet2012 does."""
@@ -123,9 +144,11 @@ class TfdsSet:
     def split(self, name: str) -> TfdsSplit:
         """A whole split."""
         info, (image, label) = self.builder.info.splits[name], self.features
-        as_pixels = type(self.builder.info.features[image]).__name__ == "Tensor"
+        feature = self.builder.info.features[image]
+        as_pixels = type(feature).__name__ == "Tensor"
+        pixels = Pixels(self.shape, feature.to_json_content().encoding) if as_pixels else None
         files = tuple(str(path) for path in info.filepaths)
-        return TfdsSplit(name, files, tuple(info.shard_lengths), image, label, self.shape if as_pixels else None)
+        return TfdsSplit(name, files, tuple(info.shard_lengths), image, label, pixels)
 
     def collection(self, spelled: str, setting: str) -> Collection:
         """What a split's name, or a slice of it, says. InputError where there is no such split."""
@@ -149,7 +172,8 @@ class TfdsSet:
 def image_and_label(info: Any) -> tuple[str, str] | None:
     """The names of a set's image and its class label: the supervised ones, or else the only ones. None: it has none.
 
-    info: tensorflow-datasets' DatasetInfo. An image file may have any channels, pixels one or three.
+    info: tensorflow-datasets' DatasetInfo. An image file may have any channels; a Tensor, which holds pixels, one or
+    three, and one side that varies.
     """
     kinds = {name: type(feature).__name__ for name, feature in info.features.items()}
     shapes = {name: info.features[name].shape for name, kind in kinds.items() if kind in ("Image", "Tensor")}
@@ -158,7 +182,7 @@ def image_and_label(info: Any) -> tuple[str, str] | None:
         for name, shape in shapes.items()
         if len(shape) == 3
         and info.features[name].np_dtype == np.uint8
-        and (kinds[name] == "Image" or shape[-1] in (1, 3))
+        and (kinds[name] == "Image" or (shape[-1] in (1, 3) and shape.count(None) < 2))
     ]
     labels = [name for name, kind in kinds.items() if kind == "ClassLabel"]
     supervised = tuple(info.supervised_keys or ())[:2]
@@ -174,22 +198,27 @@ def told(info: Any) -> str:
     return ", ".join(f"{name}: {kind}{shape}" for name, (kind, shape) in shapes.items())
 
 
-def opened(name: str, roots: Sequence[Path]) -> TfdsSet:
-    """The set `name`, `name/config` or `name:version` in the first of the folders that has it; of several versions the
-    newest. InputError where none has it, or its records are not in array_record files.
+def located(name: str, roots: Sequence[Path]) -> Path:
+    """Of the set `name`, `name/config` or `name:version`, in the first of the folders that has it; of several versions
+    the newest. InputError where none has it.
     """
-    tfds = prepared.tensorflow_datasets()
     named, _, version = name.partition(":")
     places = [place for root in roots for place in versions(root / named, version)]
     if not places:
         raise not_prepared(name, roots)
-    builder = tfds.builder_from_directory(places[0])
+    return places[0]
+
+
+def opened(name: str, roots: Sequence[Path]) -> TfdsSet:
+    """The set that is located so. InputError where it is not, or its records are not in array_record files."""
+    place = located(name, roots)
+    builder = prepared.tensorflow_datasets().builder_from_directory(place)
     if (form := builder.info.file_format.value) != FORM:
         raise InputError(
-            f"data.name={name} in {places[0]} was prepared as {form}.\nExpected array_record, which is read without "
+            f"data.name={name} in {place} was prepared as {form}.\nExpected array_record, which is read without "
             f"TensorFlow.\nType: resjax data prepare {name} --stock (first: {NEEDS_TENSORFLOW})"
         )
-    return TfdsSet(places[0], builder)
+    return TfdsSet(place, builder)
 
 
 def versions(folder: Path, version: str) -> list[Path]:

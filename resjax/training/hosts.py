@@ -116,6 +116,11 @@ def place(tree: Any, sharding: Any) -> Any:
     return jax.tree.map(one, tree)
 
 
+def whole(tree: Any, sharding: Any) -> Any:
+    """Arrays that are cut over all devices, on every one of them; all processes call this at the same point."""
+    return jax.jit(lambda tree: tree, out_shardings=sharding)(tree)
+
+
 def at_home(tree: Any, device: Any) -> Any:
     """Arrays that every device has whole, on one of this process's."""
 

@@ -81,7 +81,11 @@ class Layout:
     def host_part(self, batch: int) -> range:
         """The places of a batch that this process's devices have."""
         own = [place for place, device in enumerate(self.devices) if device.process_index == jax.process_index()]
-        assert own == list(range(own[0], own[0] + len(own)))  # JAX lists the devices process by process
+        if own != list(range(own[0], own[0] + len(own))):  # JAX lists them process by process
+            raise InputError(
+                f"process {jax.process_index()} has the devices {own} of {len(self.devices)}.\nExpected neighbours, "
+                "which read one part of a batch.\nType: parallel.processes=1"
+            )
         size = batch // len(self.devices)
         return range(own[0] * size, (own[-1] + 1) * size)
 

@@ -101,8 +101,8 @@ class Instruments:
         """Where the values of `seed`, frozen before update number `step`, stop being finite on that step's batch."""
         index = self.seeds.index(seed)
         keys = jax.tree.map(lambda leaf: leaf[index], self.keys)
-        images, labels = next(iter(self.supply.batches(keys, seed, range(step, step + 1))))
-        at_home = self.at_home((states, self.keys, images, labels))
+        batch = next(iter(self.supply.batches(keys, seed, range(step, step + 1))))
+        at_home = self.at_home((states, self.keys, *hosts.whole(batch, self.layout.replicated())))
         with self.clock("probe"):
             looks = jax.device_get(self.probe(*at_home[:2], jnp.asarray(step), *at_home[2:]))
         return first_bad_layer(self.model, jax.tree.map(lambda leaf: leaf[index], looks))

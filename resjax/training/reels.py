@@ -1,5 +1,6 @@
 """Splits that are read from disk to be looked at whole; and the account of what could not be read."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -8,6 +9,7 @@ import numpy as np
 from jaxtyping import Array
 
 from resjax.data.collection import Collection
+from resjax.data.decode import CorruptError
 from resjax.data.pipeline import FINE, InOrder, Pipeline
 from resjax.data.stream import Scale
 from resjax.data.views import Views
@@ -16,12 +18,14 @@ from resjax.rows import Corrupted
 from resjax.training import hosts
 from resjax.training.parallel import Layout
 
+NAMED = 10  # of the images that end a run
+
 
 class Ledger:
     """The images of a split that could not be read, by their numbers; too many of them end the run."""
 
-    def __init__(self, name: str, collection: Collection, share: float) -> None:
-        self.name, self.collection, self.share = name, collection, share
+    def __init__(self, name: str, collection: Collection, views: Views, share: float) -> None:
+        self.name, self.collection, self.views, self.share = name, collection, views, share
         self.known: set[int] = set()
         self.told = 0
 
@@ -35,19 +39,34 @@ class Ledger:
         Raises CorruptedError, in all of them, where it is more than the share.
         """
         self.known = hosts.union(self.known)
-        most = self.share * len(self.collection)
-        if len(self.known) > most:
-            names = ", ".join(self.collection.name(number) for number in sorted(self.known)[:3])
+        bad, most = len(self.known), self.share * len(self.collection)
+        if bad > most:
+            named = [f"{self.collection.name(number)} ({self.reason(number)})" for number in sorted(self.known)[:NAMED]]
+            more = f" and {bad - NAMED} more" if bad > NAMED else ""
             raise CorruptedError(
-                f"{len(self.known)} of {len(self.collection):,} {self.name} images cannot be read: {names}, ...\n"
+                f"{bad} of {len(self.collection):,} {self.name} images cannot be read: {', '.join(named)}{more}.\n"
                 f"Expected at most data.corrupt_share={self.share:g} of them, {int(most)}.\n"
-                f"Type: data.corrupt_share={min(10 * max(self.share, 0.001), 1):g}, to go on without them"
+                f"Type: data.corrupt_share={wider(bad / len(self.collection)):g}, to go on without them; or mend them"
             )
+
+    def reason(self, number: int) -> str:
+        """Why an image cannot be read."""
+        try:
+            self.views.test(self.collection[number].image)
+        except (CorruptError, OSError) as error:
+            return str(error)
+        return "as training sees it"
 
     def row(self) -> Corrupted:
         """All so far, by name."""
         names = [self.collection.name(number) for number in sorted(self.known)]
         return Corrupted(self.name, tuple(names), len(self.collection))
+
+
+def wider(share: float) -> float:
+    """At least twice the share, in one digit."""
+    unit = 10.0 ** math.floor(math.log10(2 * share))
+    return min(round(math.ceil(2 * share / unit - 1e-9) * unit, 12), 1.0)
 
 
 class Part(NamedTuple):

@@ -11,9 +11,10 @@ from jaxtyping import Array
 
 from resjax.config import Config
 from resjax.data import open_files
-from resjax.data.pipeline import Element, Pipeline, Training, worker_count
+from resjax.data.pipeline import Element, Pipeline, Training
 from resjax.data.stream import Fed, Scale, standardize, standardize_fed, to_scale
 from resjax.data.streamed import Streamed
+from resjax.data.workers import worker_count
 from resjax.errors import InputError
 from resjax.rows import Corrupted
 from resjax.training import hosts
@@ -41,7 +42,9 @@ class Streaming:
         scale = to_scale(source.shape, source.mean, source.std, keeps)
         self.data: Scale = hosts.place(scale, layout.replicated())
         splits = {"train": source.train} | source.evaluated
-        self.ledgers = {name: Ledger(name, split, config.data.corrupt_share) for name, split in splits.items()}
+        self.ledgers = {
+            name: Ledger(name, split, source.views, config.data.corrupt_share) for name, split in splits.items()
+        }
         self.evaluated = {name: self.split(name) for name in source.evaluated}
         self.opened: Iterator[Element] | None = None
         self.following = 0  # the step of the batch that is read next

@@ -9,6 +9,7 @@ import pytest
 
 from resjax import speed
 from resjax.cli import main
+from resjax.data.workers import HELD_PER_WORKER
 
 Out = pytest.CaptureFixture[str]
 
@@ -168,6 +169,14 @@ def test_ninety_epochs_on_gpus(capsys: Out) -> None:
     assert "cores_to_read" not in measured
 
 
+def test_a_net_of_another_size_altogether_has_no_rate(capsys: Out) -> None:
+    assert main(["predict", "data=cifar10", "model.depth=20", "--gpus=8"]) == 2
+    said = capsys.readouterr().err
+    assert "the net takes 0.0406 G multiply-adds an image" in said
+    assert "Expected 0.41 to 41 G" in said
+    assert "Type: --images-per-s=RATE" in said
+
+
 @pytest.mark.parametrize("words", [["--gpus=0"], ["--gpus=x"], ["--gpus=2", "--gpu=H9"], ["--images-per-s=5"]])
 def test_gpus_that_are_none(capsys: Out, words: list[str]) -> None:
     assert main(["predict", *words]) == 2
@@ -177,5 +186,5 @@ def test_gpus_that_are_none(capsys: Out, words: list[str]) -> None:
 def test_a_streamed_set_takes_the_memory_of_what_is_on_its_way(capsys: Out) -> None:
     words = ["model=resnet_imagenet", "data=imagenet2012", "parallel.devices=1"]
     one, two = (predicted(capsys, *words, f"data.workers={count}") for count in (1, 2))
-    assert two["memory_bytes"] - one["memory_bytes"] == 3 * 128 * 224 * 224 * 3
+    assert two["memory_bytes"] - one["memory_bytes"] == HELD_PER_WORKER * 128 * 224 * 224 * 3
     assert one["memory_bytes"] < one["training_bytes"] + 3e9

@@ -1,16 +1,22 @@
 """Sets of encoded images: what was written is what is read, slice by slice, and what is wrong is said."""
 
+import os
 import pickle
+import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from photographs import NAME, folder_of, spoiled, written
+from photographs import NAME, folder_of, spoiled, tensors, written
+from PIL import Image
 
 from resjax.data import mock_imagenet, prepared, resident, source, splits, streamed, tfds_sets
 from resjax.data.collection import Joined, Part
-from resjax.data.decode import decode
+from resjax.data.decode import CorruptError, decode
+from resjax.data.folders import FolderSplit
 from resjax.dataconfig import DataConfig
 from resjax.errors import InputError
 
@@ -148,6 +154,44 @@ def test_given_numbers_standardise_or_those_of_the_channels(root: Path) -> None:
     assert found.provenance["mean"] == list(found.mean)
 
 
+@pytest.mark.parametrize("shape", [(5, 4, 3), (None, 4, 1)])
+@pytest.mark.parametrize("encoding", ["none", "bytes", "zlib"])
+def test_pixels_are_read_however_a_tensor_is_encoded(tmp_path: Path, encoding: str, shape: tuple[Any, ...]) -> None:
+    images = [np.random.default_rng(index).integers(0, 256, (5, *shape[1:]), np.uint8) for index in range(6)]
+    tfds = prepared.tensorflow_datasets()
+    tensors(tmp_path, tfds.features.Tensor(shape=shape, dtype=np.uint8, encoding=encoding), images)
+    found = tfds_sets.opened("tensors", [tmp_path]).collection("train", "data.train_split")
+    assert sorted(found[index].label for index in range(6)) == [*range(6)]
+    for index in range(6):
+        np.testing.assert_array_equal(found[index].image, images[found[index].label])
+    source_of = DataConfig(kind="tfds", name="tensors", root=str(tmp_path), train_split="train[:4]")
+    both = source.load(replace(source_of, test_split="train[4:]"))
+    assert isinstance(both, resident.Source)
+    assert both.train.images.shape == (4, 5, *shape[1:])
+
+
+def test_what_is_no_tensor_of_that_shape_is_corrupt() -> None:
+    from tensorflow_datasets.proto import tf_example_pb2
+
+    for encoding, content in (("bytes", b"1234567"), ("zlib", b"nothing of zlib's"), ("none", b"")):
+        stored = tf_example_pb2.Example()
+        stored.features.feature["image"].bytes_list.value.append(content)
+        with pytest.raises(CorruptError, match="no pixels of shape"):
+            tfds_sets.Pixels((2, 2, 3), encoding).read(stored.features.feature["image"])
+
+
+def test_a_million_paths_are_one_string(tmp_path: Path) -> None:
+    """Every worker has its own copy of them."""
+    labels = {f"n{number % 10}/n{number % 10}_{number}.JPEG": number % 10 for number in range(20_000)}
+    made = FolderSplit.of(tmp_path, labels)
+    copy = pickle.dumps(made)
+    assert len(copy) < sum(map(len, labels)) + 14 * len(labels)
+    again = pickle.loads(copy)
+    found = {again.name(index).partition("/")[2]: int(again.labels[index]) for index in range(len(again))}
+    assert found == labels
+    assert again.path(0) != os.fsencode(next(iter(labels)))
+
+
 def test_a_folder(tmp_path: Path) -> None:
     root = folder_of(tmp_path)
     settings = {"kind": "folder", "name": "pets", "root": str(root), "streamed": True, "test_split": "val"}
@@ -191,8 +235,39 @@ def test_folders_that_are_none(tmp_path: Path) -> None:
         source.load(DataConfig(**settings))
     with pytest.raises(InputError, match="not a folder"):
         source.load(DataConfig(root=str(tmp_path / "no"), **settings))
-    with pytest.raises(InputError, match="splits, or a slice of it: none"):
+    with pytest.raises(InputError, match=r"has no folder train(.|\n)*there are: none"):
         source.load(DataConfig(root=str(tmp_path), **settings))
+    (tmp_path / "train").mkdir()
+    Image.new("RGB", (9, 9)).save(tmp_path / "train" / "1.png")  # of no class
+    with pytest.raises(InputError, match=r"train has no folder with images in it(.|\n)*train/cat/1.jpg"):
+        source.load(DataConfig(root=str(tmp_path), **settings))
+
+
+def test_a_split_of_a_folder_that_is_misspelt(tmp_path: Path) -> None:
+    """What is offered for tests is no set that is trained on."""
+    settings = {"kind": "folder", "name": "pets", "root": str(folder_of(tmp_path)), "streamed": True}
+    with pytest.raises(InputError, match=r"vall(.|\n)*there are: train, val\nType: (.*) data.test_split=val$"):
+        source.load(DataConfig(test_split="vall", **settings))
+    shutil.rmtree(tmp_path / "val")
+    with pytest.raises(InputError, match=r"'data.train_split=\"train\[:90%\]\"' 'data.test_split=\"train\[90%:\]\"'"):
+        source.load(DataConfig(test_split="val", **settings))
+
+
+def test_a_set_with_nothing_to_tell_apart(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        shutil.rmtree(folder_of(tmp_path) / split / "cat")
+    settings = {"kind": "folder", "name": "pets", "root": str(tmp_path), "streamed": True, "test_split": "val"}
+    shutil.rmtree(tmp_path / "train" / "cat", ignore_errors=True)
+    with pytest.raises(InputError, match="has classes: 1"):
+        source.load(DataConfig(**settings))
+
+
+def test_a_split_of_which_nothing_can_be_read(tmp_path: Path) -> None:
+    for path in (folder_of(tmp_path) / "val").rglob("*.png"):
+        path.write_bytes(b"nothing of an image")
+    settings = {"kind": "folder", "name": "pets", "root": str(tmp_path), "streamed": True, "test_split": "val"}
+    with pytest.raises(InputError, match=r"val/(cat|dog)/\d.png: (.|\n)*None of 6 images that were tried, of 6"):
+        source.load(DataConfig(corrupt_share=1.0, **settings))
 
 
 def test_the_made_set_is_made_once_and_the_same_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,5 @@
 """The stream: which example stands where, whoever reads it; what cannot be read is replaced, counted and named."""
 
-import os
-import signal
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +10,7 @@ from photographs import spoiled, written
 
 from resjax.data import pipeline, tfds_sets
 from resjax.data.collection import Collection
-from resjax.data.pipeline import FINE, Element, InOrder, Pipeline, Training, permutation, worker_count
+from resjax.data.pipeline import FINE, Element, InOrder, Pipeline, Training, permutation
 from resjax.data.views import Views
 from resjax.errors import CorruptedError
 
@@ -133,20 +130,6 @@ def test_where_nothing_can_be_read_it_ends(tmp_path: Path) -> None:
         training(collection)[0]
 
 
-def test_a_worker_ends_with_its_parent_and_not_with_a_signal() -> None:
-    begin = "import os, sys, time; from resjax.data import pipeline; pipeline.LOOK_SECONDS = 0.01; "
-    end = "print('ready', flush=True); time.sleep({}); os._exit(7)"
-    orphan = begin + "pipeline.Start(os.getppid() + 1)(0, 1); " + end.format(30)  # its parent is gone
-    child = begin + "pipeline.Start(os.getppid())(0, 1); " + end.format(0.5)
-    both = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for code in (orphan, child)]
-    with both[0], both[1]:
-        assert both[1].stdout is not None
-        both[1].stdout.readline()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            both[1].send_signal(number)
-        assert [process.wait(20) for process in both] == [1, 7]
-
-
 def test_threads_share_the_orders(collection: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
     """Eight of them at the borders of many epochs: every order is drawn once, and nothing is read while it changes."""
     drawn: list[tuple[int, int]] = []
@@ -169,10 +152,3 @@ def test_a_file_that_cannot_be_opened_is_no_corrupt_image(tmp_path: Path) -> Non
         path.unlink()
     with pytest.raises(OSError, match="open"):
         training(collection)[0]
-
-
-def test_workers_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)), raising=False)
-    assert [worker_count(wanted) for wanted in (None, 0, 3)] == [15, 0, 3]
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
-    assert worker_count(None) == 1

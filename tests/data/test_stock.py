@@ -18,7 +18,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from resjax.cli import main
-from resjax.data import mock_imagenet, stock, stock_needs, tfds_sets
+from resjax.data import mock_imagenet, open_files, stock, stock_needs, tfds_sets
 from resjax.data.stock import prepare
 from resjax.data.stock_progress import Bars, instead_of_bars
 from resjax.stopping import StopError
@@ -106,7 +106,7 @@ def test_too_little_room_is_refused(tmp_path: Path, refused: Refused, monkeypatc
 def test_too_few_open_files_are_refused(
     tmp_path: Path, refused: Refused, much_room: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stock_needs, "open_files", lambda: 512)
+    monkeypatch.setattr(open_files, "hard_limit", lambda: 512)
     with refused("may have 512 files open", "hard limit of 1,200", "ulimit -n 1200"):
         prepare("imagenet2012", tmp_path, sparse(tmp_path / "tars"), False, str)
 
@@ -141,6 +141,8 @@ def test_a_set_without_an_image_or_a_label_is_refused(tmp_path: Path, refused: R
         (tfds.features.Tensor(shape=(8, 8, 1), dtype=np.uint8), None, ("image", "label")),
         (tfds.features.Tensor(shape=(8, 8, 3), dtype=np.float32), None, None),
         (tfds.features.Tensor(shape=(8, 8, 5), dtype=np.uint8), None, None),
+        (tfds.features.Tensor(shape=(None, 8, 3), dtype=np.uint8), None, ("image", "label")),
+        (tfds.features.Tensor(shape=(None, None, 3), dtype=np.uint8, encoding="zlib"), None, None),
         (tfds.features.Image(shape=(8, 8, 1), dtype=np.float32), ("image", "label"), None),
     ],
 )

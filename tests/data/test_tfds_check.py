@@ -57,7 +57,8 @@ def test_every_image_that_cannot_be_decoded_is_named(tmp_path: Path, capsys: pyt
         "n00000700_7.JPEG",
         "n00000900_19.JPEG",
     ]
-    assert last == "damaged"
+    assert last.startswith(f"damaged. Delete {tmp_path / 'drawn'}")
+    assert last.endswith("type: resjax data prepare drawn --stock")
 
 
 def test_a_sample_is_decoded_and_said_so(

@@ -23,6 +23,7 @@ from resjax.training.loop import fit
 from resjax.training.packing import packings
 from resjax.training.precise import PRECISE_SEED
 from resjax.training.programs import instruments, prepare
+from resjax.training.reels import wider
 from resjax.training.state import from_arrays, seed_keys
 
 
@@ -185,7 +186,9 @@ def test_more_than_the_share_ends_the_run(damaged: Path) -> None:
     config = streamed(damaged, train={"steps": 8}, data={"corrupt_share": 0.02})
     with pytest.raises(CorruptedError, match="2 of 60 train images cannot be read: train") as caught:
         rows_of(config)
-    assert "data.corrupt_share=0.2" in str(caught.value)
+    assert "data.corrupt_share=0.07, to go on" in str(caught.value)
+    assert "n00000300_3.JPEG (image file is truncated" in str(caught.value)
+    assert [wider(share) for share in (1 / 40, 3 / 40, 0.0002, 0.6)] == [0.05, 0.2, 0.0004, 1.0]
 
 
 def test_a_probe_batch_larger_than_the_set(root: Path) -> None:
