@@ -88,7 +88,7 @@ def by_workers() -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         sizes = {"train": 2 * IMAGES, "validation": 1}
         mock_imagenet.build(mock_imagenet.builder(Path(folder), "photographs", "1.0.0", sizes, photographs))
-        collection = tfds_sets.opened("photographs", [Path(folder)]).collection("train", "data.train_split")
+        collection = tfds_sets.opened("photographs", [Path(folder)]).split("train")
         elements = Training(collection, VIEWS, (0,), BATCH, range(BATCH), 10**6)
         found: dict[int, list[float]] = {workers: [] for workers in counts()}
         for _ in range(TURNS):

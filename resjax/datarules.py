@@ -93,7 +93,7 @@ def _check_effect(data: DataConfig) -> None:
             where = "data.kind=tfds or folder" if item.name in READ_ELSEWHERE else where
             raise InputError(
                 f"data.{item.name}={spelled(value)} has no effect here.\nExpected it with {where}\n"
-                f"Type: data.{item.name}={spelled(getattr(usual, item.name)).replace(' ', '')}"
+                f"Type: data.{item.name}={spelled(getattr(usual, item.name))}"
             )
 
 

@@ -20,6 +20,7 @@ from resjax.starting import count_devices, start_jax
 from resjax.stopping import Poll, never
 from resjax.tracking import Tracking
 
+NAMED = 10  # images that could not be read, at once
 DONE, SKIPPED, FAILED, PREEMPTED, BUSY = "done", "skipped", "failed", "preempted", "busy"
 
 
@@ -204,8 +205,9 @@ def watch_rows(
                 watch.advance(row.step + 1, row.values["train_loss"])
             tests += [row.values["test_error"]] if row.step == config.train.steps else []
         if isinstance(row, Corrupted):
-            told = ", ".join(row.names[:3]) + (", ..." if len(row.names) > 3 else "")
-            watch.say(f"  {len(row.names)} of {row.examples:,} {row.split} images could not be read: {told}")
+            fresh = row.names[row.known :]
+            named = ", ".join(fresh[:NAMED]) + (f" and {len(fresh) - NAMED} more" if len(fresh) > NAMED else "")
+            watch.say(f"  {len(row.names)} of {row.examples:,} {row.split} images could not be read, now {named}")
         if isinstance(row, Finished):
             watch.finish(outcome_line(row, tests))
 
@@ -226,7 +228,7 @@ def record(row: Row, recorder: records.Recorder) -> None:
         case Snapshot():
             save(row, recorder)
         case Corrupted():
-            names = list(row.names)
+            names = sorted(row.names)
             recorder.update(corrupted=recorder.run.get("corrupted", {}) | {row.split: names})
             recorder.log(f"{len(names)} of {row.examples} {row.split} images could not be read: {', '.join(names)}")
         case Stopped():

@@ -68,11 +68,12 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Corrupted:
-    """All images so far of a split of so many examples that could not be read, by name."""
+    """All images so far of a split of so many examples that could not be read, by name; `known` of them were told."""
 
     split: str
     names: tuple[str, ...]
     examples: int
+    known: int = 0
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ def setting(
 
 def spelled(value: Any) -> str:
     """A setting's value as it is typed."""
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(spelled, value))}]"
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 

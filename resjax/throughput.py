@@ -22,6 +22,7 @@ from resjax.training.loop import Run
 from resjax.training.programs import Programs, prepare
 
 PIPELINE, STEP, BOTH = "pipeline alone", "step alone", "both"
+NOISE = 0.25  # of a rate: both together are no faster than the slower one, and no slower where each has its cores
 LEAST = 3  # batches or steps that are timed, however long they take
 MOST_STEPS = 10**9  # that a stream is made for: it is left before
 
@@ -50,13 +51,13 @@ def rates(config: Config, seconds: float) -> Iterator[Rate]:
     bare = replace(
         config,
         train=replace(config.train, steps=MOST_STEPS, evaluate_every=0, log_every=1),
-        probes=replace(config.probes, at=[], every=0, last=False),
+        probes=replace(config.probes, at=[], every=0, last=False, batch_size=config.train.batch_size),
         checkpoint=replace(config.checkpoint, every=0, every_minutes=0),
     )
     images = source.load(bare.data)
+    programs = prepare(bare, images)  # what is refused is refused before anything is timed
     for workers in sorted({*counts(), worker_count(bare.data.workers)}):
         yield pipeline(bare, images, workers, seconds)
-    programs = prepare(bare, images)
     yield step(programs, seconds)
     programs.supply.close()
     yield both(bare, prepare(bare, images), seconds)
@@ -135,7 +136,11 @@ def verdict(found: list[Rate]) -> str:
     best = max((rate for rate in found if rate.what == PIPELINE), key=lambda rate: rate.images_per_s)
     slower, name = (read, "reading") if read.images_per_s < stepped.images_per_s else (stepped, "the devices")
     share = together.images_per_s / slower.images_per_s
+    if share > 1 + NOISE:
+        return f"both together were {share:.2f} times as fast as {name} alone: the machine was busy. Measure again"
     more = f"; reading was fastest with data.workers={best.workers}" if best.workers != read.workers else ""
+    if share < 1 - NOISE:
+        return f"both together reach {share:.0%} of {name} alone: they share cores, or wait for one another{more}"
     bounds = "bounds" if name == "reading" else "bound"
     return f"{name} {bounds} training: both together reach {share:.0%} of it alone{more}"
 

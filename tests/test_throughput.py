@@ -27,6 +27,18 @@ def test_each_part_is_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     [
         (100.0, 400.0, 95.0, "reading bounds training: both together reach 95% of it alone"),
         (400.0, 100.0, 100.0, "the devices bound training: both together reach 100% of it alone"),
+        (
+            474.0,
+            500.0,
+            237.0,
+            "both together reach 50% of reading alone: they share cores, or wait for one another",
+        ),
+        (
+            800.0,
+            400.0,
+            600.0,
+            "both together were 1.50 times as fast as the devices alone: the machine was busy. Measure again",
+        ),
     ],
 )
 def test_the_slower_one_bounds(read: float, step: float, both: float, says: str) -> None:

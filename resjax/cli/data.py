@@ -1,6 +1,7 @@
 """resjax data list | prepare NAME | check NAME | speed SETTINGS, and resjax models."""
 
 import argparse
+import math
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,7 +38,7 @@ def add_commands(commands: Any) -> None:
     preparing.set_defaults(command=prepare_data)
     checking = kinds.add_parser("check", help="whether a prepared data set is whole")
     checking.add_argument(
-        "--all", action="store_true", help="decode all images of a set of tensorflow-datasets, not a sample alone"
+        "--all", action="store_true", help="decode all images of a streamed set or a folder, not a sample alone"
     )
     checking.set_defaults(command=check_data)
     timing = kinds.add_parser("speed", help="images a second of reading, of the step, and of both, for streamed sets")
@@ -46,7 +47,8 @@ def add_commands(commands: Any) -> None:
     timing.add_argument("--json", action="store_true", help="one JSON document instead of a table")
     timing.set_defaults(command=time_data)
     for command in (preparing, checking):
-        command.add_argument("name", metavar="NAME", help="such as cifar10 or imagenet2012")
+        folder = ", or a folder of images, SPLIT/CLASS/image.jpg" if command is checking else ""
+        command.add_argument("name", metavar="NAME", help=f"such as cifar10 or imagenet2012{folder}")
         command.add_argument(
             "--stock",
             action="store_true",
@@ -77,9 +79,9 @@ def list_data(options: argparse.Namespace) -> int:
 
 def prepare_data(options: argparse.Namespace) -> int:
     """resjax data prepare."""
-    from resjax.data import prepare, prepared
+    from resjax.data import mock_imagenet, prepare, prepared
 
-    if is_stock(options):
+    if options.name != mock_imagenet.NAME and is_stock(options):
         from resjax.data import stock
 
         stock.prepare(options.name, prepared.root_of(options.root), options.archive, options.unverified, say)
@@ -97,8 +99,8 @@ def check_data(options: argparse.Namespace) -> int:
     """resjax data check: exit code 1 where something is wrong."""
     from resjax.data import mock_imagenet, prepare, prepared
 
-    if is_stock(options) or options.name == mock_imagenet.NAME:
-        return check_stock(options)
+    if is_folder(options) or options.name == mock_imagenet.NAME or is_stock(options):
+        return check_images(options)
     found = prepare.check(options.name, prepared.root_of(options.root))
     if found.folder is None:
         say(f"{found.name} comes with resjax: there is nothing to check.")
@@ -113,6 +115,8 @@ def time_data(options: argparse.Namespace) -> int:
     from resjax.cli.overrides import launch
     from resjax.starting import start_jax
 
+    if not 0 < options.seconds < math.inf:
+        raise InputError(f"--seconds={options.seconds:g}.\nExpected more than 0.\nType: --seconds=5")
     jobs = launch([*options.words, "tracker=none"]).jobs
     start_jax(jobs[0])
     from resjax import throughput  # JAX is imported from here on
@@ -132,6 +136,13 @@ def time_data(options: argparse.Namespace) -> int:
     return 0
 
 
+def is_folder(options: argparse.Namespace) -> bool:
+    """Whether NAME is a folder of images; a set of that name goes first."""
+    from resjax.data import source
+
+    return not options.stock and not source.is_listed(options.name) and Path(options.name).is_dir()
+
+
 def is_stock(options: argparse.Namespace) -> bool:
     """Whether NAME is a set of tensorflow-datasets: it is said to be, or it is ImageNet. InputError where unknown."""
     from resjax.data import imagenet, source
@@ -145,15 +156,19 @@ def is_stock(options: argparse.Namespace) -> bool:
     return False
 
 
-def check_stock(options: argparse.Namespace) -> int:
-    """resjax data check, of a set of tensorflow-datasets."""
+def check_images(options: argparse.Namespace) -> int:
+    """resjax data check, of a set of tensorflow-datasets, or of a folder of images."""
     from resjax.data import prepared, tfds_check, tfds_sets
 
-    roots = tfds_sets.roots(prepared.root_of(options.root), options.root is not None)
-    found = tfds_check.check(options.name, roots, options.all, say)
+    if is_folder(options):
+        found = tfds_check.check_folder(Path(options.name), options.all, say)
+    else:
+        roots = tfds_sets.roots(prepared.root_of(options.root), options.root is not None)
+        found = tfds_check.check(options.name, roots, options.all, say)
     say(f"{found.name} in {found.folder}: {found.records:,} records counted, {found.decoded:,} images decoded.")
     if found.decoded < found.records and not found.problems:
-        say(f"A sample, evenly spread. All of them: resjax data check {found.name} --stock --all")
+        stock = " --stock" if options.stock else ""
+        say(f"A sample, evenly spread. All of them: resjax data check {shlex.quote(options.name)}{stock} --all")
     return verdict(options, found.folder, found.problems)
 
 
@@ -169,6 +184,9 @@ def verdict(options: argparse.Namespace, folder: str, problems: Sequence[str]) -
     if not problems:
         say("whole")
         return 0
+    if is_folder(options):
+        say("damaged. Mend these files, or take them away; training leaves out data.corrupt_share of them at most")
+        return 1
     more = " --stock" if options.stock else " --archive FOLDER" if options.name == "imagenet2012" else ""
     say(f"damaged. Delete {folder}, and type: resjax data prepare {shlex.quote(options.name)}{more}")
     return 1

@@ -54,7 +54,8 @@ def run(words: Sequence[str]) -> int:
         for sweep, count in unfinished(options.words, options.runs).items():
             watch.say(f"  of {sweep} left out, as they are not done: {count} (resjax status {sweep.name})")
         sweeps = dict.fromkeys(str(folder.parent) for folder in folders)
-        watch.say(f"Type: resjax report {shlex.join(sweeps)}")
+        if any(looked):
+            watch.say(f"Type: resjax report {shlex.join(sweeps)}")
     return 0 if any(looked) else BAD_INPUT
 
 
@@ -72,7 +73,8 @@ def asked_of(lab: Lab, one: Path, beside: Path | None, alone: bool) -> bool:
     except RefusedError as error:
         if alone:
             raise
-        lab.watch.skip(one.name, f"left out: {error}".replace("\n", "\n  "))
+        lab.watch.skip(one.name, "it cannot be looked at")
+        lab.watch.say(f"  {error}".replace("\n", "\n  "))
         return False
     return True
 

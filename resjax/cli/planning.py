@@ -113,7 +113,9 @@ def changes(form: Mapping[str, Any], paper: Mapping[str, Any], item: Item) -> It
     ours, theirs = flat(dict(form)), flat(dict(paper))
     for key in dict.fromkeys([*theirs, *ours]):
         if ours.get(key) != theirs.get(key):
-            yield f"{key}={spelled(ours.get(key))} ({spelled(theirs.get(key))} {whole})"
+            every = "all" if key.endswith("_examples") else "null"
+            told = [every if value is None else spelled(value) for value in (ours.get(key), theirs.get(key))]
+            yield f"{key}={told[0]} ({told[1]} {whole})"
 
 
 def planned(made: Reproduction, own: Sequence[str], jobs: Sequence[Config], first: Launch) -> Plan:

@@ -165,16 +165,21 @@ def course_lines(prediction: Mapping[str, Any]) -> list[str]:
         return []
     name = f"{prediction['model']} {prediction['arm']} {prediction['depth']}"
     line = (
-        f"{name}: {told['epochs']} epochs of {told['images']:,} images on {told['gpus']} GPUs take "
+        f"{name}: {told['epochs']} epochs of {told['images']:,} images on {counted(told['gpus'], 'GPU')} take "
         f"{duration(told['seconds'])} a seed, at {told['images_per_s']:,.0f} images/s. Rests on: {told['rests_on']}."
     )
     if "cores_to_read" not in told:
         return [line]
     return [
         line,
-        f"  to be read as fast: at least {told['cores_to_read']} cores like this machine's, which decodes "
+        f"  to be read as fast: at least {counted(told['cores_to_read'], 'core')} like this machine's, which decodes "
         f"{told['decoded_per_s_and_core']:,.0f} JPEGs of 500 x 375 pixels a second each",
     ]
+
+
+def counted(count: int, what: str) -> str:
+    """1 GPU, 2 GPUs."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def run_row(prediction: Mapping[str, Any]) -> dict[str, Any]:

@@ -97,8 +97,9 @@ def told(row: dict[str, Any]) -> dict[str, Any]:
 
 def make(planned: Plan, options: argparse.Namespace) -> int:
     """The runs, round by round, and the page."""
-    from resjax.cli.train import start, time_to_stop
+    from resjax.cli.train import refuse_data, start, time_to_stop
 
+    refuse_data(planned.launch)  # before a folder is made
     code, end = 0, time_to_stop(planned.jobs)
     while planned.jobs and not code:
         note(planned)

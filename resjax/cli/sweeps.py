@@ -8,7 +8,7 @@ import polars as pl
 from rich.console import Console
 
 from resjax import records
-from resjax.cli.output import show
+from resjax.cli.output import show, wide
 from resjax.errors import InputError
 
 OUT_HELP = (
@@ -51,8 +51,8 @@ def write_report(options: argparse.Namespace) -> int:
     if options.json:
         show(written.rows, as_json=True)
         return 0
-    console = Console()
-    console.print(report.terminal(written.rows))
+    console = wide()
+    console.print(report.terminal(written.rows, console.width))
     for sentence in written.verdict:
         console.print(f"- {sentence}", highlight=False, markup=False)
     console.print(f"\nThe page: {written.page}", highlight=False, markup=False, soft_wrap=True)

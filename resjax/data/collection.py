@@ -27,6 +27,14 @@ class Collection(Protocol):
         """What a person finds it by."""
 
 
+class Slice(NamedTuple):
+    """The examples `first` to `first` + `size` - 1 of a split: `train[:90%]+validation` is two."""
+
+    split: str
+    first: int
+    size: int
+
+
 class ImageSet(Protocol):
     """A set of encoded images, wherever it is."""
 
@@ -38,16 +46,11 @@ class ImageSet(Protocol):
     def fingerprint(self) -> str:
         """SHA-256 of what tells it apart from others, without its images."""
 
-    def collection(self, spelled: str, setting: str) -> Collection:
-        """What a split's name, or a slice of it, says."""
+    def slices(self, spelled: str, setting: str) -> list[Slice]:
+        """What a split's name, or a slice of it, says. InputError where there is no such split."""
 
-
-class Slice(NamedTuple):
-    """The examples `first` to `first` + `size` - 1 of a split: `train[:90%]+validation` is two."""
-
-    split: str
-    first: int
-    size: int
+    def part(self, part: Slice) -> Collection:
+        """A slice."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from functools import cache
 import cv2
 import numpy as np
 import simplejpeg
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from PIL.Image import DecompressionBombError
 
 cv2.setNumThreads(0)  # the worker processes are the parallel part
@@ -43,6 +43,8 @@ def decode(image: bytes | np.ndarray, side: int | None = None) -> np.ndarray:
                 least = {"min_height": -(-height >> halved), "min_width": -(-width >> halved)}
             return np.asarray(simplejpeg.decode_jpeg(image, "RGB", **least))
         return _decode_other(image)
+    except UnidentifiedImageError as error:
+        raise CorruptError("no image file of a known kind") from error
     except (ValueError, OSError, SyntaxError, RuntimeError, EOFError, DecompressionBombError) as error:
         raise CorruptError(str(error).splitlines()[0] if str(error) else type(error).__name__) from error
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from resjax.data import splits
-from resjax.data.collection import Collection, Encoded, Part, Slice, joined
+from resjax.data.collection import Collection, Encoded, Part, Slice
 from resjax.errors import InputError
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
@@ -117,12 +117,11 @@ class FolderSet:
         found = {name: self.split(name) for name in self.names if name in self.used}
         return {name: split for name, split in found.items() if len(split)}
 
-    def collection(self, spelled: str, setting: str) -> Collection:
-        """What a split's name, or a slice of it, says. InputError where there is no such split."""
+    def slices(self, spelled: str, setting: str) -> list[Slice]:
+        """As ImageSet says."""
         if absent := [name for name in splits.named(spelled) if name not in self.listed]:
             raise self.no_split(absent[0], setting)
-        parts = splits.parse(spelled, {name: len(split) for name, split in self.listed.items()}, setting)
-        return joined([self.part(part) for part in parts])
+        return splits.parse(spelled, {name: len(split) for name, split in self.listed.items()}, setting)
 
     def no_split(self, name: str, setting: str) -> InputError:
         """The refusal of a split that is not there, or has no images."""

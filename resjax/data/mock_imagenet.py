@@ -101,7 +101,7 @@ def prepared(root: Path) -> Path:
     place = root / NAME / VERSION
     if (place / "dataset_info.json").exists():
         return place
-    root.mkdir(parents=True, exist_ok=True)
+    on_disk.make_folder(root)
     for left in root.glob(f"{BESIDE}*"):
         with contextlib.suppress(OSError):  # another process takes it away, or has ended meanwhile
             if time.time() - left.stat().st_mtime > ABANDONED_S:

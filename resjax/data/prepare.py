@@ -14,7 +14,6 @@ from typing import Any
 
 from resjax.data import archives, download, mock_imagenet, prepared, source
 from resjax.data.published import Splits
-from resjax.errors import InputError
 from resjax.stopping import Listener, listening
 
 Say = Callable[[str], None]
@@ -39,7 +38,7 @@ def prepare(name: str, root: Path, archive: Path | None, unverified: bool, say: 
     not laid out like it. Whatever interrupts it, nothing is left that looks prepared.
     """
     if name == mock_imagenet.NAME:
-        make_folder(root)
+        prepared.make_folder(root)
         say(f"{name} is in {(place := mock_imagenet.prepared(root))}")
         return place
     if not needs_preparing(name):
@@ -52,7 +51,7 @@ def prepare(name: str, root: Path, archive: Path | None, unverified: bool, say: 
     if given is None:
         download.require_network(official, root)  # before the slow import, so that it is said at once
     prepared.tensorflow_datasets()  # refused, where it is missing, before the download
-    make_folder(root)
+    prepared.make_folder(root)
     for left in sorted(root.glob(f"incomplete-{name}-*")):
         say(f"{left} is what an interrupted prepare left: it can be deleted.")
     files = given or download.fetch(official, root, say)
@@ -98,18 +97,6 @@ def already(name: str, root: Path, say: Say) -> Path:
     origin = "the official archive" if record["verified"] else "an UNVERIFIED archive"
     say(f"{name} is already prepared in {place}, from {origin}: nothing done. Delete that folder to prepare it anew.")
     return place
-
-
-def make_folder(root: Path) -> None:
-    """Make `root`. Raises InputError where that cannot be, or nothing can be written to it."""
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=root).close()
-    except OSError as error:
-        raise InputError(
-            f"the data folder {root} cannot be written: {error.strerror}\n"
-            "Expected a folder that can be.\nType: export RESJAX_DATA=FOLDER"
-        ) from error
 
 
 def build(name: str, root: Path, splits: Splits, facts: dict[str, Any]) -> Path:

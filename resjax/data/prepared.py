@@ -9,6 +9,7 @@ import importlib
 import json
 import os
 import shlex
+import tempfile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -36,6 +37,18 @@ def root_of(given: str | None) -> Path:
 def folder(name: str, root: Path) -> Path:
     """Where `name` is, or would be, prepared; tensorflow-datasets finds it from `root` by itself."""
     return root / f"resjax_{name}" / archives.VERSION
+
+
+def make_folder(root: Path) -> None:
+    """Make `root`. Raises InputError where that cannot be, or nothing can be written to it."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=root).close()
+    except OSError as error:
+        raise InputError(
+            f"the data folder {root} cannot be written: {error.strerror}\n"
+            "Expected a folder that can be.\nType: export RESJAX_DATA=FOLDER"
+        ) from error
 
 
 def command(name: str, root: Path) -> str:

@@ -72,6 +72,11 @@ def description(name: str) -> Description:
     return rows[name]
 
 
+def is_listed(name: str) -> bool:
+    """Whether there is such a data set."""
+    return name in {row.name for row in TABLE}
+
+
 def shape_of(config: DataConfig) -> tuple[tuple[int, int, int], int]:
     """The shape of an image, (height, width, channels), and the number of classes, without reading the data."""
     if config.kind != "resjax" and not is_known(config):

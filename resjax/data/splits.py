@@ -30,6 +30,16 @@ def parse(spelled: str, counts: Mapping[str, int], setting: str) -> list[Slice]:
     return parts
 
 
+def first(slices: list[Slice], count: int) -> list[Slice]:
+    """The first so many examples of them."""
+    found = []
+    for part in slices:
+        if count > 0:
+            found.append(part._replace(size=min(part.size, count)))
+            count -= part.size
+    return found
+
+
 def named(spelled: str) -> tuple[str, ...]:
     """The splits that slices are of: train[:90%]+validation is of train and validation."""
     return tuple(dict.fromkeys(part.partition("[")[0].strip() for part in spelled.split("+")))

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from resjax.data import download, imagenet, prepared, source, stock_needs, tfds_listing, tfds_sets
-from resjax.data.prepare import Say, make_folder
+from resjax.data.prepare import Say
 from resjax.data.stock_needs import brief, lacks_import
 from resjax.data.stock_progress import Bars, instead_of_bars
 from resjax.errors import InputError
@@ -41,7 +41,7 @@ def prepare(name: str, root: Path, archive: Path | None, unverified: bool, say: 
     stock_needs.tensorflow(name)
     if archive is None and builder.url_infos:
         stock_needs.network(name, next(iter(builder.url_infos)))
-    make_folder(root)
+    prepared.make_folder(root)
     tell_leftovers(name, root, say)
     try:
         build(name, root, files, place, say, exact=builder.name == imagenet.NAME and not unverified)

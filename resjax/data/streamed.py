@@ -1,15 +1,16 @@
 """Sets of encoded images, prepared by tensorflow-datasets or in a folder: streamed while training, or read at once."""
 
+import itertools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from resjax.data import folders, mock_imagenet, resize, splits, tfds_sets
-from resjax.data.collection import Collection, ImageSet, Part
+from resjax.data.collection import Collection, ImageSet, Part, Slice, joined
 from resjax.data.decode import CorruptError, decode
 from resjax.data.prepared import root_of
 from resjax.data.resident import Source, assemble, check_first, check_held_out
@@ -54,9 +55,10 @@ class Streamed:
 def load(config: DataConfig) -> Source | Streamed:
     """The set that `config` names, of kind tfds or folder. InputError as of `source.load`."""
     found = opened(config)
-    train = cut(found.collection(config.train_split, "data.train_split"), config.train_examples, "data.train_examples")
-    test = cut(found.collection(config.test_split, "data.test_split"), config.test_examples, "data.test_examples")
+    trained, tested = (chosen(found, config, which) for which in ("train", "test"))
+    require_apart(trained, tested, config)
     require_classes(found, config)
+    train, test = (joined([found.part(part) for part in parts]) for parts in (trained, tested))
     origin = f"{config.kind} {config.name}, {config.train_split} and {config.test_split}"
     if not config.streamed:
         arrays = (pixels_of(train, config, channels_of(found)), pixels_of(test, config, channels_of(found)))
@@ -121,8 +123,8 @@ def shape_of(config: DataConfig) -> tuple[tuple[int, int, int], int]:
     found = opened(config)
     if config.streamed:
         return (config.crop, config.crop, 3), found.classes
-    first = pixels_of(Part(found.collection(config.train_split, "data.train_split"), 0, 1), config, channels_of(found))
-    height, width, channels = first[0].shape[1:]
+    part, *_ = chosen(found, config, "train")
+    height, width, channels = pixels_of(found.part(part._replace(size=1)), config, channels_of(found))[0].shape[1:]
     size = (config.resize, config.resize) if config.resize else (height, width)
     return (*size, channels), found.classes
 
@@ -130,8 +132,27 @@ def shape_of(config: DataConfig) -> tuple[tuple[int, int, int], int]:
 def examples_of(config: DataConfig) -> int:
     """Training and test examples."""
     found = opened(config)
-    pairs = (("train", config.train_split, config.train_examples), ("test", config.test_split, config.test_examples))
-    return sum(wanted or len(found.collection(split, f"data.{name}_split")) for name, split, wanted in pairs)
+    return sum(part.size for which in ("train", "test") for part in chosen(found, config, which))
+
+
+def chosen(found: ImageSet, config: DataConfig, which: Literal["train", "test"]) -> list[Slice]:
+    """The slices that the settings name, up to train_examples or test_examples. InputError where there are fewer."""
+    slices = found.slices(getattr(config, f"{which}_split"), f"data.{which}_split")
+    count = getattr(config, f"{which}_examples")
+    check_first(sum(part.size for part in slices), count, f"data.{which}_examples")
+    return slices if count is None else splits.first(slices, count)
+
+
+def require_apart(trained: list[Slice], tested: list[Slice], config: DataConfig) -> None:
+    """Raises InputError where an image is both trained and tested on."""
+    for one, other in itertools.product(trained, tested):
+        shared = min(one.first + one.size, other.first + other.size) - max(one.first, other.first)
+        if one.split == other.split and shared > 0:
+            raise InputError(
+                f"data.train_split={config.train_split} and data.test_split={config.test_split} share {shared:,} "
+                f"images of {one.split}.\nExpected tests on images that no training sees.\nType: "
+                f"{splits.suggestion('data.test_split', [one.split])}"
+            )
 
 
 def require_classes(found: ImageSet, config: DataConfig) -> None:
@@ -141,12 +162,6 @@ def require_classes(found: ImageSet, config: DataConfig) -> None:
             f"data.name={config.name} has classes: {found.classes}.\nExpected two or more, each with images.\n"
             f"Type: resjax train data={config.kind}, with another set"
         )
-
-
-def cut(collection: Collection, count: int | None, setting: str) -> Collection:
-    """The first `count` examples, or all."""
-    check_first(len(collection), count, setting)
-    return collection if count is None else Part(collection, 0, count)
 
 
 def held_out(train: Collection, config: DataConfig) -> list[Collection]:

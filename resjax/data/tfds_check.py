@@ -1,4 +1,4 @@
-"""Whether a prepared set of tensorflow-datasets can be read: the records are counted, images are decoded."""
+"""Whether a prepared set of tensorflow-datasets, or a folder, can be read: records are counted, images decoded."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -8,6 +8,7 @@ from pathlib import Path
 from resjax.data import tfds_sets
 from resjax.data.collection import Collection
 from resjax.data.decode import CorruptError, decode
+from resjax.data.folders import FolderSet
 from resjax.data.survey import spread
 from resjax.errors import InputError
 
@@ -48,6 +49,24 @@ def check(name: str, roots: Sequence[Path], every: bool, say: Callable[[str], No
         problems += undecoded(records, wanted, f"{name} {split}", say)
         decoded += len(wanted)
     return Found(name, str(found.folder), sum(counts.values()), decoded, tuple(problems))
+
+
+def check_folder(root: Path, every: bool, say: Callable[[str], None]) -> Found:
+    """The same of a folder of images, SPLIT/CLASS/image.jpg. InputError where there are none."""
+    splits = FolderSet(root, (), ()).names
+    found = FolderSet(root, tuple(splits), tuple(splits))
+    if not found.listed:
+        raise InputError(
+            f"{root} has no images.\nExpected a folder a split, in it one a class: {root}/train/cat/1.jpg\n"
+            "Type: resjax data check FOLDER"
+        )
+    problems: list[str] = []
+    decoded = 0
+    for split, images in found.listed.items():
+        wanted = range(len(images)) if every else spread(len(images), SAMPLE)
+        problems += undecoded(images, wanted, f"{root.name} {split}", say)
+        decoded += len(wanted)
+    return Found(root.name, str(root), sum(map(len, found.listed.values())), decoded, tuple(problems))
 
 
 def unreadable(name: str, roots: Sequence[Path], error: Exception) -> InputError:

@@ -10,6 +10,7 @@ import shlex
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from typing import Any
 import numpy as np
 
 from resjax.data import prepared, splits
-from resjax.data.collection import Collection, Encoded, Part, Slice, joined
+from resjax.data.collection import Collection, Encoded, Part, Slice
 from resjax.data.decode import CorruptError
+from resjax.dataconfig import DATASETS
 from resjax.errors import InputError
 
 VERSION = re.compile(r"\d+\.\d+\.\d+")
@@ -150,10 +152,9 @@ class TfdsSet:
         files = tuple(str(path) for path in info.filepaths)
         return TfdsSplit(name, files, tuple(info.shard_lengths), image, label, pixels)
 
-    def collection(self, spelled: str, setting: str) -> Collection:
-        """What a split's name, or a slice of it, says. InputError where there is no such split."""
-        parts = splits.parse(spelled, self.counts, setting)
-        return joined([self.part(part) for part in parts])
+    def slices(self, spelled: str, setting: str) -> list[Slice]:
+        """As ImageSet says."""
+        return splits.parse(spelled, self.counts, setting)
 
     def part(self, part: Slice) -> Collection:
         """A slice."""
@@ -248,6 +249,7 @@ def not_prepared(name: str, looked: Sequence[Path]) -> InputError:
     have = sorted({path.name for root in looked if root.is_dir() for path in root.iterdir() if versions(path, "")})
     typed = f"{shlex.quote(name)} {'--archive FOLDER' if name.startswith('imagenet2012') else '--stock'}"
     there_are = f" There are: {', '.join(have)}" if have else ""
+    there_are += f"\nDid you mean: {near[0]}" if (near := get_close_matches(name, [*have, *DATASETS])) else ""
     return InputError(
         f"data.name={name} is not prepared in {' or '.join(map(str, looked))}.\n"
         f"Expected {looked[0] / name.partition(':')[0]}/VERSION/dataset_info.json.{there_are}\n"

@@ -198,7 +198,7 @@ def opened(folder: Path, parallel: ParallelConfig, root: str | None = None) -> S
     if not isinstance(data, resident.Source):
         raise RefusedError(
             f"{folder} was trained on streamed images (data={config.data.name}), which no instrument reads yet.\n"
-            "Expected a run whose data are read at once.\nType: resjax lab with such a run"
+            "Expected a run whose data are read at once.\nType: resjax lab INSTRUMENT RUN, with such a one"
         )
     if data.provenance["digest"] != run["data"]["digest"]:
         raise RefusedError(

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from resjax.config import ModelConfig, completed
+from resjax.datarules import DECIDES_NOTHING
 from resjax.identity import LOOKING
 from resjax.records import flat
 from resjax.settings import spelled
@@ -14,7 +15,7 @@ from resjax.shortcuts import SHORTCUTS
 # Sections and settings that decide nothing of the numbers, or that the report compares.
 SECTIONS = ("parallel", "tracker", "checkpoint")
 TRAINING = ("train", "optimizer", "schedule")  # of an imported net they say nothing
-BOOKKEEPING = ("sweep", "runs", "rerun", "data.root")
+BOOKKEEPING = ("sweep", "runs", "rerun", *(f"data.{name}" for name in DECIDES_NOTHING))
 SETTINGS = ("seed", "seeds", *BOOKKEEPING, "model.unroll", "model.remat", "train.max_minutes", *map(".".join, LOOKING))
 # The arm's name tells a shortcut's own settings.
 OF_SHORTCUTS = {f"model.{name}" for row in SHORTCUTS.values() for name in row.settings}
@@ -77,7 +78,7 @@ def _context(run: dict[str, Any]) -> dict[str, Any]:
     own = {key: None for key in names if model.get(key) == getattr(usual, key)}
     config["model"] = model | own
     # What runs from before there was such a setting lack.
-    config["data"] = {"validation_examples": None} | config["data"]
+    config["data"] = {"validation_examples": None} | run["canonical"]["data"]
     config["train"] = {"tf32": True} | config["train"]
     form = {key: value for key, value in flat(config).items() if key not in (*SETTINGS, *TREATMENTS)}
     if form.get("model.norm_scope") == "per_device" and run["config"]["model"]["norm"] == "batch":

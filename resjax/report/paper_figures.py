@@ -14,6 +14,8 @@ from resjax.report.theme import GREY
 
 ROW_HEIGHT = 22  # pixels
 # A figure each, so that errors by different views stand on no common axis: what it is called, its name's end.
+MOST = 6  # differences that a caption tells
+FIRST = ("data.name", "train.steps", "train.batch_size", "model.width")  # of all, if they differ
 BESIDE = {"test_error": ("test error", ""), "test_error_10crop": ("test error, mean of ten crops", "_10crop")}
 SCHEMA = {
     "row": pl.String,
@@ -70,7 +72,9 @@ def beside_paper(made: Paper, quantity: str = "test_error") -> Figure | None:
 def different(made: Paper) -> list[str]:
     """What keeps these runs from being the paper's."""
     elsewhere = made.asked.item.elsewhere
-    return [*([f"the paper's are of {elsewhere}"] if elsewhere else []), *made.asked.changed[:6]]
+    changed = sorted(made.asked.changed, key=lambda change: not change.startswith(FIRST))
+    rest = [f"and {len(changed) - MOST} more, said above"] if len(changed) > MOST else []
+    return [*([f"the paper's are of {elsewhere}"] if elsewhere else []), *changed[:MOST], *rest]
 
 
 def numbers(made: Paper, one: BesidePaper) -> list[tuple[Any, ...]]:

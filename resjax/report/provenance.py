@@ -9,6 +9,8 @@ from resjax.records import Sweep, flat
 from resjax.report.groups import Pool
 
 UNTOLD = ("runs", "rerun")
+MADE = "mock_imagenet"
+NAMED = 5  # images that could not be read, of a run
 
 
 def notices(sweep: Sweep, pool: Pool) -> list[str]:
@@ -30,6 +32,25 @@ def notices(sweep: Sweep, pool: Pool) -> list[str]:
         found.append(
             f'<p class="notice">The data of {names} are not verified: their archive matched no known digest.</p>'
         )
+    return found + [f'<p class="notice">{html.escape(told)}</p>' for told in images(done)]
+
+
+def images(done: list[dict[str, Any]]) -> list[str]:
+    """Of runs on streamed images: what a test sees, which could not be read, and that made ones tell nothing."""
+    views = dict.fromkeys(run["data"]["test_view"] for run in done if "test_view" in run["data"])
+    found = [f"The test error is of one crop, unless ten are named: {'; '.join(views)}."] if views else []
+    if any(run["config"]["data"]["name"] == MADE for run in done):
+        found.append(
+            f"The images of {MADE} are patterns that resjax makes: what nets do with them tells nothing of ImageNet."
+        )
+    for run in done:
+        for split, names in run.get("corrupted", {}).items():
+            total = run["data"].get(f"{split}_examples", run["config"]["data"][f"{split}_examples"])
+            what = "replaced by others" if split == "train" else "left out"
+            named = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+            found.append(
+                f"{run['name']}: {len(names)} of {total} {split} images could not be read, and were {what}: {named}."
+            )
     return found
 
 

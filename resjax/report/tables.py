@@ -4,10 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 from resjax.records import Sweep
-from resjax.report.groups import Group, Pool, pool
+from resjax.report.groups import Group as Networks
+from resjax.report.groups import Pool, pool
 from resjax.statistics import estimate
 
 PERCENT = 100.0
@@ -39,6 +42,8 @@ SHORT = {
     "n_diverged": "di-\nverged",
     "gap": "test −\ntraining",  # noqa: RUF001
 }
+LEAVE = ("model", "norm", "parameters", "gap")  # of a table that is too wide, the last first
+LONGEST, SHORTEST = 24, 10  # letters of a setting in the table; of a column of words
 CAPTION = "mean ± std over the seeds that finished"
 
 
@@ -56,7 +61,7 @@ def rows(pooled: Pool) -> list[dict[str, Any]]:
     return [row(group) for group in pooled.groups]
 
 
-def row(group: Group) -> dict[str, Any]:
+def row(group: Networks) -> dict[str, Any]:
     """One group's row."""
     names = ("model", "arm", "depth", "norm", "data", "setting", "parameters")
     found: dict[str, Any] = {name: getattr(group, name) for name in names}
@@ -75,7 +80,8 @@ def columns(found: list[dict[str, Any]], most: bool = True) -> list[tuple[str, s
     hidden |= {TEN} if not any(row[f"{TEN}_mean"] is not None for row in found) else set()
     if not most:
         hidden |= {key for key in ("model", "data", "seeds") if len({str(row[key]) for row in found}) == 1}
-    return [(key, title) for key, title in COLUMNS if key not in hidden]
+    told = dict(COLUMNS) | ({} if TEN in hidden else {"test_error": "test error, one crop, %"})
+    return [(key, told[key]) for key, _ in COLUMNS if key not in hidden]
 
 
 def cell(row: dict[str, Any], key: str, digits: int = 2) -> str:
@@ -108,22 +114,55 @@ def spans(numbers: list[int]) -> str:
     return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs)
 
 
-def terminal(found: list[dict[str, Any]]) -> Table:
-    """The summary for a terminal of 80 columns: one decimal, without what the rows share."""
+def terminal(found: list[dict[str, Any]], width: int) -> Group:
+    """The summary for a terminal of so many columns: one decimal, without what the rows share.
+
+    No number is cut: what has no room is left out, the last of LEAVE first, and long settings stand below the table.
+    """
+    settings = list(dict.fromkeys(row["setting"] for row in found))
+    below = max(map(len, settings), default=0) > LONGEST
+    marks = {setting: str(place) for place, setting in enumerate(settings, 1)} if below else {}
+    cells = [{key: cell(row, key, digits=1) for key, _ in COLUMNS} for row in found]
+    for row in cells:
+        row["setting"] = marks.get(row["setting"], row["setting"])
+    shown = [key for key, _ in columns(found, most=False) if key not in ("train_loss", "seeds")]
+    leave = [key for key in LEAVE if key in shown]
+    while leave and needed(shown, cells) > width:
+        shown.remove(leave.pop())
     table = Table(
         box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold", caption_justify="left", caption=CAPTION
     )
-    shown = [(key, title) for key, title in columns(found, most=False) if key not in ("train_loss", "seeds")]
-    for key, title in shown:
+    for key in shown:
         table.add_column(
-            SHORT.get(key, title),
+            heading(key, found),
             justify="right" if key in NUMBERS else "left",
-            no_wrap=key in NUMBERS or key == "arm",
+            no_wrap=key in NUMBERS,
             overflow="fold",
+            min_width=least(key, cells),
         )
-    for row in found:
-        table.add_row(*(cell(row, key, digits=1) for key, _ in shown))
-    return table
+    for row in cells:
+        table.add_row(*(row[key] for key in shown))
+    legend = [f"setting {mark}: {setting or 'none'}" for setting, mark in marks.items()]
+    return Group(table, *(Text(line) for line in legend))
+
+
+def heading(key: str, found: list[dict[str, Any]]) -> str:
+    """A column's title for a terminal; of one crop where there are ten, too."""
+    if key == "test_error" and TEN in dict(columns(found)):
+        return "one-crop\nerror, %"
+    return SHORT.get(key, dict(COLUMNS)[key])
+
+
+def least(key: str, cells: list[dict[str, str]]) -> int:
+    """The width that a column needs: whole numbers, and of words as much as is read at a glance."""
+    longest = max((len(row[key]) for row in cells), default=0)
+    return longest if key in NUMBERS else min(longest, SHORTEST)
+
+
+def needed(shown: list[str], cells: list[dict[str, str]]) -> int:
+    """The width of a table, its titles included."""
+    titles = {key: max(map(len, SHORT.get(key, dict(COLUMNS)[key]).split("\n"))) for key in shown}
+    return sum(max(least(key, cells), titles[key]) + 1 for key in shown)
 
 
 def write_csv(path: Path, found: list[dict[str, Any]] | pl.DataFrame) -> None:

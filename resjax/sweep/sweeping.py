@@ -163,7 +163,7 @@ def in_process(configs: Sequence[Config], watch: Watch, listener: Listener) -> l
             entry = dataclasses.replace(entry, folder=facts.folder_of(config, count_devices(config)))
             ended.append(Ended(entry, job.run(config, watch, tracking, listener.asked)))
         except InputError as error:  # the other jobs may do better
-            watch.finish(f"refused: {error}")
+            watch.finish(f"refused: {error}", name=entry.name)
             ended.append(Ended(entry, REFUSED, f"refused: {error}"))
     return ended
 

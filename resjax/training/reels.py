@@ -27,7 +27,7 @@ class Ledger:
     def __init__(self, name: str, collection: Collection, views: Views, share: float) -> None:
         self.name, self.collection, self.views, self.share = name, collection, views, share
         self.known: set[int] = set()
-        self.told = 0
+        self.told: list[int] = []
 
     def note(self, numbers: np.ndarray) -> None:
         """What a batch of this process says."""
@@ -58,9 +58,11 @@ class Ledger:
         return "as training sees it"
 
     def row(self) -> Corrupted:
-        """All so far, by name."""
-        names = [self.collection.name(number) for number in sorted(self.known)]
-        return Corrupted(self.name, tuple(names), len(self.collection))
+        """All so far, by name: first those that a row has told."""
+        known = len(self.told)
+        self.told += sorted(self.known - set(self.told))
+        names = [self.collection.name(number) for number in self.told]
+        return Corrupted(self.name, tuple(names), len(self.collection), known)
 
 
 def wider(share: float) -> float:

@@ -140,14 +140,11 @@ class Streaming:
 
     def news(self) -> list[Corrupted]:
         """As Supply says: a row a split that has new ones, with all so far, of all processes."""
-        if not hosts.any_of(any(len(ledger.known) > ledger.told for ledger in self.ledgers.values())):
+        if not hosts.any_of(any(len(ledger.known) > len(ledger.told) for ledger in self.ledgers.values())):
             return []
         for ledger in self.ledgers.values():
             ledger.agree()
-        fresh = [ledger for ledger in self.ledgers.values() if len(ledger.known) > ledger.told]
-        for ledger in fresh:
-            ledger.told = len(ledger.known)
-        return [ledger.row() for ledger in fresh]
+        return [ledger.row() for ledger in self.ledgers.values() if len(ledger.known) > len(ledger.told)]
 
     def close(self) -> None:
         """As Supply says."""

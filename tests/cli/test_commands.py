@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -10,11 +11,13 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from photographs import folder_of
 
 from resjax import records
 from resjax.cli import main
 from resjax.cli.words import choices
 from resjax.config import SHORTCUTS, keys
+from resjax.data import mock_imagenet
 
 TINY = [
     "model=mlp",
@@ -103,6 +106,54 @@ def test_a_job_that_fails_does_not_take_the_others_along(
     assert main(words) == 0
     assert [run["status"] for run in status_of("half", capsys)] == ["done", "done"]
     assert len(list((here / "runs" / "half" / "attempts").iterdir())) == 1
+
+
+def test_a_sweep_without_its_data_is_refused_once(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything is made; where some runs have theirs, those are."""
+    monkeypatch.setenv("RESJAX_DATA", str(here / "data"))
+    for words in (["train", "-m", *TINY, "data=cifar10", "model.depth=3,4"], ["reproduce", "he2015/fig6"]):
+        assert main(words) == 2
+        assert capsys.readouterr().err.count("is not prepared in") == 1
+    assert not list(here.iterdir())
+    assert main(["reproduce", "he2015/table2", "--preset", "quarter", "--dry-run"]) == 0
+    assert "Not ready: data.name=imagenet2012 is not prepared in" in capsys.readouterr().out
+    words = ["train", "-m", *TINY, "data=digits,cifar10", "sweep=half", "hydra/launcher=in_process", "tracker=none"]
+    assert main(words) == 2
+    assert [run["status"] for run in status_of("half", capsys)] == ["done", "pending"]
+
+
+def test_what_is_wrong_with_images_is_told_with_what_to_type(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also on the terminal: more of them than the share ends the run, and each is named."""
+    folder_of(here / "pets", 8)
+    for name in ("train/cat/1.png", "train/dog/2.png"):
+        (here / "pets" / name).write_bytes(b"nothing of an image")
+    images = ["data=folder", f"data.root={here / 'pets'}", "data.name=pets", "data.workers=0", "data.crop=8"]
+    words = ["train", *TINY, *images, "data.shorter_side=[9,12]", "data.test_side=9", "train.batch_size=8"]
+    assert main([*words, "tracker=none", "probes.batch_size=8"]) == 1
+    said = capsys.readouterr().err
+    assert "FAILED, CorruptedError: 2 of 8 train images cannot be read" in said
+    assert "train/cat/1.png (no image file of a known kind" in said
+    assert "Type: data.corrupt_share=0.5, to go on without them" in said
+
+
+def test_the_made_set_can_be_made_and_checked(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RESJAX_DATA", str(here))
+    monkeypatch.setattr(mock_imagenet, "TRAIN_EXAMPLES", 30)
+    monkeypatch.setattr(mock_imagenet, "TEST_EXAMPLES", 5)
+    left = here / "incomplete-mock_imagenet-abc"
+    left.mkdir()
+    os.utime(left, (0, 0))
+    assert main(["data", "prepare", "mock_imagenet"]) == 0
+    assert not left.exists(), "what a killed one left long ago"
+    assert main(["data", "check", "mock_imagenet"]) == 0
+    assert "35 records counted, 35 images decoded" in capsys.readouterr().out
+    next((here / "mock_imagenet").rglob("*train*")).write_bytes(b"")
+    assert main(["data", "check", "mock_imagenet"]) == 1
+    assert capsys.readouterr().out.splitlines()[-1].startswith(f"damaged. Delete {here / 'mock_imagenet'}")
 
 
 def status_of(sweep: str, capsys: pytest.CaptureFixture[str]) -> list[dict]:

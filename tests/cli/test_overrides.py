@@ -106,7 +106,15 @@ def test_a_model_is_the_papers(words: list[str], expected: dict[str, object]) ->
 @pytest.mark.parametrize("group", ["model", "data", "optimizer", "schedule", "parallel", "tracker"])
 def test_every_file_of_every_group_composes(group: str) -> None:
     for name in choices()[group]:
-        assert launch([f"{group}={name}"]).count == 1
+        named = ["data.name=own"] if (group, name) in (("data", "tfds"), ("data", "folder")) else []
+        assert launch([f"{group}={name}", *named]).count == 1
+
+
+@pytest.mark.parametrize("kind", ["tfds", "folder"])
+def test_a_set_of_ones_own_needs_a_name(kind: str) -> None:
+    """The default, digits, is resjax's own."""
+    with pytest.raises(InputError, match=f"data.kind={kind} with data.name=digits"):
+        launch([f"data={kind}"])
 
 
 def test_a_sweep_is_every_combination() -> None:

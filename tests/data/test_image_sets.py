@@ -139,7 +139,7 @@ def test_the_digest_tells_sets_apart(root: Path, tmp_path: Path) -> None:
     one = loaded(root).provenance["digest"]
     assert one == loaded(root).provenance["digest"]
     assert one != loaded(root, train_split="train[:90%]").provenance["digest"]
-    assert one != loaded(root, test_split="train[:21]").provenance["digest"]
+    assert one != loaded(root, test_split="validation[:20]").provenance["digest"]
     other = written(tmp_path, generate=spoiled(3))
     assert one != loaded(other).provenance["digest"]
 
@@ -160,7 +160,7 @@ def test_pixels_are_read_however_a_tensor_is_encoded(tmp_path: Path, encoding: s
     images = [np.random.default_rng(index).integers(0, 256, (5, *shape[1:]), np.uint8) for index in range(6)]
     tfds = prepared.tensorflow_datasets()
     tensors(tmp_path, tfds.features.Tensor(shape=shape, dtype=np.uint8, encoding=encoding), images)
-    found = tfds_sets.opened("tensors", [tmp_path]).collection("train", "data.train_split")
+    found = tfds_sets.opened("tensors", [tmp_path]).split("train")
     assert sorted(found[index].label for index in range(6)) == [*range(6)]
     for index in range(6):
         np.testing.assert_array_equal(found[index].image, images[found[index].label])
@@ -251,6 +251,14 @@ def test_a_split_of_a_folder_that_is_misspelt(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "val")
     with pytest.raises(InputError, match=r"'data.train_split=\"train\[:90%\]\"' 'data.test_split=\"train\[90%:\]\"'"):
         source.load(DataConfig(test_split="val", **settings))
+
+
+def test_images_that_are_trained_and_tested_on_are_refused(root: Path) -> None:
+    for train, test, shared in (("train", "train", 60), ("train[:50]", "validation+train[45:]", 5)):
+        with pytest.raises(InputError, match=f"share {shared} images of train"):
+            loaded(root, train_split=train, test_split=test)
+    assert len(loaded(root, train_split="train[:50]", test_split="train[50:]").test) == 10
+    assert len(loaded(root, train_split="train+validation", train_examples=60).train) == 60
 
 
 def test_a_set_with_nothing_to_tell_apart(tmp_path: Path) -> None:

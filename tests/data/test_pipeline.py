@@ -24,7 +24,7 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Collection:
 
 
 def opened(root: Path) -> Collection:
-    return tfds_sets.opened("imagenet2012", [root]).collection("train", "data.train_split")
+    return tfds_sets.opened("imagenet2012", [root]).split("train")
 
 
 def training(collection: Collection, places: range = range(BATCH), **more: object) -> Training:

@@ -12,7 +12,7 @@ import pytest
 from broken import finished, last_step, no_row_twice, only_run, result, wait_for
 from hosts import ONLY, series, together
 from nursery import SAID, born
-from photographs import NAME, written
+from photographs import NAME, spoiled, written
 
 from resjax import records
 
@@ -87,9 +87,21 @@ def test_a_signal_ends_it_saved_and_its_workers_with_it(root: Path, tmp_path: Pa
     assert "leaked" not in said, said
 
 
-def test_two_processes_are_one_also_on_streamed_images(root: Path, tmp_path: Path) -> None:
-    """Each reads its half of every batch, and of the test set: the numbers are those of one process."""
-    words = [*RUN, f"data.root={root}", "data.workers=0", "train.steps=12", "seeds=1", "probes.at=[]"]
+def test_two_processes_are_one_also_on_streamed_images(tmp_path: Path) -> None:
+    """Each reads its half of every batch, and of the test set: the numbers are those of one process.
+
+    An image that cannot be read, which only one of them meets, is known to both.
+    """
+    root = written(tmp_path / "data", train=90, generate=spoiled(5))
+    words = [
+        *RUN,
+        f"data.root={root}",
+        "data.corrupt_share=0.02",
+        "data.workers=0",
+        "train.steps=12",
+        "seeds=1",
+        "probes.at=[]",
+    ]
     words = [word for word in words if not word.startswith("parallel.")]
     alone = finished(
         tmp_path / "alone", [*words, "parallel=jit", "train.precision=float64", "parallel.devices=2"], **ONLY
@@ -102,6 +114,9 @@ def test_two_processes_are_one_also_on_streamed_images(root: Path, tmp_path: Pat
     for name, values in expected.items():
         assert len(values)
         np.testing.assert_allclose(found[name], values, rtol=1e-9, err_msg=name)
+    told = [records.facts_of(run)["corrupted"] for run in (alone, only_run(folder))]
+    assert told[0] == told[1]
+    assert [name.split()[1] for name in told[0]["train"]] == ["n00000500_5.JPEG"]
     ends = [records.last_row(run) for run in (alone, only_run(folder))]
     for name in ("test_loss", "test_error", "test_loss_10crop", "test_error_10crop"):
         assert ends[0][name] == pytest.approx(ends[1][name], rel=1e-9), name

@@ -47,7 +47,7 @@ def test_one_seed_and_none_left(make: Make, sweep_of: Join) -> None:
 def test_terminal(full: Sweep) -> None:
     console = Console(width=200)
     with console.capture() as captured:
-        console.print(terminal(summary(full)))
+        console.print(terminal(summary(full), 200))
     lines = captured.get().splitlines()
     assert any("plain" in line and "268,800" in line and "±" in line for line in lines)
     assert "setting" not in captured.get()

@@ -1,6 +1,8 @@
 """Training on streamed images: the same whatever reads them and lays them out, exact going on, flat in memory."""
 
 import gc
+import multiprocessing
+import os
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -175,6 +177,8 @@ def test_corrupted_images_are_counted_and_named(damaged: Path) -> None:
     told = [row for row in rows if isinstance(row, Corrupted)]
     assert told[-1].split == "train"
     assert {name.rpartition("_")[2] for name in told[-1].names} == {"3.JPEG", "7.JPEG"}
+    fresh = [name for row in told for name in row.names[row.known :]]
+    assert sorted(fresh) == sorted(told[-1].names), "each is told once"
     snapshots = [row for row in rows if isinstance(row, Snapshot)]
     assert len(snapshots[-1].stream["corrupted"]["train"]) == 2
     again = rows_of(config, snapshots[0])
@@ -196,23 +200,39 @@ def test_a_probe_batch_larger_than_the_set(root: Path) -> None:
         rows_of(streamed(root, probes={"batch_size": 64}))
 
 
-def held_after(root: Path, steps: int, marks: tuple[int, ...]) -> list[tuple[int, int]]:
-    """Bytes of all arrays on the devices, and of the process, when so many steps were told."""
-    config = streamed(root, train={"steps": steps, "log_every": 1}, probes={"at": [], "last": False})
+def held_after(root: Path, steps: int, marks: tuple[int, ...], workers: int) -> list[tuple[int, int]]:
+    """Bytes of all arrays on the devices, and of the process and its workers, when so many steps were told."""
+    config = streamed(
+        root,
+        train={"steps": steps, "log_every": 1},
+        probes={"at": [], "last": False},
+        data={"workers": workers},
+    )
     found = []
     for row in fit(config, source.load(config.data)):
         if isinstance(row, Metrics) and row.step in marks:
             gc.collect()
-            resident = int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+            processes = [os.getpid(), *(child.pid for child in multiprocessing.active_children())]
+            assert len(processes) >= 1 + workers
+            resident = sum(own_bytes(process) for process in processes if process is not None)
             found.append((sum(array.nbytes for array in jax.live_arrays()), resident))
     return found
 
 
+def own_bytes(process: int) -> int:
+    """Memory of a process that is not shared with others, and what it shares with its workers."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    sizes = dict(line.split(":") for line in lines if line.startswith("Rss"))
+    return sum(1024 * int(sizes[name].split()[0]) for name in ("RssAnon", "RssShmem"))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
 @pytest.mark.parametrize(
     ("steps", "marks"), [(160, (60, 150)), pytest.param(2001, (300, 2000), marks=pytest.mark.slow)]
 )
-def test_memory_is_flat(root: Path, steps: int, marks: tuple[int, ...]) -> None:
-    (device_before, host_before), (device_after, host_after) = held_after(root, steps, marks)
+def test_memory_is_flat(root: Path, steps: int, marks: tuple[int, ...], workers: int) -> None:
+    """Of the devices, of the process, and of the workers."""
+    (device_before, host_before), (device_after, host_after) = held_after(root, steps, marks, workers)
     assert device_after <= device_before
     assert host_after - host_before < 8e6, f"{host_after - host_before} bytes more after {marks[1]} steps"
 
