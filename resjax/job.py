@@ -207,7 +207,7 @@ def watch_rows(
         if isinstance(row, Corrupted):
             fresh = row.names[row.known :]
             named = ", ".join(fresh[:NAMED]) + (f" and {len(fresh) - NAMED} more" if len(fresh) > NAMED else "")
-            watch.say(f"  {len(row.names)} of {row.examples:,} {row.split} images could not be read, now {named}")
+            watch.say(f"  {len(row.names)} of {row.examples:,} {row.split} images could not be read, new: {named}")
         if isinstance(row, Finished):
             watch.finish(outcome_line(row, tests))
 
