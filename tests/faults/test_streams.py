@@ -87,7 +87,7 @@ def test_a_signal_ends_it_saved_and_its_workers_with_it(root: Path, tmp_path: Pa
     assert "leaked" not in said, said
 
 
-def test_two_processes_are_one_also_on_streamed_images(tmp_path: Path) -> None:
+def test_two_processes_are_one_also_on_streamed_images(tmp_path: Path, tally) -> None:
     """Each reads its half of every batch, and of the test set: the numbers are those of one process.
 
     An image that cannot be read, which only one of them meets, is known to both.
@@ -120,6 +120,10 @@ def test_two_processes_are_one_also_on_streamed_images(tmp_path: Path) -> None:
     ends = [records.last_row(run) for run in (alone, only_run(folder))]
     for name in ("test_loss", "test_error", "test_loss_10crop", "test_error_10crop"):
         assert ends[0][name] == pytest.approx(ends[1][name], rel=1e-9), name
+    tally(
+        "an image that cannot be read, met by one of two processes that train together",
+        "both know and record it; losses, gradient norms and tests as of one process, to 1e-9",
+    )
 
 
 @pytest.mark.slow

@@ -228,7 +228,7 @@ def own_bytes(process: int) -> int:
 
 @pytest.mark.parametrize("workers", [0, 1])
 @pytest.mark.parametrize(
-    ("steps", "marks"), [(160, (60, 150)), pytest.param(2001, (300, 2000), marks=pytest.mark.slow)]
+    ("steps", "marks"), [(160, (60, 150)), pytest.param(2021, (300, 2000), marks=pytest.mark.slow)]
 )
 def test_memory_is_flat(root: Path, steps: int, marks: tuple[int, ...], workers: int) -> None:
     """Of the devices, of the process, and of the workers."""
