@@ -14,7 +14,7 @@ from resjax.cli.words import choices, conf_folder, split
 from resjax.config import Config, keys
 from resjax.dataconfig import DataConfig
 from resjax.errors import BAD_INPUT, InputError
-from resjax.identity import run_id
+from resjax.identity import canonical, run_id
 from resjax.legal import slug
 from resjax.sweep.launcher import Launcher
 
@@ -114,8 +114,13 @@ def refuse_sweeper(planned: Launch) -> None:
 
 
 def refuse_data(planned: Launch) -> None:
-    """InputError where no run of a sweep that is left has its data here. On a cluster they may lie elsewhere."""
-    jobs = undone(planned.jobs) if planned.multirun and planned.launcher.where != "slurm" else []
+    """InputError where no run of a sweep that is left has its data here.
+
+    Not on a cluster, where they may lie elsewhere, nor where only the devices, counted later, tell what is left.
+    """
+    here = planned.multirun and planned.launcher.where != "slurm"
+    told = all(job.parallel.devices or "devices" not in canonical(job) for job in planned.jobs)
+    jobs = undone(planned.jobs) if here and told else []
     if (refusals := missing(jobs)) and len(refusals) == len(each_set(jobs)):
         raise refusals[0]
 
