@@ -313,7 +313,7 @@ def test_a_run_that_cannot_be_looked_at_does_not_keep_the_others(
         seed |= {"outcome": "diverged", "diverged_at": 1}
     (one / "run.json").write_text(json.dumps(facts))
     assert main(["lab", "lesion", "nets", *SMALL]) == 0
-    assert "left out: no seed of" in capsys.readouterr().err
+    assert "it cannot be looked at, skipped\n  no seed of" in capsys.readouterr().err
     assert (len(tables(one)), len(tables(other))) == (0, 1)
     assert not list(one.glob("lab/*")), "what was refused leaves nothing"
     assert main(["lab", "lesion", str(one), *SMALL]) == 2
