@@ -19,7 +19,7 @@ from resjax.identity import canonical
 from resjax.records import QUANTITIES, Recorder, read_layers
 from resjax.report import presets, run_tables, series
 from resjax.rows import Layers, Metrics, TrainLayers
-from resjax.tracking import NoTracker, Tracking, WandbTracker, register
+from resjax.tracking import NoTracker, Tracking, WandbTracker, mirror, register
 from resjax.tracking.series import MOST_LAYERS, layer_series, means, thinned
 
 STEPS = 2
@@ -267,13 +267,14 @@ def test_a_server_that_is_not_reached_is_waited_for_once_and_costs_nothing(
         monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{deaf.getsockname()[1]}")
         monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
         monkeypatch.delenv("WANDB_MODE")
+        monkeypatch.setattr(mirror, "CONNECT_SECONDS", 3)
         config, tracking, said = Config(), Tracking(), list[str]()
         config.tracker.mode = "online"
         began = time.perf_counter()
         for name in ("first", "second", "third"):
             mirrored(config, tmp_path / name, tracking, said)
         seconds = time.perf_counter() - began
-    assert seconds < 20, f"{seconds:.0f} s for a sweep"
+    assert seconds < 9, f"{seconds:.0f} s for a sweep, and waited for once it is 3 s"
     assert len([line for line in said if "not reached" in line]) == 1
     for name in ("first", "second", "third"):
         assert json.loads((tmp_path / name / "run.json").read_text())["status"] == "done"

@@ -42,7 +42,7 @@ def test_two_processes_are_one(tmp_path: Path, tally) -> None:
     wait_for(lambda: list(folder.glob("runs/default/*/run.json")) and last_step(only_run(folder)) > 60, 120)
     killed[1].kill()
     killed[1].join()
-    killed[0].join(5)  # it waits for the other, until JAX's own time is over
+    killed[0].join(1)  # it waits for the other, until JAX's own time is over
     killed[0].kill()
     killed[0].join()
     for process in together(folder, WORDS):
