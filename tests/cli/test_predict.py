@@ -184,7 +184,7 @@ def test_gpus_that_are_none(capsys: Out, words: list[str]) -> None:
 
 
 def test_a_streamed_set_takes_the_memory_of_what_is_on_its_way(capsys: Out) -> None:
-    words = ["model=resnet_imagenet", "data=imagenet2012", "parallel.devices=1"]
+    words = ["model=resnet_imagenet", "model.depth=18", "model.width=8", "data=imagenet2012", "parallel.devices=1"]
     one, two = (predicted(capsys, *words, f"data.workers={count}") for count in (1, 2))
     assert two["memory_bytes"] - one["memory_bytes"] == HELD_PER_WORKER * 128 * 224 * 224 * 3
     assert one["memory_bytes"] < one["training_bytes"] + 3e9
