@@ -37,7 +37,7 @@ def write_report(options: argparse.Namespace) -> int:
     import resjax.report as report  # draws figures: takes a second to import
     from resjax.report.reproduction import from_json
 
-    folders = [records.find(sweep, options.runs) for sweep in options.sweep]
+    folders = [records.find(sweep, options.runs, compact=True) for sweep in options.sweep]
     sweep = records.read(*folders)
     if not any(run["status"] == "done" for run in sweep.runs):
         raise InputError(f"no run of {', '.join(options.sweep)} is done yet.\nType: resjax status {options.sweep[0]}")

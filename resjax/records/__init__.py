@@ -9,7 +9,7 @@ lab/            what the lab found of the finished run, a folder for each instru
 """
 
 from resjax.records.files import append_log, kind_of, one_line, write_frame, write_json
-from resjax.records.keeping import asked_of, keep, kept, note_asked
+from resjax.records.keeping import asked_of, keep, kept, note_asked, read
 from resjax.records.lab import LabRecorder, LabTable
 from resjax.records.launches import Launch, freeze, planned, snapshot, thaw
 from resjax.records.lock import BusyError, lock
@@ -22,7 +22,6 @@ from resjax.records.reading import (
     find_runs,
     flat,
     last_row,
-    read,
     read_layers,
     read_metrics,
     read_train_layers,

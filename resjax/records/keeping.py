@@ -8,10 +8,10 @@ import polars as pl
 
 from resjax.records.files import write_json
 from resjax.records.lab import LabTable
-from resjax.records.reading import RUN_COLUMN, Sweep
-from resjax.records.schema import LAYERS, METRICS_SCHEMA, TABLES
+from resjax.records.reading import RUN_COLUMN, Sweep, read_folders
+from resjax.records.schema import LAYERS, METRICS_SCHEMA, RUNS, TABLES
 
-RUNS, METRICS_TABLE, ASKED = "runs.json", "metrics.parquet", "reproduction.json"
+METRICS_TABLE, ASKED = "metrics.parquet", "reproduction.json"
 LAB_ABOUT, LAB_TABLE = "lab.json", "lab_{}.parquet"  # of an instrument
 SCHEMAS = {METRICS_TABLE: METRICS_SCHEMA, LAYERS: TABLES[LAYERS]}
 
@@ -77,6 +77,25 @@ def kept(folder: Path) -> Sweep:
         for name, schema in SCHEMAS.items()
     )
     return Sweep((folder,), json.loads((folder / RUNS).read_text(encoding="utf-8")), metrics, layers, kept_lab(folder))
+
+
+def read(*sweeps: Path) -> Sweep:
+    """Everything that is recorded in the sweeps' folders, or in folders of compact records, but what training saw of
+    its layers at every step. A run that is in two counts once, the finished one first.
+    """
+    compact = [folder for folder in sweeps if (folder / RUNS).exists()]
+    parts = [read_folders(*(folder for folder in sweeps if folder not in compact)), *map(kept, compact)]
+    chosen: dict[str, tuple[int, dict[str, Any]]] = {}
+    every = [(number, run) for number, part in enumerate(parts) for run in part.runs]
+    for number, run in sorted(every, key=lambda one: one[1]["status"] != "done"):
+        chosen.setdefault(run["id"], (number, run))
+    own = [[run for run, (of, _) in chosen.items() if of == number] for number in range(len(parts))]
+    metrics, layers = (
+        pl.concat([frame.filter(pl.col("run").is_in(ids)) for frame, ids in zip(frames, own, strict=True)])
+        for frames in ([part.metrics for part in parts], [part.layers for part in parts])
+    )
+    lab = tuple(one for part, ids in zip(parts, own, strict=True) for one in part.lab if one.run in ids)
+    return Sweep(sweeps, [run for _, run in chosen.values()], metrics, layers, lab)
 
 
 def note_asked(folder: Path, asked: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from resjax.errors import InputError
 from resjax.legal import slug
 from resjax.records.lab import LabTable, read_lab
 from resjax.records.lock import is_locked
-from resjax.records.schema import LAYERS, METRICS, METRICS_SCHEMA, PARTS, RUN, TABLES, TRAIN_LAYERS, Schema
+from resjax.records.schema import LAYERS, METRICS, METRICS_SCHEMA, PARTS, RUN, RUNS, TABLES, TRAIN_LAYERS, Schema
 from resjax.settings import nearest
 
 RUN_COLUMN: Schema = {"run": pl.String}
@@ -73,15 +73,15 @@ class Sweep:
     lab: tuple[LabTable, ...] = ()
 
 
-def find(sweep: str, runs: str = "runs") -> Path:
+def find(sweep: str, runs: str = "runs", compact: bool = False) -> Path:
     """The folder of a sweep, given by its path or by its name in `runs`, safe or as it was typed.
 
-    InputError with those that there are.
+    compact: a folder of compact records will do, too. InputError with those that there are.
     """
     safe = "" if "/" in sweep else slug(sweep)
     for folder in (Path(sweep), Path(runs) / sweep, Path(runs) / (safe or sweep)):
         with contextlib.suppress(OSError, ValueError):  # the name is too long for a folder's, or has a NUL
-            if sweep and run_folders(folder):
+            if sweep and (run_folders(folder) or (compact and (folder / RUNS).exists())):
                 return folder
     there_are = sorted(path.name for path in Path(runs).glob("*") if run_folders(path))
     shown = sweep if sweep and sweep.isprintable() else repr(sweep)
@@ -150,7 +150,7 @@ def run_folders(sweep: Path) -> list[Path]:
     return sorted(path.parent for path in sweep.glob(f"*/{RUN}"))
 
 
-def read(*sweeps: Path) -> Sweep:
+def read_folders(*sweeps: Path) -> Sweep:
     """Everything that is recorded in the sweeps' folders, but what training saw of its layers at every step."""
     folders = folders_by_run(*sweeps)
     runs = [facts_of(folder) | {"status": state(folder)} for folder in folders.values()]

@@ -10,6 +10,7 @@ RUN, METRICS, LAYERS, PARTS, LOCK = "run.json", "metrics.jsonl", "layers.parquet
 TRAIN_LAYERS = "train_layers.parquet"
 LOG, ERROR, RESERVE, CHECKPOINTS = "log.txt", "error.txt", ".reserve", "checkpoints"
 ATTEMPTS, LAUNCHES = "attempts", "launches"
+RUNS = "runs.json"  # every run of a sweep, in a folder of compact records
 
 Schema = dict[str, Any]
 METRICS_SCHEMA: Schema = {

@@ -9,9 +9,9 @@ import vl_convert
 
 from resjax.records import Sweep
 from resjax.report import claims, health, lab, theme
-from resjax.report.charts import VEGA_LITE, Figure
+from resjax.report.charts import VEGA_LITE, Figure, still
 from resjax.report.expected import beside
-from resjax.report.figures import figures
+from resjax.report.figures import atlas, curves
 from resjax.report.groups import Pool, pool
 from resjax.report.page import Content, page
 from resjax.report.paper import Paper, paper
@@ -65,10 +65,19 @@ def assemble(sweep: Sweep, theory: bool = True, reproduction: Reproduction | Non
     compared = beside(pooled, seen)
     sections = verdict(pooled, seen, deeper, treated, compared)
     beside_it = paper(reproduction, sweep, pooled) if reproduction else None
-    drawn = [*(paper_figures(beside_it) if beside_it else []), *figures(pooled, seen)]
-    rows = summary_rows(pooled)
+    papers = paper_figures(beside_it) if beside_it else []
     return Content(
-        sweep, pooled, rows, sections, seen, [*deeper, *treated], drawn, compared, beside_it, lab.parts(pooled, sweep)
+        sweep=sweep,
+        pool=pooled,
+        rows=summary_rows(pooled),
+        sections=sections,
+        health=seen,
+        claims=[*deeper, *treated],
+        curves=[*papers, *curves(pooled)],
+        atlas=atlas(pooled, seen),
+        beside=compared,
+        paper=beside_it,
+        lab=lab.parts(pooled, sweep),
     )
 
 
@@ -95,7 +104,7 @@ def draw(figure: Figure, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     config = theme.config(dark=False, background="white", font=theme.STATIC_FONT)
     settings: dict[str, Any] = {"vl_version": VEGA_LITE, "config": config, "allowed_base_urls": []}
-    svg = vl_convert.vegalite_to_svg(figure.spec, **settings)
+    svg = vl_convert.vegalite_to_svg(still(figure.spec), **settings)
     (folder / f"{figure.name}.svg").write_text(svg, encoding="utf-8")
     (folder / f"{figure.name}.png").write_bytes(vl_convert.svg_to_png(svg, scale=PIXELS))
 

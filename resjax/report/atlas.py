@@ -7,7 +7,7 @@ import polars as pl
 
 from resjax.classes import RATIO
 from resjax.report import trends
-from resjax.report.charts import ROWS, Figure, arm_colour, depth_colour, finish, header, only, powers, width_of
+from resjax.report.charts import ROWS, Figure, arm_colour, depth_colour, finish, header, hover, only, powers, width_of
 from resjax.report.gradients import in_time
 from resjax.report.groups import END, Pool
 from resjax.report.health import Health
@@ -85,8 +85,9 @@ def response_std(pool: Pool) -> Figure | None:
     )
     y = alt.Y("value:Q", title="std of the response", scale=LOG, axis=alt.Axis(**powers(data)))
     tips = [alt.Tooltip(f"{name}:Q", format=".3~g") for name in ("value", "low", "high")]
-    line = base.mark_line(strokeWidth=1.6).encode(y=y, tooltip=["arm:N", "depth:O", "name:N", *tips, "n:Q"])
-    panel = line.properties(width=width_of(2, 440), height=190)
+    line = base.mark_line(strokeWidth=1.6).encode(y=y)
+    points = hover(base, y=y, tooltip=["arm:N", "depth:O", "name:N", *tips, "n:Q"])
+    panel = alt.layer(line, points).properties(width=width_of(2, 440), height=190)
     chart = _by_norm(pool, panel, alt.Column("order:N", header=header()))
     caption = (
         "Standard deviation, over batch, space and channels, of each weight layer's output behind its norm, before the "

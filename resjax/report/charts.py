@@ -16,6 +16,7 @@ WIDTH = 960  # pixels shared by a figure's columns
 CATEGORIES = 8  # as many as the theme has colours
 ROWS = alt.NamedData(name="rows")  # added by `finish`: altair would check every value of inline data
 LEGEND = alt.Legend(symbolType="stroke", symbolOpacity=1, symbolSize=220)
+HOVER = "hover"
 LABELS = 7  # on a log axis
 POWER = "datum.value == 1 ? '1' : '1e' + round(log(datum.value) / LN10)"
 
@@ -38,8 +39,27 @@ def finish(
     spec = chart.to_dict()
     spec.pop("config", None)
     rows = significant(every_cell(data, *grid, **empty) if grid else data)
-    inside = {"description": f"{title}. {caption}", "datasets": {"rows": rows}}
+    inside: dict[str, Any] = {"description": f"{title}. {caption}", "datasets": {"rows": rows}}
+    if grid:  # for the page's filters, which take rows away
+        inside["usermeta"] = {"grid": list(grid), "empty": empty}
     return Figure(name, title, caption, spec | inside, data)
+
+
+def hover(base: Any, **encoding: Any) -> Any:
+    """Points that only tell their values: under a pointer a line knows its first point alone.
+
+    `still` takes them away where there is no pointer.
+    """
+    return base.mark_point(filled=True, size=70, opacity=0, aria=False).encode(**encoding).properties(description=HOVER)
+
+
+def still(spec: Any) -> Any:
+    """The specification without `hover`, for pictures."""
+    if isinstance(spec, list):
+        return [still(part) for part in spec if not (isinstance(part, dict) and part.get("description") == HOVER)]
+    if isinstance(spec, dict):
+        return {key: part if key == "datasets" else still(part) for key, part in spec.items()}
+    return spec
 
 
 def every_cell(data: pl.DataFrame, *grid: str, **empty: Any) -> pl.DataFrame:

@@ -18,8 +18,8 @@ from resjax import records
 from resjax.report import markdown, published, searched
 from resjax.report.lab import Part
 from resjax.report.page import Content
+from resjax.report.page.paper import COLUMNS, degradation_cells, search_cells
 from resjax.report.paper import Paper
-from resjax.report.paper_page import COLUMNS, degradation_cells, search_cells
 from resjax.report.paper_words import degradation_sentences, many, statement_cells
 from resjax.report.reproduction import from_json
 from resjax.report.tables import cell, columns

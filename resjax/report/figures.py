@@ -16,6 +16,7 @@ from resjax.report.charts import (
     depth_colour,
     finish,
     header,
+    hover,
     only,
     powers,
     width_of,
@@ -25,6 +26,7 @@ from resjax.report.groups import Pool
 from resjax.report.health import Health, assess
 from resjax.report.series import LAYERS, UNITS, VARIANCES
 
+Maker = Callable[[Pool], Figure | None]
 ROOM = {"row": 26, "column": 14}  # pixels between panels, for the crosses above them
 FINALS: dict[str, tuple[str, Literal["linear", "log"]]] = {
     "train_loss": ("final training loss (nats)", "log"),
@@ -35,10 +37,17 @@ FINALS: dict[str, tuple[str, Literal["linear", "log"]]] = {
 
 def figures(pool: Pool, health: list[Health] | None = None) -> list[Figure]:
     """Those for which there are data. health: where it has been assessed already."""
-    seen = assess(pool) if health is None else health
-    makers: tuple[Callable[[Pool], Figure | None], ...] = (
-        training_curves,
-        final_by_depth,
+    return [*curves(pool), *atlas(pool, assess(pool) if health is None else health)]
+
+
+def curves(pool: Pool) -> list[Figure]:
+    """Of losses and errors."""
+    return made(pool, (training_curves, final_by_depth))
+
+
+def atlas(pool: Pool, seen: list[Health]) -> list[Figure]:
+    """Of gradients, variances and responses; seen: what the gradients do."""
+    makers: tuple[Maker, ...] = (
         lambda p: gradients(p, UNITS),
         rate_by_step,
         lambda p: ratio_by_depth(p, seen),
@@ -47,6 +56,11 @@ def figures(pool: Pool, health: list[Health] | None = None) -> list[Figure]:
         lambda p: gradients(p, VARIANCES),
         response_std,
     )
+    return made(pool, makers)
+
+
+def made(pool: Pool, makers: tuple[Maker, ...]) -> list[Figure]:
+    """Those that find data."""
     return [figure for maker in makers if (figure := maker(pool)) is not None]
 
 
@@ -72,8 +86,8 @@ def training_curves(pool: Pool) -> Figure | None:
         y=error,
         strokeDash=alt.StrokeDash("error:N", title="error", scale=alt.Scale(domain=kinds, range=[[1, 0], [4, 3]])),
         strokeWidth=alt.StrokeWidth("error:N", title="error", scale=alt.Scale(domain=kinds, range=[2.6, 1.3])),
-        tooltip=[*tips, "n:Q"],
     )
+    points = hover(base.transform_filter("datum.error === 'training'"), y=error, tooltip=[*tips, "n:Q"])
     band = known.mark_area(opacity=0.15).encode(y=alt.Y("low:Q"), y2="high:Q", detail="error:N")
     tested = base.transform_filter("datum.error === 'test'")
     dots = tested.mark_point(filled=True, size=34, opacity=1).encode(y=error, tooltip=[*tips, "n:Q"])
@@ -84,7 +98,9 @@ def training_curves(pool: Pool) -> Figure | None:
     crosses = crosses.encode(
         y=alt.value(-8), tooltip=["arm:N", "depth:O", "seed:O", alt.Tooltip("step:Q", title="diverged")]
     )
-    panel = alt.layer(band, lines, bars, dots, crosses).properties(width=width_of(len(pool.arms), 440), height=230)
+    panel = alt.layer(band, lines, points, bars, dots, crosses).properties(
+        width=width_of(len(pool.arms), 440), height=230
+    )
     chart = panel.facet(
         data=ROWS,
         column=alt.Column("arm:N", header=header(), sort=pool.arms),

@@ -73,13 +73,13 @@ def _gradient_panels(pool: Pool, data: pl.DataFrame, quantity: str, panel: str) 
     y = alt.Y("value:Q", title=PROBED[quantity][1], scale=scale, axis=alt.Axis(**labels))
     base = alt.Chart().encode(x=position, color=arm_colour(pool.arms))
     tips = [alt.Tooltip(f"{name}:Q", format=".3~g") for name in ("value", "low", "high")]
+    tips += [alt.Tooltip("theory:Q", format=".3~g")] if data["theory"].count() else []
     names = ["arm:N", "depth:O", alt.Tooltip("moment:N", title="step"), "layer:O", "name:N"]
     band = base.mark_area(opacity=0.2, aria=False).encode(y=alt.Y("low:Q"), y2="high:Q")
     line = base.mark_line(strokeWidth=2, aria=False).encode(y=y)
     dots = base.mark_point(filled=True, size=9, opacity=1, aria=False).encode(y=y, tooltip=[*names, *tips, "n:Q"])
     theory = base.transform_filter("isValid(datum.theory)").mark_line(strokeWidth=1.6, strokeDash=[5, 3], aria=False)
-    theory = theory.encode(y="theory:Q", tooltip=["arm:N", "depth:O", alt.Tooltip("theory:Q", format=".3~g")])
-    overlay = [theory] if data["theory"].count() else []
+    overlay = [theory.encode(y="theory:Q")] if data["theory"].count() else []
     layered = alt.layer(band, line, dots, *overlay).properties(width=width_of(len(shown), 300), height=104)
     heading = f"datum.value === '{END}' ? datum.value : 'step ' + datum.value"
     panels = layered.facet(

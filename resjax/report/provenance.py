@@ -6,23 +6,17 @@ from collections import Counter
 from typing import Any
 
 from resjax.records import Sweep, flat
-from resjax.report.groups import Pool
 
 UNTOLD = ("runs", "rerun")
 MADE = "mock_imagenet"
 NAMED = 5  # images that could not be read, of a run
 
 
-def notices(sweep: Sweep, pool: Pool) -> list[str]:
-    """Paragraphs for the page's head: how much there is, what is missing, what is not verified."""
+def notices(sweep: Sweep) -> list[str]:
+    """Paragraphs for the page's head: what is missing, what is not verified."""
     done = [run for run in sweep.runs if run["status"] == "done"]
     others = Counter(run["status"] for run in sweep.runs if run["status"] != "done")
-    seeds = sum(len(group.seeds) for group in pool.groups)
-    lost = sum(len(group.diverged) for group in pool.groups)
-    found = [
-        f'<p class="soft">{_count(len(done), "run")} done, {_count(len(pool.groups), "network")}, '
-        f"{_count(seeds, 'seed')} trained, {lost} diverged.</p>"
-    ]
+    found = []
     if others:
         states = ", ".join(f"{count} {html.escape(status)}" for status, count in sorted(others.items()))
         found.append(f'<p class="notice">{_count(sum(others.values()), "more run")} not counted here: {states}.</p>')
@@ -78,11 +72,11 @@ def facts(sweep: Sweep) -> list[tuple[str, str]]:
     done = [run for run in sweep.runs if run["status"] == "done"]
     versions = [f"{name} {version}" for run in done for name, version in run.get("versions", {}).items()]
     speeds = [run["images_per_s"] for run in done if run.get("images_per_s")]
-    revisions = [_revision(run["code"]) for run in done if run.get("code")]
+    revisions = [revision(run["code"]) for run in done if run.get("code")]
     found = {
         "folders": unique(folder.name for folder in sweep.folders),
         "data": unique(_data(run) for run in done),
-        "devices": unique(_devices(run["devices"]) for run in done if run.get("devices")),
+        "devices": unique(devices(run["devices"]) for run in done if run.get("devices")),
         "versions": unique(versions),
         "code": unique(revisions),
         "time": [_times(done)],
@@ -99,11 +93,13 @@ def _data(run: dict[str, Any]) -> str:
     return ", ".join([*parts, *([f"from {data['origin']}"] if data.get("origin") else [])])
 
 
-def _devices(devices: dict[str, Any]) -> str:
-    return f"{devices.get('count')} × {devices.get('kind')}"  # noqa: RUF001
+def devices(found: dict[str, Any]) -> str:
+    """How many of which kind."""
+    return f"{found.get('count')} × {found.get('kind')}"  # noqa: RUF001
 
 
-def _revision(code: dict[str, Any]) -> str:
+def revision(code: dict[str, Any]) -> str:
+    """Of the checkout."""
     if not code.get("revision"):
         return "no revision recorded"
     return str(code["revision"]) + (" with changes" if code.get("changed") else "")

@@ -3,7 +3,7 @@
 from typing import Any
 
 from resjax.report import degradation, published, searched, statements
-from resjax.report.markup import bullets, table, text
+from resjax.report.page.markup import CALM, OPEN, WARN, Chip, bullets, folded, note, table, text
 from resjax.report.paper import CHOSEN, Paper, biased_rows
 from resjax.report.paper_words import degradation_sentences, effect, heading, many, statement_cells
 
@@ -12,6 +12,7 @@ BIASED = (
     "of any verdict. That at the step of the least validation error is unbiased; it needs data.validation_examples."
 )
 
+TONES = {statements.SUPPORTED: CALM, statements.CONTRADICTED: WARN}
 YES = {True: "yes", False: "no"}
 COLUMNS = (
     ("statement", "long"),
@@ -28,30 +29,38 @@ COLUMNS = (
 
 def section(made: Paper) -> str:
     """The page's first part."""
-    parts = [f"<h2>{text(made.asked.item.title)}</h2>", *(f"<p>{text(line)}</p>" for line in heading(made.asked))]
+    parts = [f"<h3>{text(made.asked.item.title)}</h3>", *(f"<p>{text(line)}</p>" for line in heading(made.asked))]
     if made.statements:
-        kinds = [kind for _, kind in COLUMNS]
-        tested_first = sorted(made.statements, key=lambda one: one.verdict == statements.ABSENT)
-        rows = [list(zip(statement_cells(one, made.asked), kinds, strict=True)) for one in tested_first]
-        parts += ["<h3>Verdicts</h3>", table(list(COLUMNS), rows), folded(f"{statements.RULE} {many(made.statements)}")]
+        parts += ["<h3>What it says, tested</h3>", statement_table(made)]
+        parts.append(reading(f"{statements.RULE} {many(made.statements)}"))
     if made.published:
         kinds = ["", "", "", "", "", "long"]
         titles = list(zip(published.TITLES, kinds, strict=True))
         cells = [list(zip(one.cells(), kinds, strict=True)) for one in made.published]
-        parts += ["<h3>Beside the paper</h3>", table(titles, cells), folded(published.NOTE)]
+        parts += ["<h3>Beside the paper</h3>", table(titles, cells), reading(published.NOTE)]
     if made.searched:
         limit = made.asked.preset.fails
         parts += ["<h3>The largest depth that trains</h3>", bullets([one.sentence(limit) for one in made.searched])]
-        parts += [search_table(made), folded(searched.NOTE)]
+        parts += [search_table(made), reading(searched.NOTE)]
     elif made.degradation:
         parts += ["<h3>Degradation as a quantity</h3>", degradation_table(made), bullets(degradation_sentences(made))]
-        parts.append(folded(degradation.NOTE))
+        parts.append(reading(degradation.NOTE))
     return "".join([*parts, biased_table(made)])
 
 
-def folded(note: str) -> str:
+def statement_table(made: Paper) -> str:
+    """A row a statement, those that were tested first."""
+    rows = []
+    for one in sorted(made.statements, key=lambda one: one.verdict == statements.ABSENT):
+        said, verdict, *rest = statement_cells(one, made.asked)
+        word = Chip(verdict, TONES.get(one.verdict, OPEN)).html()
+        rows.append(list(zip((said, word, *rest), (kind for _, kind in COLUMNS), strict=True)))
+    return table(COLUMNS, rows)
+
+
+def reading(words: str) -> str:
     """How to read what stands above."""
-    return f'<details><summary>How to read this</summary><p class="soft">{text(note)}</p></details>'
+    return folded("How to read this", note(words))
 
 
 def degradation_table(made: Paper) -> str:
@@ -116,8 +125,8 @@ def biased_table(made: Paper) -> str:
         ]
         for row in rows
     ]
-    body = f'{table(names, cells)}<p class="soft">{text(BIASED)}</p>'
-    return f"<details><summary>Test error of one view, %, by the step that is chosen</summary>{body}</details>"
+    body = table(names, cells) + note(BIASED)
+    return folded("Test error of one view, %, by the step that is chosen", body)
 
 
 def spread(row: dict[str, Any], quantity: str) -> str:
