@@ -40,6 +40,7 @@ RESERVED = {
     "hydra": {"resjax.cli"},
     "omegaconf": {"resjax.cli"},
     "wandb": {"resjax.tracking"},
+    "wandb_workspaces": {"resjax.tracking"},
     "altair": {"resjax.report"},
     "vl_convert": {"resjax.report"},
     "jax": {

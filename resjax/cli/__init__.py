@@ -104,7 +104,7 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
-    from resjax.cli import data, status, sweeps  # they import what `train` must not wait for
+    from resjax.cli import dashboard, data, status, sweeps  # they import what `train` must not wait for
 
     root = argparse.ArgumentParser(
         prog="resjax",
@@ -123,4 +123,5 @@ def parser() -> argparse.ArgumentParser:
     status.add_command(commands)
     sweeps.add_commands(commands)
     data.add_commands(commands)
+    dashboard.add_command(commands)
     return root

@@ -17,7 +17,24 @@ from resjax.tracking.series import UNITS, WEIGHTS, layer_series, means, thinned
 CONNECT_SECONDS = 10
 MOST_OF_A_TAG = 64  # letters
 HEAT_MAP = "gradient_map"
+HEAT_MAP_PICTURE = "gradient norm by layer and step"  # its key, where no preset can be named
 Say = Callable[[str], None]
+
+
+def sweep_tag(sweep: str) -> str:
+    """The tag of a sweep's runs."""
+    return slug(sweep)[:MOST_OF_A_TAG]
+
+
+def depth_tag(depth: int) -> str:
+    """The tag of the runs of a depth."""
+    return f"depth-{depth}"
+
+
+def speed(run: dict[str, Any]) -> dict[str, float]:
+    """Images a second, and where the seconds went; nothing of a run that did not finish."""
+    seconds = {f"seconds/{name}": value for name, value in run.get("times", {}).items()}
+    return seconds | {key: run[key] for key in ("images_per_s",) if key in run}
 
 
 class NoTracker:
@@ -82,7 +99,7 @@ class WandbTracker:
             name=run["name"],
             group=run["group"][:12],
             job_type=run["arm"],
-            tags=[slug(config.sweep)[:MOST_OF_A_TAG], run["arm"], config.model.norm, f"depth-{config.model.depth}"],
+            tags=[sweep_tag(config.sweep), run["arm"], config.model.norm, depth_tag(config.model.depth)],
             config=run["config"] | {"id": run["id"], "arm": run["arm"], "data_provenance": run["data"]},
             dir=str(folder),
             reinit="create_new",
@@ -137,9 +154,8 @@ class WandbTracker:
             self.look_back(run, folder)
             diverged = sum(seed["outcome"] == "diverged" for seed in run["seeds"])
             status = "not finished" if run["status"] == "running" else run["status"]
-            self.mirror.summary.update(
-                {"status": status, "diverged_seeds": diverged, **run.get("model", {}), **self.facts}
-            )
+            end = {"status": status, "diverged_seeds": diverged}
+            self.mirror.summary.update(end | speed(run) | run.get("model", {}) | self.facts)
             began = time.perf_counter()
             self.mirror.finish()
             self.sweep.unreachable |= time.perf_counter() - began >= CONNECT_SECONDS
@@ -159,7 +175,7 @@ class WandbTracker:
             tables = run_tables.tables(one)
             logged = dict(self.chart(name, table) for name, table in tables.items())
             if not self.mirror.entity and HEAT_MAP in tables:
-                logged["gradient norm by layer and step"] = self.picture(HEAT_MAP, tables[HEAT_MAP], folder)
+                logged[HEAT_MAP_PICTURE] = self.picture(HEAT_MAP, tables[HEAT_MAP], folder)
             self.mirror.log({"step": self.step} | logged)
         except Exception as error:
             self.say(f"wandb has no charts of this run, the records are whole: {error}")
