@@ -2,8 +2,6 @@
 
 import json
 import socket
-import subprocess
-import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import wandb
+from offline_runs import read_back
 
 from resjax.config import Config
 from resjax.errors import InputError
@@ -186,19 +185,6 @@ def tables(folder: Path) -> dict[str, Any]:
     """The tables of an offline run, as the files they are, by their charts."""
     paths = folder.glob("wandb/offline-run-*/files/media/table/*/charts/*.table.json")
     return {path.name.split("_table_")[0]: json.loads(path.read_text()) for path in paths}
-
-
-def read_back(folder: Path) -> dict[str, Any]:
-    """An offline run's history, and its last summary and settings, as wandb's own command reads them."""
-    (binary,) = folder.glob("wandb/offline-run-*/run-*.wandb")
-    command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(binary)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    records = [json.loads(line) for line in done.stdout.splitlines()]
-    last: dict[str, dict[str, Any]] = {"summary": {}, "config": {}}
-    for record in records:
-        if record["type"] in last:
-            last[record["type"]] |= record[record["type"]]["update"]
-    return last | {"history": [record["history"]["item"] for record in records if record["type"] == "history"]}
 
 
 def test_charts_that_fail_are_said_and_the_rest_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

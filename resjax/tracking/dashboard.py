@@ -71,12 +71,13 @@ def build(asked: Dashboard) -> Any:
     return workspace
 
 
-def filters(asked: Dashboard) -> list[Any]:
+def filters(asked: Dashboard) -> Any:
     """Which runs: by their tags, which they have from their start, and by their arm, which is their job type."""
     ws = library()
-    found = [ws.Tags().isin(list(tags)) for tags in (asked.tags, asked.norms) if tags]
-    found += [ws.Tags().isin([depth_tag(depth) for depth in asked.depths])] if asked.depths else []
-    return found + ([ws.Metric("JobType").isin(list(asked.arms))] if asked.arms else [])
+    tags = [asked.tags, asked.norms, [depth_tag(depth) for depth in asked.depths]]
+    found = [ws.Tags().isin(list(each)) for each in tags if each]
+    found += [ws.Metric("JobType").isin(list(asked.arms))] if asked.arms else []
+    return ws.And(*found) if found else ""
 
 
 def validate(workspace: Any) -> None:
