@@ -5,6 +5,7 @@ import http.server
 import json
 import os
 import re
+import shlex
 import sys
 import threading
 import time
@@ -20,13 +21,13 @@ import wandb
 from offline_runs import read_back
 from rich.console import Console
 
-from resjax.cli import main
+from resjax.cli import main, parser
 from resjax.cli.overrides import checked
 from resjax.config import Config
 from resjax.facts import describe, folder_of
 from resjax.job import keep
 from resjax.progress import Watch
-from resjax.records import QUANTITIES
+from resjax.records import METRICS_SCHEMA, QUANTITIES
 from resjax.report import presets
 from resjax.rows import Finished, Layers, Metrics, Outcome, Row, Started
 from resjax.tracking import Tracking, WandbTracker, dashboard
@@ -35,6 +36,17 @@ ROOT = Path(__file__).parents[1]
 KEY = "k" * 40
 RUN_KEYS = {"displayName", "jobType", "group", "tags"}  # of wandb's own
 TINY = "model=mlp model.depth=6 model.width=8 train.steps=2 train.batch_size=16 probes.batch_size=16 probes.at=[0,1]"
+PAGE = ROOT / "docs" / "wandb.md"
+FACTS = ("weight_layers", "image", "classes")  # of the network, which rows that are told have not all
+PARTS = {
+    "metric": "|".join(METRICS_SCHEMA),
+    "N": "[0-9]+",
+    "layer": r"[0-9]{3} \S+",
+    "moment": "step [0-9]+|end",
+    "number": "ratio|rate|range|class|n",
+    "part": "compile|train|probe|evaluation|total",
+    "chart": "|".join(presets.TITLES),
+}
 SCALARS = ("epoch", "learning_rate", "train_loss", "train_error", "grad_norm")
 
 
@@ -146,6 +158,25 @@ def test_every_key_of_every_panel_is_one_that_runs_log(
     assert not is_logged("summary:train_error/median", logged), "else it would not see a wrong one"
     tables = [name for name in names if name.endswith("_table")]
     assert len(tables) == (len(presets.TITLES) if entity else 0)
+
+
+def test_the_page_names_every_key_that_is_logged_and_no_other(logged: dict[str, Any]) -> None:
+    """The first column of its tables, with what stands between < and > filled in."""
+    page = PAGE.read_text().partition("## What is sent")[0]
+    cells = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    said = [key for cell in cells for key in re.findall("`([^`]+)`", cell) if not key.startswith("tracker")]
+    patterns = {key: re.sub("<([a-zN]+)>", lambda found: f"(?:{PARTS[found[1]]})", key) for key in said}
+    keys = {re.sub(r"\._?\w+$", "", key) for key in logged["keys"] if not key.startswith("_")}
+    assert [key for key in keys if not any(re.fullmatch(one, key) for one in patterns.values())] == []
+    unseen = [key for key, one in patterns.items() if not any(re.fullmatch(one, key) for key in keys)]
+    assert set(unseen) <= {"train_grad_norm/<layer>", *FACTS}
+    for name in presets.TITLES:
+        assert f"`{name}`" in page
+
+
+def test_the_pages_commands_can_be_typed() -> None:
+    commands = re.findall(r"^    resjax (dashboard .+)$", PAGE.read_text(), re.MULTILINE)
+    assert [parser().parse_args(shlex.split(words)).project for words in commands] == ["depth"] * 3
 
 
 def test_each_series_has_its_layers_and_not_the_whole_nets(
