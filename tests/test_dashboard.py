@@ -22,12 +22,13 @@ from offline_runs import read_back
 from rich.console import Console
 
 from resjax.cli import main, parser
+from resjax.cli.dashboard import not_there
 from resjax.cli.overrides import checked
 from resjax.config import Config
 from resjax.facts import describe, folder_of
 from resjax.job import keep
 from resjax.progress import Watch
-from resjax.records import METRICS_SCHEMA, QUANTITIES
+from resjax.records import METRICS_SCHEMA, QUANTITIES, read
 from resjax.report import presets
 from resjax.rows import Finished, Layers, Metrics, Outcome, Row, Started
 from resjax.tracking import Tracking, WandbTracker, dashboard
@@ -217,6 +218,14 @@ def test_a_sweeps_verdicts_and_runs_are_shown(runs: Path, capsys: pytest.Capture
     asked_for = [(item["key"]["name"], item["op"], item["value"]) for item in runset["filters"]["filters"]]
     tags = [("tags", "IN", [tag]) for tag in ("tiny", "batch", "depth-6")]
     assert asked_for == [*tags, ("jobType", "IN", ["residual"])]
+
+
+def test_runs_that_the_project_lacks_are_told(runs: Path) -> None:
+    (run,) = read(runs / "tiny").runs
+    bare = run | {"config": run["config"] | {"tracker": {"name": "none", "project": "resjax"}}}
+    assert not_there([run, run], "resjax") == []
+    assert not_there([run, bare], "resjax") == ["1 of 2 runs were not mirrored (tracker=none)"]
+    assert "for the project resjax and not other" in "".join(not_there([run], "other"))
 
 
 def test_the_file_is_the_workspace_that_was_built(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

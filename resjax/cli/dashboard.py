@@ -3,6 +3,7 @@
 import argparse
 import json
 import shlex
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,8 @@ def planned(options: argparse.Namespace) -> Any:
     folder = records.find(options.sweep, options.runs)
     sweep = records.read(folder)
     check_shown(sweep.runs, options)
+    for line in not_there(sweep.runs, options.project):
+        print(redacted(f"WARNING: {line}"), file=sys.stderr)
     return replace(
         begun,
         name=options.name or folder.resolve().name,
@@ -101,6 +104,18 @@ def check_shown(runs: list[dict[str, Any]], options: argparse.Namespace) -> None
                 raise InputError(
                     f"{options.sweep} has no run of --{name} {value}.\nExpected: {known}\nType: --{name} {known}"
                 )
+
+
+def not_there(runs: list[dict[str, Any]], project: str) -> list[str]:
+    """What the workspace will lack: runs that have no mirror, and those whose mirror is of another project."""
+    trackers = [run["config"]["tracker"] for run in runs]
+    bare = sum(tracker["name"] == "none" for tracker in trackers)
+    elsewhere = sorted({tracker["project"] for tracker in trackers if tracker["name"] != "none"} - {project})
+    found = [f"{bare} of {len(runs)} runs were not mirrored (tracker=none)"] if bare else []
+    told = (
+        f"runs were mirrored for the project {', '.join(elsewhere)} and not {project}, unless wandb sync changed that"
+    )
+    return found + ([told] if elsewhere else [])
 
 
 def verdicts(folder: Path, sweep: records.Sweep) -> str:

@@ -7,6 +7,8 @@ and custom charts, charts/<chart>, each with its table.
 wandb draws a custom chart by a preset that an account owns, <entity>/<preset>: `register(entity)` makes those that ship
 as resjax/wandb_charts/*.json, once an account. Without an entity (offline, with tracker.entity=null) no preset can be
 named: the tables are sent all the same, and the heat-map as a picture.
+
+`dashboard` makes a workspace that shows these keys; it needs wandb-workspaces, an extra, and is imported by itself.
 """
 
 from resjax.tracking.mirror import NoTracker, Tracking, WandbTracker
