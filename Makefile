@@ -8,6 +8,7 @@
 # make gpu    all that is measured and reproduced on a GPU, in slices of MINUTES=8: type it until nothing is left
 # make tfds-prepare   let tensorflow-datasets' own ImageNet builder run on small archives (downloads TensorFlow)
 # make browser   open a report in headless Chromium: its figures, errors and times (skipped where there is none)
+# make notebooks   run notebooks/*.py in fresh kernels and write the .ipynb beside them, with outputs
 # make diagrams   draw docs/units and fill the tables of docs/, from the code
 
 # The first of these that is Python 3.11 or newer; or say: make PYTHON=/path/to/python demo
@@ -23,7 +24,7 @@ TORCH_INSTALLED := $(if $(filter .venv-bench/%,$(TORCH_PYTHON)),.venv-bench/inst
 BENCH := $(BIN)/python -m benchmarks.run --torch-python $(TORCH_PYTHON)
 
 .PHONY: demo test test-faults slow tfds-prepare browser lint format lock compat compat-new compat-old bench bench-gpu \
-	gpu gpu-here jax-gpu diagrams clean
+	gpu gpu-here jax-gpu diagrams notebooks clean
 
 demo: $(INSTALLED)
 	$(BIN)/resjax train -m experiment=quickstart
@@ -103,6 +104,9 @@ jax-gpu: $(INSTALLED)
 
 diagrams: $(INSTALLED)
 	$(BIN)/python docs/diagrams.py
+
+notebooks: $(INSTALLED)
+	$(BIN)/python notebooks/make.py
 
 clean:
 	rm -rf .venv .venv-bench .venv-compat .venv-tfds

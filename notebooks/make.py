@@ -35,7 +35,11 @@ def run(name: str) -> nbformat.NotebookNode:
     """The notebook with outputs. CellExecutionError where a cell fails."""
     notebook = text(name)
     client = NotebookClient(
-        notebook, timeout=SECONDS, kernel_name="python3", record_timing=False, resources={"metadata": {"path": str(HERE)}}
+        notebook,
+        timeout=SECONDS,
+        kernel_name="python3",
+        record_timing=False,
+        resources={"metadata": {"path": str(HERE)}},
     )
     client.execute()
     notebook.metadata.pop("language_info", None)

@@ -11,10 +11,10 @@
 # %% [markdown]
 # # Reading a finished sweep with polars
 #
-# `resjax report` is a function of the records alone, and so can your own analysis be. The records read here are those of
-# figure 6 of He et al. 2015 at a quarter of its updates: plain-20, plain-56, ResNet-20 and ResNet-56 on CIFAR-10, three
-# seeds each ([experiments/degradation](../experiments/degradation/README.md)). They lie in the repository, as three
-# compact tables that `resjax export SWEEP FOLDER` writes. A sweep of your own is read by
+# `resjax report` is a function of the records alone, and so can your own analysis be. The records read here are those
+# of figure 6 of He et al. 2015 at a quarter of its updates: plain-20, plain-56, ResNet-20 and ResNet-56 on CIFAR-10,
+# three seeds each ([experiments/degradation](../experiments/degradation/README.md)). They lie in the repository, as
+# three compact tables that `resjax export SWEEP FOLDER` writes. A sweep of your own is read by
 # `records.read(Path("runs/mine"))`.
 
 # %%
@@ -55,7 +55,7 @@ last = trained.filter(pl.col("step") >= 0.9 * metrics["step"].max())
 final = last.group_by("arm", "depth", "seed").agg(error=pl.col("train_error").mean()).sort("arm", "depth", "seed")
 final.pivot("seed", index=["arm", "depth"], values="error")
 
-# %%
+# %% tags=["deterministic"]
 ours = final.group_by("arm", "depth").agg(pl.col("error").mean()).sort("arm", "depth")
 theirs = {(row["arm"], row["depth"]): row["train_error_mean"] for row in summary(sweep)}
 for arm, depth, error in ours.iter_rows():
@@ -68,7 +68,7 @@ for arm, depth, error in ours.iter_rows():
 # From one seed, both depths of an arm see the same batches, and both arms of a depth have the same initial values. So
 # differences are taken seed by seed: `compare` gives their mean with its 95 % interval and its test.
 
-# %%
+# %% tags=["deterministic"]
 values = {
     (arm, depth): dict(part.select("seed", "error").iter_rows())
     for (arm, depth), part in final.group_by("arm", "depth")
@@ -79,8 +79,20 @@ for arm in ("plain", "residual"):
     print(f"{arm}, 56 less 20 layers: {100 * told.difference:+.2f} points [{low:+.2f}, {high:+.2f}], p = {told.p:.2g}")
 
 # %% [markdown]
-# The plain net's training error rises with depth. Whether the residual one's does is left open: the interval has zero in
-# it, which is not the same as "no rise".
+# The rise of the one less the rise of the other, seed by seed, is what the README says: +27.5 points [+21.5, +33.5].
+
+# %% tags=["deterministic"]
+rises = {
+    arm: {seed: values[arm, 56][seed] - values[arm, 20][seed] for seed in values[arm, 20]}
+    for arm in ("plain", "residual")
+}
+told = compare(rises["plain"], rises["residual"])
+assert [round(100 * value, 1) for value in (told.difference, told.low, told.high)] == [27.5, 21.5, 33.5]
+print(f"{100 * told.difference:+.1f} points [{100 * told.low:+.1f}, {100 * told.high:+.1f}], p = {told.p:.2g}")
+
+# %% [markdown]
+# The plain net's training error rises with depth. Whether the residual one's does is left open: the interval has zero
+# in it, which is not the same as "no rise".
 
 # %% [markdown]
 # ## Curves
@@ -114,11 +126,11 @@ named.pivot("net", index="step", values="ratio").sort("step")
 
 # %% [markdown]
 # At step 0 plain-56's gradient is ten thousand times larger near the input than near the output: with batch norm it
-# *explodes*, and within ten updates that is over. The smallest ratio of all is not the plain net's: it is ResNet-56's at
-# step 100. By the report's threshold, a hundredth, none of them vanishes. What that says, with its limits, is in
+# *explodes*, and within ten updates that is over. The smallest ratio of all is not the plain net's: it is ResNet-56's
+# at step 100. By the report's threshold, a hundredth, none of them vanishes. What that says, with its limits, is in
 # [experiments/degradation](../experiments/degradation/README.md).
 
-# %%
+# %% tags=["deterministic"]
 smallest, largest = ratios.sort("ratio").row(0, named=True), ratios.sort("ratio").row(-1, named=True)
 assert (largest["arm"], largest["depth"], largest["step"]) == ("plain", 56, 0)
 assert (smallest["arm"], smallest["depth"], smallest["step"]) == ("residual", 56, 100)

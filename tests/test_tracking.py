@@ -1,7 +1,7 @@
 """wandb mirrors the records, and whatever happens to it costs a run nothing."""
 
 import json
-import socket
+import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -146,6 +146,15 @@ def test_offline_needs_no_key_and_what_is_written_reads_back(offline: Path) -> N
     assert any(key.startswith("gradient norm by layer and step") for row in history for key in row), "the heat-map"
     assert not [key for key in written["config"] if "visualize" in key], "no preset can be named"
     assert len(tables(offline)) == len(presets.TITLES)
+
+
+def test_the_mirror_knows_neither_paths_nor_words(offline: Path) -> None:
+    """wandb's own record of the machine would tell them, and its name."""
+    (binary,) = offline.glob("wandb/offline-run-*/run-*.wandb")
+    said = binary.read_bytes()
+    assert b"stem.conv" in said, "it is no compressed file"
+    for secret in (sys.executable, sys.argv[0], str(Path.cwd())):
+        assert secret.encode() not in said, secret
 
 
 def test_runs_can_be_sorted_by_what_their_gradients_do(offline: Path) -> None:

@@ -83,6 +83,7 @@ class WandbTracker:
             finish_timeout=CONNECT_SECONDS,
             finish_timeout_raises=False,
             x_disable_stats=True,
+            x_disable_meta=True,  # the host's name, paths, the words of the command
             disable_code=True,
             disable_git=True,
         )
