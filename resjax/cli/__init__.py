@@ -1,9 +1,9 @@
 """The `resjax` command. Only this package and experiments/ know Hydra."""
 
-import argparse
 import signal
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from types import FrameType
 
 from resjax import pages
@@ -13,12 +13,6 @@ from resjax.redaction import print_trace, redacted
 from resjax.stopping import INTERRUPTED, TERMINATED, StopError
 
 FAILED = 1
-FIRST_STEPS = """first steps:
-  resjax train -m experiment=quickstart     plain against residual, with and without norm; minutes on a laptop
-  resjax report quickstart                  what happened, as a page with figures and a table
-  resjax reproduce                          the papers' figures and tables, and questions, to make again
-  resjax train --help                       every setting, and how to sweep over any of them
-"""
 
 
 class Terminated(BaseException):
@@ -35,41 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         for number in numbers:
             signal.signal(number, _terminate)
-        # Hydra reads the words of `train` itself.
-        if words[:1] == ["train"]:
-            if arguments is None:
-                pages.restart()
-            from resjax.cli import train
-
-            return train.run(words[1:])
-        if words[:1] == ["reproduce"]:
-            if arguments is None:
-                pages.restart()
-            from resjax.cli import reproduce
-
-            return reproduce.run(words[1:])
-        if words[:1] == ["predict"]:
-            from resjax.cli import predict
-
-            return predict.run(words[1:])
-        if words[:1] == ["doctor"]:
-            if arguments is None:
-                pages.restart()  # steps are as fast as in training
-            from resjax.cli import doctor
-
-            return doctor.run(words[1:])
-        if words[:1] == ["lab"]:
-            if arguments is None:
-                pages.restart()
-            from resjax.cli import lab
-
-            return lab.run(words[1:])
-        if words[:1] == ["import"]:
-            from resjax.cli import imports
-
-            return imports.run(words[1:])
-        options = parser().parse_args(words)
-        return int(options.command(options))
+        return run(words, restarts=arguments is None)
     except InputError as error:
         print(redacted(f"resjax: {error}"), file=sys.stderr)
         return BAD_INPUT
@@ -102,26 +62,18 @@ def _terminate(number: int, frame: FrameType | None) -> None:
     raise Terminated
 
 
-def parser() -> argparse.ArgumentParser:
-    """The commands and their options."""
-    from resjax.cli import dashboard, data, status, sweeps  # they import what `train` must not wait for
+def run(words: Sequence[str], restarts: bool) -> int:
+    """The command that the words begin with; restarts: its process may begin again (`pages.restart`)."""
+    from resjax.cli import commands  # after the signals are listened for
 
-    root = argparse.ArgumentParser(
-        prog="resjax",
-        description="Measure, by experiment, what residual connections do.",
-        epilog=FIRST_STEPS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    commands = root.add_subparsers(metavar="COMMAND", required=True)
-    commands.add_parser("train", help="train one network, or a sweep of them", add_help=False)
-    commands.add_parser("reproduce", help="a paper's figure or table: its runs, then a verdict", add_help=False)
-    commands.add_parser("predict", help="a network's parameters, multiply-adds and memory", add_help=False)
-    commands.add_parser("doctor", help="whether this machine is fit to train, and how fast", add_help=False)
-    commands.add_parser("lab", help="instruments for finished runs: lesions, landscapes, ...", add_help=False)
-    commands.add_parser("import", help="a net trained elsewhere becomes a run", add_help=False)
-    status.add_command(commands)
-    sweeps.add_commands(commands)
-    data.add_commands(commands)
-    dashboard.add_command(commands)
-    return root
+    words = [*words[1:], "--help"] if words[:1] == ["help"] else list(words)
+    if not words or words[0] in ("-h", "--help"):
+        print(commands.help_text())
+        return 0 if words else BAD_INPUT  # of a script that forgot the command, nothing was done
+    if words[0] == "--version":
+        print(f"resjax {version('resjax')}")
+        return 0
+    command = commands.command(words[0])
+    if restarts and commands.ROWS[words[0]].restarts:
+        pages.restart()
+    return command.run(words[1:])

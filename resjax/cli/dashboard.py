@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from resjax import records
+from resjax.cli.options import RUNS_HELP, Parser, parsed
 from resjax.errors import InputError
 from resjax.redaction import redacted
 
@@ -22,20 +23,26 @@ NO_SWEEP = """No sweep was named. The verdicts are made from the records, on the
 FROM = "Made from the records by `resjax report {sweep}`, which has the figures and every number."
 
 
-def add_command(commands: Any) -> None:
-    """Add it to the parser."""
-    dashboard = commands.add_parser("dashboard", help="a wandb workspace: depth sweep, gradient atlas, verdicts")
-    dashboard.set_defaults(command=make)
-    dashboard.add_argument("project", metavar="PROJECT", help="wandb's project: tracker.project of the runs")
-    dashboard.add_argument("--entity", help="a user or a team; default: the account's; with one: custom charts")
-    dashboard.add_argument("--name", help="the workspace's; default: the sweep's, or resjax")
-    dashboard.add_argument("--sweep", help="its runs alone, and its verdicts: its name in runs/, or its folder")
-    dashboard.add_argument("--runs", default="runs", metavar="FOLDER", help="folder of all sweeps; default: runs")
-    dashboard.add_argument("--arm", nargs="+", default=[], help="only these, such as plain residual")
-    dashboard.add_argument("--norm", nargs="+", default=[], help="only these, such as batch none")
-    dashboard.add_argument("--depth", nargs="+", default=[], type=int, help="only these, such as 20 56")
-    dashboard.add_argument("--out", type=Path, metavar="FILE.json", help="also write the workspace to a file")
-    dashboard.add_argument("--json", action="store_true", help="one JSON document: the workspace, and where it is")
+def parser() -> Parser:
+    """Its options."""
+    found = Parser(
+        "resjax dashboard",
+        description="A wandb workspace for the runs of a project: depth sweep, gradient atlas, and with\n"
+        "--sweep the verdicts of its records. It is built and checked without a network, and\n"
+        "pushed where wandb has a key. It needs the extra: pip install 'resjax[dashboard]'",
+        examples=("resjax dashboard resjax --sweep quickstart", "resjax dashboard resjax --out workspace.json"),
+    )
+    found.add_argument("project", metavar="PROJECT", help="wandb's project: tracker.project of the runs")
+    found.add_argument("--entity", help="a user or a team; default: the account's; with one: custom charts")
+    found.add_argument("--name", help="the workspace's; default: the sweep's, or resjax")
+    found.add_argument("--sweep", help="its runs alone, and its verdicts: its name in runs/, or its folder")
+    found.add_argument("--runs", default="runs", metavar="FOLDER", help=RUNS_HELP)
+    found.add_argument("--arm", nargs="+", default=[], help="only these, such as plain residual")
+    found.add_argument("--norm", nargs="+", default=[], help="only these, such as batch none")
+    found.add_argument("--depth", nargs="+", default=[], type=int, help="only these, such as 20 56")
+    found.add_argument("--out", type=Path, metavar="FILE.json", help="also write the workspace to a file")
+    found.add_argument("--json", action="store_true", help="one JSON document: the workspace, and where it is")
+    return found
 
 
 def make(options: argparse.Namespace) -> int:
@@ -162,3 +169,6 @@ def pushed(url: str, made: dict[str, str]) -> list[str]:
     refused = [f"  {preset}: {answer}" for preset, answer in made.items() if answer != "made"]
     told = f"custom charts: {len(made) - len(refused)} presets made, {len(refused)} refused (there already?)"
     return [f"Pushed: {url}", told, *refused]
+
+
+COMMANDS = {"dashboard": parsed(parser, make)}

@@ -10,52 +10,102 @@ from typing import Any
 from rich.console import Console
 
 from resjax.catalog import CATALOG
+from resjax.cli.options import JSON_HELP, Parser, parsed
 from resjax.cli.output import show
 from resjax.errors import InputError
 
+ROOT_HELP = "of prepared data; default: $RESJAX_DATA, or ~/.cache/resjax/data"
+ARCHIVE_HELP = "what is downloaded already; of several files (mnist, imagenet2012) their folder"
+STOCK_HELP = "NAME is a set of tensorflow-datasets, such as oxford_iiit_pet"
 
-def add_commands(commands: Any) -> None:
-    """Add them to the parser."""
-    models = commands.add_parser("models", help="every network, shortcut and norm, with its paper")
-    models.add_argument("--json", action="store_true", help="one JSON document instead of a table")
-    models.set_defaults(command=list_models)
-    kinds = commands.add_parser("data", help="list, prepare, check and time data sets").add_subparsers(
-        metavar="list|prepare|check|speed", required=True
+
+def models_parser() -> Parser:
+    """The options of `resjax models`."""
+    found = Parser(
+        "resjax models",
+        description="Every network, shortcut, order, norm, activation and init, with its paper: what\ncan stand after "
+        "model=, model.shortcut=, ...",
+        examples=("resjax models", "resjax models --json"),
     )
-    listing = kinds.add_parser("list", help="every data set, and whether it can be used as things stand")
-    listing.add_argument("--json", action="store_true", help="one JSON document instead of a table")
-    listing.set_defaults(command=list_data)
-    preparing = kinds.add_parser("prepare", help="download a data set, or take its archive, and check it")
-    preparing.add_argument(
-        "--archive",
-        type=Path,
-        metavar="FILE",
-        help="what is downloaded already; of several files (mnist, imagenet2012) their folder",
+    found.add_argument("--json", action="store_true", help=JSON_HELP)
+    return found
+
+
+def parser() -> Parser:
+    """The options of `resjax data`."""
+    found = Parser(
+        "resjax data",
+        description="The data sets. digits and synthetic need nothing; others are prepared once.",
+        examples=("resjax data list", "resjax data prepare cifar10", "resjax data check cifar10"),
+        more="Each has its own help: resjax data prepare --help",
     )
-    preparing.add_argument(
+    kinds = found.add_subparsers(metavar="list|prepare|check|speed", required=True)
+    add_list(kinds)
+    add_prepare(kinds)
+    add_check(kinds)
+    add_speed(kinds)
+    return found
+
+
+def add_list(kinds: Any) -> None:
+    """resjax data list."""
+    line = "every data set, and whether it can be used as things stand"
+    found = kinds.add_parser("list", help=line, description=f"{line.capitalize()}.", examples=("resjax data list",))
+    found.add_argument("--json", action="store_true", help=JSON_HELP)
+    found.add_argument("--root", metavar="FOLDER", help=ROOT_HELP)
+    found.set_defaults(command=list_data)
+
+
+def add_prepare(kinds: Any) -> None:
+    """resjax data prepare."""
+    found = kinds.add_parser(
+        "prepare",
+        help="download a data set, or take its archive, and check it",
+        description="Download a data set, or take its archive, compare it with the official checksum,\nand lay it out "
+        "for training.",
+        examples=("resjax data prepare cifar10", "resjax data prepare cifar10 --archive cifar-10-binary.tar.gz"),
+    )
+    found.add_argument("name", metavar="NAME", help="such as cifar10 or imagenet2012: resjax data list")
+    found.add_argument("--archive", type=Path, metavar="FILE", help=ARCHIVE_HELP)
+    found.add_argument(
         "--unverified", action="store_true", help="take FILE though its checksum is not the official one"
     )
-    preparing.set_defaults(command=prepare_data)
-    checking = kinds.add_parser("check", help="whether a prepared data set is whole")
-    checking.add_argument(
-        "--all", action="store_true", help="decode all images of a streamed set or a folder, not a sample alone"
+    found.add_argument("--stock", action="store_true", help=f"{STOCK_HELP}; it takes TensorFlow")
+    found.add_argument("--root", metavar="FOLDER", help=ROOT_HELP)
+    found.set_defaults(command=prepare_data)
+
+
+def add_check(kinds: Any) -> None:
+    """resjax data check."""
+    found = kinds.add_parser(
+        "check",
+        help="whether a prepared data set is whole",
+        description="Whether a prepared data set, or a folder of images, is whole.",
+        examples=("resjax data check cifar10", "resjax data check photographs/ --all"),
+        codes="0 whole, 1 damaged, 2 bad input",
     )
-    checking.set_defaults(command=check_data)
-    timing = kinds.add_parser("speed", help="images a second of reading, of the step, and of both, for streamed sets")
-    timing.add_argument("words", nargs="*", metavar="SETTING=VALUE", help="of resjax train: data, model, batch, ...")
-    timing.add_argument("--seconds", type=float, default=5.0, help="that each measurement takes; default: 5")
-    timing.add_argument("--json", action="store_true", help="one JSON document instead of a table")
-    timing.set_defaults(command=time_data)
-    for command in (preparing, checking):
-        folder = ", or a folder of images, SPLIT/CLASS/image.jpg" if command is checking else ""
-        command.add_argument("name", metavar="NAME", help=f"such as cifar10 or imagenet2012{folder}")
-        command.add_argument(
-            "--stock",
-            action="store_true",
-            help="NAME is a set of tensorflow-datasets, such as oxford_iiit_pet; to prepare it takes TensorFlow",
-        )
-    for command in (listing, preparing, checking):
-        command.add_argument("--root", help="folder of prepared data; default: $RESJAX_DATA, or ~/.cache/resjax/data")
+    found.add_argument("name", metavar="NAME", help="such as cifar10, or a folder SPLIT/CLASS/image.jpg")
+    found.add_argument(
+        "--all", action="store_true", help="decode every image of a streamed set or a folder, not a sample"
+    )
+    found.add_argument("--stock", action="store_true", help=STOCK_HELP)
+    found.add_argument("--root", metavar="FOLDER", help=ROOT_HELP)
+    found.set_defaults(command=check_data)
+
+
+def add_speed(kinds: Any) -> None:
+    """resjax data speed."""
+    found = kinds.add_parser(
+        "speed",
+        help="images/s of reading, of the step, and of both (streamed sets)",
+        description="Images a second of reading, of the training step, and of both together, for data\nthat are read "
+        "while training: which of them the other waits for.",
+        examples=("resjax data speed model=resnet_imagenet model.depth=50 data=mock_imagenet",),
+    )
+    found.add_argument("words", nargs="*", metavar="SETTING=VALUE", help="of resjax train: data, model, batch, ...")
+    found.add_argument("--seconds", type=float, default=5.0, metavar="N", help="of each measurement; default: 5")
+    found.add_argument("--json", action="store_true", help=JSON_HELP)
+    found.set_defaults(command=time_data)
 
 
 def list_models(options: argparse.Namespace) -> int:
@@ -190,3 +240,9 @@ def verdict(options: argparse.Namespace, folder: str, problems: Sequence[str]) -
     more = " --stock" if options.stock else " --archive FOLDER" if options.name == "imagenet2012" else ""
     say(f"damaged. Delete {folder}, and type: resjax data prepare {shlex.quote(options.name)}{more}")
     return 1
+
+
+COMMANDS = {
+    "models": parsed(models_parser, list_models),
+    "data": parsed(parser, lambda options: int(options.command(options))),
+}

@@ -1,6 +1,5 @@
 """resjax doctor: whether this machine is fit to train, before a sweep is started."""
 
-import argparse
 import json
 import os
 import shutil
@@ -10,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from resjax.cli.options import JSON_HELP, Command, Parser
 from resjax.cli.overrides import launch
 from resjax.config import Config
 from resjax.doctor.check import FAILED, Check
@@ -18,11 +18,10 @@ from resjax.errors import InputError
 from resjax.papers.item import key_of
 from resjax.redaction import redacted
 
-DESCRIPTION = """Whether this machine is fit to train: what is installed, what JAX computes on, whether it computes
-rightly, with how many digits, how fast the net trains, what room there is. Settings are those of resjax train, so that
-the net is the one that will be trained: resjax doctor model=preact model.depth=110 parallel.devices=2. Without
-any it is ResNet-20; the data are made, of CIFAR's shape, unless data= says which. A few steps are trained and
-nothing is recorded. Exit code 0: nothing FAILED; 1: something did; 2: bad input."""
+DESCRIPTION = """Whether this machine is fit to train: what is installed, what JAX computes on,
+whether it computes rightly and with how many digits, how fast the net trains, what
+room there is. A few steps are trained and nothing is recorded. Settings say which
+net; without any it is ResNet-20 on made images of CIFAR's shape."""
 DEFAULT_DATA = "data=synthetic"
 NAME, STATUS = 15, 8  # letters of the columns
 WIDE = 240  # of a file or a pipe, as of the other tables
@@ -45,11 +44,16 @@ def run(words: Sequence[str]) -> int:
     return int(any(check.status == FAILED for check in checks))
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """Its options."""
-    found = argparse.ArgumentParser(prog="resjax doctor", description=DESCRIPTION, allow_abbrev=False)
+    found = Parser(
+        "resjax doctor",
+        description=DESCRIPTION,
+        examples=("resjax doctor", "resjax doctor model=preact model.depth=110 parallel.devices=2"),
+        codes="0 nothing FAILED, 1 something did, 2 bad input",
+    )
     found.add_argument("settings", nargs="*", metavar="SETTING=VALUE", help="as of resjax train")
-    found.add_argument("--json", action="store_true", help="one JSON document instead of a table")
+    found.add_argument("--json", action="store_true", help=JSON_HELP)
     found.add_argument("--trace", type=Path, metavar="FOLDER", help="also profile a few steps, into this folder")
     return found
 
@@ -102,3 +106,6 @@ def document(checks: Iterable[Check]) -> dict[str, Any]:
         rows.append({"name": check.name, "status": check.status, "found": check.found, "type": check.advice or None})
         numbers |= check.numbers
     return {"checks": rows} | numbers
+
+
+COMMANDS = {"doctor": Command(parser, run)}

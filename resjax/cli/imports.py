@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from resjax.cli.options import Command, Parser
 from resjax.cli.overrides import launch
 from resjax.cli.words import parse, split
 from resjax.config import Config
@@ -13,22 +14,17 @@ from resjax.legal import slug
 FLAGS = ("--config-dir", "-cd")
 ONE_NET = "one network, which a file holds, so settings with one value"
 EXAMPLE = "Type for example: resjax import net.npz model=plain model.depth=20 data=cifar10"
-HELP = """usage: resjax import FILE.npz [SETTING=VALUE ...]
-
-A net that was trained elsewhere becomes a run: its loss and error over the whole training and test sets, and one look
-at every layer, are recorded in runs/<sweep>/, where resjax report reads them. Nothing is trained.
-
-  resjax import plainnet20.npz model=plain model.depth=20 data=cifar10 data.mean=[.49,.49,.49] data.std=[.25,.25,.25]
-
-The settings say what the net in the file is, and how its images were standardised; they are those of resjax train
-(a list: resjax train --help). The names of the arrays in the file, and how to write one: docs/import.md
-"""
+DESCRIPTION = """A net that was trained elsewhere becomes a run: its loss and error over the whole
+training and test sets, and one look at every layer, are recorded in runs/SWEEP/,
+where resjax report reads them. Nothing is trained."""
+MORE = """The settings say what the net in the file is, and how its images were standardised
+(data.mean, data.std). The names of the arrays, and how to write them: docs/import.md"""
 
 
 def run(words: Sequence[str]) -> int:
     """Check everything, then measure; 0 if the run was done, 1 if it failed."""
     if {"-h", "--help"} & set(words):
-        print(HELP)
+        print(parser().format_help())
         return 0
     file, config = planned(words)
     from resjax import imports  # from here on heavier things are imported
@@ -43,6 +39,25 @@ def run(words: Sequence[str]) -> int:
     if listener.number is not None:
         return listener.exit_code
     return 1 if status == "failed" else 0
+
+
+def parser() -> Parser:
+    """Its options, for its help: Hydra reads the words."""
+    found = Parser(
+        "resjax import",
+        usage="resjax import FILE.npz [SETTING=VALUE ...]",
+        description=DESCRIPTION,
+        examples=(
+            "resjax import net.npz model=plain model.depth=20 data=cifar10",
+            "resjax import net.npz model=preact data=cifar10 data.mean=[.49,.48,.45]",
+        ),
+        codes="0 done, 1 it failed, 2 bad input",
+        more=MORE,
+    )
+    found.add_argument("file", metavar="FILE.npz", help="the net's arrays")
+    found.add_argument("words", nargs="*", metavar="SETTING=VALUE", help="as of resjax train, one value each")
+    found.add_argument("-cd", "--config-dir", metavar="FOLDER", help="with groups of your own, such as model/")
+    return found
 
 
 def planned(words: Sequence[str]) -> tuple[Path, Config]:
@@ -61,3 +76,6 @@ def planned(words: Sequence[str]) -> tuple[Path, Config]:
     if len(jobs) != 1:
         raise InputError(f"the experiment is a sweep of {len(jobs)} runs.\nExpected {ONE_NET}.\n{EXAMPLE}")
     return Path(first), jobs[0]
+
+
+COMMANDS = {"import": Command(parser, run)}

@@ -1,6 +1,5 @@
 """resjax lab: instruments for finished runs."""
 
-import argparse
 import json
 import shlex
 import types
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from resjax import records
+from resjax.cli.manual import entry, folded
+from resjax.cli.options import RUNS_HELP, Command, Parser
 from resjax.config import ParallelConfig
 from resjax.errors import BAD_INPUT, InputError
 from resjax.lab.analysis import Lab, Question
@@ -24,9 +25,9 @@ from resjax.settings import nearest, spelled
 from resjax.stopping import StopError, listening
 
 WITHOUT = " without --again; then the runs behind it keep the tables that they have"
-DESCRIPTION = """Why do two nets differ? An instrument looks at finished runs, at every seed of each, and writes a table
-into the run's folder, lab/; resjax report draws it. RUN: a run's folder or name, or a sweep, which is all its runs.
-The same command again skips what is done, and goes on with what was cut off."""
+DESCRIPTION = """Why do two nets differ? An instrument looks at finished runs, at every seed of
+each, and writes a table into the run's folder, lab/; resjax report draws it. The
+same command again skips what is done, and goes on with what was cut off."""
 
 
 def run(words: Sequence[str]) -> int:
@@ -79,38 +80,57 @@ def asked_of(lab: Lab, one: Path, beside: Path | None, alone: bool) -> bool:
     return True
 
 
-def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
+def parser(words: Sequence[str] = ()) -> Parser:
     """Its options. words: what was typed; help is of the instruments that it names, or of all."""
-    found = argparse.ArgumentParser(
-        prog="resjax lab",
+    named = [INSTRUMENTS[word] for word in words if word in INSTRUMENTS]
+    found = Parser(
+        "resjax lab",
         description=DESCRIPTION,
-        epilog=listing([INSTRUMENTS[word] for word in words if word in INSTRUMENTS] or INSTRUMENTS.values()),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        examples=(
+            "resjax lab lesion quickstart --quick",
+            "resjax lab paths depth draws=32",
+            "resjax lab lesion --help",
+        ),
+        codes="0 done, 2 bad input, or none of the runs can be looked at, 130, 143 stopped",
+        more="\n".join(listing(named) if named else questions()),
     )
     found.add_argument("name", metavar="INSTRUMENT", help=f"one of: {', '.join(INSTRUMENTS)}")
-    found.add_argument("words", nargs="*", metavar="RUN", help="and SETTING=VALUE of the instrument")
+    found.add_argument(
+        "words", nargs="*", metavar="RUN", help="a run, or a sweep for all its runs; SETTING=VALUE: the instrument's"
+    )
     found.add_argument("--quick", action="store_true", help="small: the first seed, under two minutes on two cores")
     found.add_argument(
-        "--seed", type=int, default=0, help=f"of whatever chance is in it, 0 to {MOST_SEEDS - 1}; default: 0"
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help=f"of whatever chance is in it, 0 to {MOST_SEEDS - 1}; default: 0",
     )
-    found.add_argument("--devices", type=int, help="how many, of the CPU simulated ones; default: all that there are")
+    found.add_argument(
+        "--devices", type=int, metavar="N", help="how many, of the CPU simulated ones; default: all that there are"
+    )
     found.add_argument("--platform", choices=("cpu", "gpu", "tpu"), help="default: the first that JAX finds")
     found.add_argument("--root", metavar="FOLDER", help="of prepared data; default: where the run had it")
-    found.add_argument("--runs", default="runs", metavar="FOLDER", help="folder of all sweeps; default: runs")
+    found.add_argument("--runs", default="runs", metavar="FOLDER", help=RUNS_HELP)
     found.add_argument("--again", action="store_true", help="also what is recorded")
     return found
 
 
-def listing(instruments: Iterable[Instrument]) -> str:
+def questions() -> list[str]:
+    """Each instrument with its question."""
+    lines = [line for name, instrument in INSTRUMENTS.items() for line in folded(name, instrument.question.split())]
+    return ["what they ask:", *lines, "their settings: resjax lab INSTRUMENT --help"]
+
+
+def listing(instruments: Iterable[Instrument]) -> list[str]:
     """Each with its settings."""
     lines = []
     for instrument in instruments:
-        lines += [f"{instrument.name}: {instrument.question} ({instrument.paper})"]
+        lines += folded(instrument.name, f"{instrument.question} ({instrument.paper})".split())
         for item in fields(instrument.settings):
             quick = f"; --quick: {instrument.quick[item.name]}" if item.name in instrument.quick else ""
-            lines.append(f"  {item.name}={spelled(default_of(item))}  {item.metadata['help']}{quick}")
-    return "\n".join(lines)
+            lines += entry(f"{item.name}={spelled(default_of(item))}", f"{item.metadata['help']}{quick}")
+    return lines
 
 
 def known(name: str) -> Instrument:
@@ -165,3 +185,6 @@ def plain(text: str) -> Any:
 def default_of(item: Field[Any]) -> Any:
     """Where it is not set."""
     return item.default_factory() if item.default_factory is not MISSING else item.default
+
+
+COMMANDS = {"lab": Command(parser, run)}

@@ -1,43 +1,34 @@
 """resjax predict: what a run will be, before it: its size, its memory, its time, its gradients."""
 
 import json
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from resjax import speed
+from resjax.cli.gpus import course_lines, courses, gpus_of
+from resjax.cli.options import JSON_HELP, Command, Parser
 from resjax.cli.output import show
 from resjax.cli.overrides import launch
-from resjax.config import Config
-from resjax.errors import InputError
 from resjax.progress import duration
 from resjax.speed import GPUS
 
-HELP = """usage: resjax predict [-m] [--json] [SETTING=VALUE ...]
-
-Parameters, multiply-adds and memory of a network, with a table by stage; what mean-field theory expects of its
-gradients at step 0, and how long training takes on this machine; with -m a row a job of the sweep.
-Settings are those of resjax train. Nothing is trained and no data are read:
-
-  resjax predict model=resnet_imagenet model.depth=152 data=synthetic data.image_size=224 data.classes=1000
-  resjax predict -m model=plain,resnet model.depth=20,110,1202 data=cifar10
-
-multiply-adds: of one image's forward pass. activations: what the backward pass of one batch (train.batch_size) keeps,
-as JAX traces it, before the compiler saves some; optimizer: what it keeps besides the parameters, a seed; all: with the
-work space, every seed and device, the data set and the process itself, an estimate from above for nets whose units are
-scanned. model.remat=true shows what is left where the backward pass computes the units again.
-
-first / last: |dL/dh| at the unit nearest the input over that at the last; a layer: its factor from a weight layer to
-the one before; variance: forward, last unit over first; first update: the largest of any layer, relative to its length;
-state: by the report's thresholds; trainable: rules of thumb, said with what they rest on. time: of training on
-this CPU, from the speed of a matrix product here, which whatever else runs slows down, too.
-
-  resjax predict model=resnet_imagenet model.depth=50 data=imagenet2012 --gpus=8 --gpu=A100
-
---gpus=N: also the time of 90 epochs of one seed on N GPUs, and how many cores have to read for that; the rate of one is
---images-per-s=RATE, which resjax data speed measures, or what NVIDIA printed for ResNet-50 on --gpu=A100 (or V100).
-"""
+DESCRIPTION = """What a run will be, before it is made: parameters, multiply-adds, memory, the
+gradients that mean-field theory expects at step 0, the time on this machine.
+Nothing is trained and no data are read. Settings are those of resjax train; with
+-m a row for every run of the sweep."""
+MORE = """the columns:
+  multiply adds   of one image's forward pass
+  activations     kept for the backward pass of one batch (train.batch_size), as
+                  JAX traces it; model.remat=true keeps fewer
+  optimizer       what it keeps besides the parameters, a seed
+  all             with work space, every seed and device, the data and the
+                  process: from above, for nets whose units are scanned
+  first / last    |dL/dh| at the unit nearest the input over that at the last
+  a layer         its factor from a weight layer to the one before
+  variance        forward, last unit over first
+  state           by the report's thresholds
+  first update    the largest of any layer, relative to its weights' length
+  trainable       by rules of thumb, said with what they rest on
+  time here       on this CPU, from the speed of a matrix product now"""
 COLUMNS = (
     "model",
     "arm",
@@ -69,7 +60,7 @@ PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 def run(words: Sequence[str]) -> int:
     """Print it; 0, or InputError."""
     if {"-h", "--help"} & set(words):
-        print(HELP)
+        print(parser().format_help())
         return 0
     asked, rest = gpus_of([word for word in words if word != "--json"])
     jobs = launch(rest).jobs
@@ -92,94 +83,26 @@ def run(words: Sequence[str]) -> int:
     return 0
 
 
-@dataclass(frozen=True)
-class Gpus:
-    """What is asked of GPUs: how many (0: nothing), which, and the images a second that one was measured at."""
-
-    count: int = 0
-    name: str = GPUS[0]
-    rate: float | None = None
-
-
-def gpus_of(words: Sequence[str]) -> tuple[Gpus, list[str]]:
-    """What the options ask, and the other words. InputError where a value is none."""
-    read: dict[str, Callable[[str], Any]] = {"--gpus": int, "--gpu": str, "--images-per-s": float}
-    told: dict[str, Any] = {}
-    for word in words:
-        name, _, value = word.partition("=")
-        if name in read:
-            try:
-                told[name] = read[name](value)
-            except ValueError:
-                told[name] = None
-    gpus = Gpus(told.get("--gpus", 0), told.get("--gpu", GPUS[0]), told.get("--images-per-s", 1.0))
-    legal = gpus.count is not None and gpus.count >= ("--gpus" in told) and gpus.name in GPUS
-    if not legal or gpus.rate is None or not 0 < gpus.rate < math.inf or (told and not gpus.count):
-        raise InputError(
-            f"{' '.join(word for word in words if word.partition('=')[0] in read)} cannot be read.\n"
-            f"Expected --gpus=N, N 1 or more, and with it --gpu={' or '.join(GPUS)}, or --images-per-s above 0.\n"
-            "Type: --gpus=8 --gpu=A100"
-        )
-    rest = [word for word in words if word.partition("=")[0] not in read]
-    return (gpus if "--images-per-s" in told else replace(gpus, rate=None)), rest
-
-
-def courses(config: Config, asked: Gpus) -> dict[str, Any]:
-    """The key gpus of a prediction, where it is asked for: 90 epochs, and the cores that read as fast as that."""
-    if not asked.count:
-        return {}
-    from resjax.data import source
-    from resjax.models import build, counts
-
-    image, classes = source.shape_of(config.data)
-    work = counts.multiply_adds(build(config.model, image, classes))
-    images = source.train_examples_of(config.data)
-    arithmetic = arithmetic_of(config, asked)
-    found = speed.course(asked.count, work, images, arithmetic, asked.name, asked.rate)
-    told = asdict(found) | {"images": images}
-    if config.data.streamed:
-        from resjax.data.decode import decodes_per_s
-
-        one = decodes_per_s(round(sum(config.data.shorter_side) / 2))
-        told |= {"decoded_per_s_and_core": one, "cores_to_read": math.ceil(found.images_per_s / one)}
-    return {"gpus": told}
-
-
-def arithmetic_of(config: Config, asked: Gpus) -> str:
-    """What the published rate is of that comes near to this run. InputError where nothing was published."""
-    train = config.train
-    exact = train.precision == "float32" and (asked.name == "V100" or not train.tf32)
-    found = "float32" if exact else {"float32": "TF32", "bfloat16": "16 bits"}.get(train.precision, train.precision)
-    if asked.rate is None and (asked.name, found) not in speed.PUBLISHED:
-        raise InputError(
-            f"train.precision={train.precision} on --gpu={asked.name}: no rate is known of {found} there.\n"
-            f"Expected one of: {', '.join(map(' '.join, speed.PUBLISHED))}; or a rate that you measured.\n"
-            "Type: --images-per-s=RATE, which resjax data speed measures on one GPU"
-        )
-    return found
-
-
-def course_lines(prediction: Mapping[str, Any]) -> list[str]:
-    """The same for people."""
-    if (told := prediction.get("gpus")) is None:
-        return []
-    name = f"{prediction['model']} {prediction['arm']} {prediction['depth']}"
-    line = (
-        f"{name}: {told['epochs']} epochs of {told['images']:,} images on {counted(told['gpus'], 'GPU')} take "
-        f"{duration(told['seconds'])} a seed, at {told['images_per_s']:,.0f} images/s. Rests on: {told['rests_on']}."
+def parser() -> Parser:
+    """Its options, for its help: Hydra reads the words."""
+    found = Parser(
+        "resjax predict",
+        usage="resjax predict [-m] [--json] [--gpus=N ...] [SETTING=VALUE ...]",
+        description=DESCRIPTION,
+        examples=(
+            "resjax predict model=preact model.depth=110",
+            "resjax predict -m model=plain,resnet model.depth=20,110 data=cifar10",
+            "resjax predict model=resnet_imagenet model.depth=50 data=imagenet2012 --gpus=8",
+        ),
+        more=MORE,
     )
-    if "cores_to_read" not in told:
-        return [line]
-    return [
-        line,
-        f"  to be read as fast: at least {counted(told['cores_to_read'], 'core')} like this machine's, which decodes "
-        f"{told['decoded_per_s_and_core']:,.0f} JPEGs of 500 x 375 pixels a second each",
-    ]
-
-
-def counted(count: int, what: str) -> str:
-    """1 GPU, 2 GPUs."""
-    return f"{count} {what}{'' if count == 1 else 's'}"
+    found.add_argument("words", nargs="*", metavar="SETTING=VALUE", help="as of resjax train")
+    found.add_argument("-m", "--multirun", action="store_true", help="a sweep: a row for each combination")
+    found.add_argument("--json", action="store_true", help=JSON_HELP)
+    found.add_argument("--gpus", metavar="N", help="also the time of 90 epochs on N GPUs, and cores to read for them")
+    found.add_argument("--gpu", choices=GPUS, help=f"which; its rate is NVIDIA's for ResNet-50; default: {GPUS[0]}")
+    found.add_argument("--images-per-s", metavar="RATE", help="of one GPU, where you measured it: resjax data speed")
+    return found
 
 
 def run_row(prediction: Mapping[str, Any]) -> dict[str, Any]:
@@ -251,3 +174,6 @@ def scaled(value: float) -> str:
     """Such as 40.55 M."""
     factor, prefix = next(((factor, prefix) for factor, prefix in PREFIXES if value >= factor), (1.0, ""))
     return f"{value / factor:.4g} {prefix}" if prefix else f"{value:.4g} "
+
+
+COMMANDS = {"predict": Command(parser, run)}

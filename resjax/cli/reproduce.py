@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from resjax import records
+from resjax.cli.options import JSON_HELP, RUNS_HELP, Command, Parser
 from resjax.cli.output import show, wide
 from resjax.cli.planning import Plan, dry_run, next_round, plan, together_with
 from resjax.cli.predict import scaled
@@ -21,11 +22,14 @@ from resjax.papers.loading import find, items
 from resjax.progress import duration
 from resjax.stopping import TIME_UP
 
-DESCRIPTION = """A paper's figure or table, or a question that none printed: makes the runs that it needs, skips those
-that are done, and ends with a page that sets ours beside the paper's, with a verdict on every statement and its test.
-Sizes: smoke (digits, two or three minutes), laptop (a tenth of CIFAR-10; he2015/fig6 took 44 minutes on two cores),
-quarter (16,000 updates, a GPU), paper (as published). Settings are those of resjax train and come last: seeds=5,
-tracker=none, hydra.launcher.jobs=2."""
+DESCRIPTION = """A paper's figure or table, or a question that none printed: makes the runs that it
+needs, skips those that are done, and ends with a page that sets ours beside the
+paper's, with a verdict on every statement and its test."""
+MORE = """sizes: smoke    digits, two or three minutes
+       laptop   a tenth of CIFAR-10; he2015/fig6 took 44 minutes on two cores
+       quarter  16,000 updates, a GPU
+       paper    as published
+Settings are those of resjax train and come last: seeds=5, tracker=none."""
 SHOWN = ("row", "parameters", "multiply_adds", "steps", "seeds", "time_here", "disk")
 
 
@@ -48,14 +52,24 @@ def run(words: Sequence[str]) -> int:
     return make(planned, options)
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """Its options."""
-    found = argparse.ArgumentParser(prog="resjax reproduce", description=DESCRIPTION, allow_abbrev=False)
+    found = Parser(
+        "resjax reproduce",
+        description=DESCRIPTION,
+        examples=(
+            "resjax reproduce",
+            "resjax reproduce he2015/fig6 --preset smoke",
+            "resjax reproduce he2015/fig6 --dry-run",
+        ),
+        codes="0 done, 1 a run failed, 2 bad input, 75 the time is up, 130, 143 stopped",
+        more=MORE,
+    )
     found.add_argument("words", nargs="*", metavar="ITEM | SETTING=VALUE", help="without an item: a list of all")
     found.add_argument("--preset", choices=PRESETS, default="laptop", help="the size; default: laptop")
     found.add_argument("--dry-run", action="store_true", help="list runs, size, time and disk; opens no device")
-    found.add_argument("--json", action="store_true", help="one JSON document instead of tables")
-    found.add_argument("--runs", default="runs", metavar="FOLDER", help="folder of all sweeps; default: runs")
+    found.add_argument("--json", action="store_true", help=JSON_HELP)
+    found.add_argument("--runs", default="runs", metavar="FOLDER", help=RUNS_HELP)
     found.add_argument("--out", type=Path, metavar="FOLDER", help="of the page; default: the sweep's folder, report/")
     return found
 
@@ -143,3 +157,6 @@ def report(planned: Plan, options: argparse.Namespace) -> None:
     for shown in terminal(written.paper):
         console.print(shown, highlight=False, markup=False, soft_wrap=isinstance(shown, str))
     console.print(f"\nThe page: {shlex.quote(str(written.page))}", highlight=False, markup=False, soft_wrap=True)
+
+
+COMMANDS = {"reproduce": Command(parser, run)}

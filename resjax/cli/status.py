@@ -8,19 +8,25 @@ from typing import Any
 from rich.console import Console
 
 from resjax import records
+from resjax.cli.options import JSON_HELP, RUNS_HELP, Parser, parsed
 from resjax.cli.output import show
 from resjax.progress import duration
 
 UNFINISHED = ("failed", "preempted", "cut off", "pending", "damaged")
 
 
-def add_command(commands: Any) -> None:
-    """Add it to the parser."""
-    status = commands.add_parser("status", help="what is done, running, failed, diverged and left of a sweep")
-    status.set_defaults(command=show_status)
-    status.add_argument("sweep", metavar="SWEEP", help="its name in runs/, or its folder")
-    status.add_argument("--runs", default="runs", metavar="FOLDER", help="folder of all sweeps; default: runs")
-    status.add_argument("--json", action="store_true", help="one JSON document instead of a table")
+def parser() -> Parser:
+    """Its options."""
+    found = Parser(
+        "resjax status",
+        description="What of a sweep is done, running, failed, diverged and left, with the time\nto go. It only reads: "
+        "type it at any time, in any terminal.",
+        examples=("resjax status quickstart", "resjax status runs/quickstart --json"),
+    )
+    found.add_argument("sweep", metavar="SWEEP", help="its name in runs/, or its folder")
+    found.add_argument("--runs", default="runs", metavar="FOLDER", help=RUNS_HELP)
+    found.add_argument("--json", action="store_true", help=JSON_HELP)
+    return found
 
 
 def show_status(options: argparse.Namespace) -> int:
@@ -65,3 +71,6 @@ def summary(rows: list[dict[str, Any]]) -> str:
     spent = [row["seconds"] for row in rows if row["status"] == "done" and row["seconds"]]
     left = sum(row["status"] not in ("done", "failed") for row in rows)
     return line + (f"; {left} left, about {duration(left * sum(spent) / len(spent))} to go" if left and spent else "")
+
+
+COMMANDS = {"status": parsed(parser, show_status)}

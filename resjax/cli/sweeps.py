@@ -8,28 +8,44 @@ import polars as pl
 from rich.console import Console
 
 from resjax import records
+from resjax.cli.options import JSON_HELP, RUNS_HELP, Parser, parsed
 from resjax.cli.output import show, wide
 from resjax.errors import InputError
 
-OUT_HELP = (
-    "metrics; layers go to OUT.layers.parquet, those of probes.train_grad_norm to OUT.train_layers.parquet; "
-    "a name without an ending: a folder of compact records, to carry away"
-)
+SWEEP_HELP = "its name in runs/, or its folder"
+OUT_HELP = "OUT.parquet: the metrics; the layers go to OUT.layers.parquet, those of probes.train_grad_norm to "
+OUT_HELP += "OUT.train_layers.parquet. OUT: a folder of compact records, to carry away"
 
 
-def add_commands(commands: Any) -> None:
-    """Add them to the parser."""
-    report = commands.add_parser("report", help="a sweep as a page, figures and tables")
-    report.add_argument("--no-theory", action="store_true", help="without what mean-field theory expects of step 0")
-    report.add_argument("--out", type=Path, metavar="FOLDER", help="default: the first sweep's folder, report/")
-    export = commands.add_parser("export", help="every run's metrics and layers as tidy tables")
-    report.set_defaults(command=write_report)
-    export.set_defaults(command=write_tables)
-    for command, many in ((report, "+"), (export, None)):
-        command.add_argument("sweep", nargs=many, metavar="SWEEP", help="its name in runs/, or its folder")
-        command.add_argument("--runs", default="runs", metavar="FOLDER", help="folder of all sweeps; default: runs")
-    report.add_argument("--json", action="store_true", help="one JSON document instead of a table")
-    export.add_argument("out", type=Path, metavar="OUT", help=OUT_HELP)
+def report_parser() -> Parser:
+    """The options of `resjax report`."""
+    found = Parser(
+        "resjax report",
+        description="A sweep as a page, with figures, tables and a verdict; several sweeps stand side\nby side. It is "
+        "made from records alone: type it again when more is done.",
+        examples=("resjax report quickstart", "resjax report depth wide --out both"),
+        more="It writes report.html, one file that needs nothing else, figures/ and tables/.",
+    )
+    found.add_argument("sweep", nargs="+", metavar="SWEEP", help=SWEEP_HELP)
+    found.add_argument("--out", type=Path, metavar="FOLDER", help="default: report/ in the first sweep's folder")
+    found.add_argument("--no-theory", action="store_true", help="without what mean-field theory expects of step 0")
+    found.add_argument("--runs", default="runs", metavar="FOLDER", help=RUNS_HELP)
+    found.add_argument("--json", action="store_true", help=JSON_HELP)
+    return found
+
+
+def export_parser() -> Parser:
+    """The options of `resjax export`."""
+    found = Parser(
+        "resjax export",
+        description="A sweep's metrics and layers as tidy tables, a row a step and seed, or a step,\nseed and layer, "
+        "with the settings that tell the runs apart.",
+        examples=("resjax export depth depth.parquet", "resjax export depth kept"),
+    )
+    found.add_argument("sweep", metavar="SWEEP", help=SWEEP_HELP)
+    found.add_argument("out", type=Path, metavar="OUT", help=OUT_HELP)
+    found.add_argument("--runs", default="runs", metavar="FOLDER", help=RUNS_HELP)
+    return found
 
 
 def write_report(options: argparse.Namespace) -> int:
@@ -111,3 +127,6 @@ def run_facts(run: dict[str, Any]) -> dict[str, Any]:
         "parameters": run.get("model", {}).get("parameters"),
         "imported": run.get("imported", {}).get("file"),
     }
+
+
+COMMANDS = {"report": parsed(report_parser, write_report), "export": parsed(export_parser, write_tables)}

@@ -4,38 +4,29 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import MISSING, Field
 from pathlib import Path
 from typing import Any
 
 from resjax.cli import launching
+from resjax.cli.manual import index, manual
+from resjax.cli.options import Command, Parser
 from resjax.cli.overrides import Launch, launch
-from resjax.cli.words import choices, conf_folder, split
-from resjax.config import Config, keys
+from resjax.cli.words import conf_folder, split
+from resjax.config import Config
 from resjax.dataconfig import DataConfig
 from resjax.errors import BAD_INPUT, InputError
 from resjax.identity import canonical, run_id
 from resjax.legal import slug
 from resjax.sweep.launcher import Launcher
 
-HELP = """usage: resjax train [-m] [SETTING=VALUE ...]
-
-Train one network, or with -m (--multirun) a sweep over every combination of the values given:
-
-  resjax train model=plain model.depth=56
-  resjax train -m model=plain,resnet model.depth=20,32,44,56 seeds=5 sweep=depth
-  resjax train -m experiment=quickstart
-
-Runs are recorded in runs/<sweep>/; a run that is done is not done again. Then: resjax report SWEEP
-Hydra's options work too: --cfg job shows the resulting settings, --config-dir DIR adds groups of your own.
-"""
+SETTING_HELP = "a setting, or a group's file; with -m a list, a,b,c"
+CODES = "0 done, 1 a run failed, 2 bad input, 75 the time is up, 130, 143 stopped"
 
 
 def run(words: Sequence[str]) -> int:
     """Check everything, then train; 0 if every run was done, 1 if one failed, 2 bad input, 75, 130 or 143 stopped."""
     if {"-h", "--help"} & set(words):
-        words = [word for word in words if word not in ("-h", "--help")]
-        print(help_text(split(words)[2]))
+        print(help_text([word for word in words if word not in ("-h", "--help")]))
         return 0
     planned = launch(words)
     if not planned.trains:
@@ -181,22 +172,40 @@ def call_hydra(words: Sequence[str]) -> None:
     task()
 
 
-def legal(item: Field[Any]) -> str:
-    """A setting's legal values, in brackets; "" where its type says all."""
-    of = item.metadata
-    ends = ((of["minimum"], "{:g} or more"), (of["below"], "less than {:g}"), (of["maximum"], "{:g} or less"))
-    said = "|".join(of["choices"]) or ", ".join(says.format(end) for end, says in ends if end is not None)
-    return f" ({said})" if said else ""
+def parser(folders: Sequence[Path] = ()) -> Parser:
+    """Its options, for its help: Hydra reads the words. folders: of --config-dir, with groups of one's own."""
+    found = Parser(
+        "resjax train",
+        usage="resjax train [-m] [SETTING=VALUE ...]",
+        description="Train one net, or with -m (--multirun) every combination of the values given.\nRuns are recorded "
+        "in runs/SWEEP/. The same command again skips what is done and\ngoes on with what was stopped.",
+        examples=(
+            "resjax train model=plain model.depth=56",
+            "resjax train -m model=plain,resnet model.depth=20,56 seeds=5 sweep=depth",
+            "resjax train -m experiment=quickstart",
+        ),
+        codes=CODES,
+        more=index(folders),
+    )
+    found.add_argument("words", nargs="*", metavar="SETTING=VALUE", help=SETTING_HELP)
+    found.add_argument("-m", "--multirun", action="store_true", help="a sweep: a run for each combination")
+    found.add_argument("-cd", "--config-dir", metavar="FOLDER", help="with groups of your own, such as experiment/")
+    found.add_argument(
+        "-c", "--cfg", choices=("job", "hydra", "all"), help="show the settings that result; no training"
+    )
+    found.add_argument("-p", "--package", metavar="SECTION", help="with --cfg: of this section alone")
+    found.add_argument("--resolve", action="store_true", help="with --cfg: values in place of ${...}")
+    found.add_argument(
+        "-i", "--info", metavar="WHAT", nargs="?", help="what Hydra knows: all, config, defaults, plugins"
+    )
+    return found
 
 
-def help_text(folders: Sequence[Path] = ()) -> str:
-    """How to use it, the groups, and every setting with its default, its meaning and its legal values."""
-    lines = [HELP, "groups, each a file of settings:"]
-    lines += [f"  {group}={'|'.join(names)}" for group, names in choices(*folders).items()]
-    lines += ["", "settings and their defaults (a group's file may set another):"]
-    for key, item in keys().items():
-        default = item.default_factory() if item.default is MISSING else item.default
-        shown = "null" if default is None else str(default).replace(" ", "")
-        shown = shown.lower() if isinstance(default, bool) else shown
-        lines.append(f"  {key + '=' + shown:38s}{item.metadata['help']}{legal(item)}")
-    return "\n".join(lines)
+def help_text(words: Sequence[str] = ()) -> str:
+    """How to use it and an index of the settings; with words: what these are, in full."""
+    _, overrides, folders = split(words)
+    asked = [word for word in overrides if "=" not in word]
+    return "\n".join(map(manual, asked)) if asked else parser(folders).format_help()
+
+
+COMMANDS = {"train": Command(parser, run)}

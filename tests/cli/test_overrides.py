@@ -195,12 +195,31 @@ def test_true_and_false_are_taken_however_they_come(words: list[str], values: li
 
 
 def test_help_names_what_is_legal() -> None:
-    lines = help_text().splitlines()
-    for key, end in [
-        ("model.remat=false", "compute the rest again"),
-        ("model.dropout=0.0", "(0 or more, less than 1)"),
-        ("parallel.chunk=64", "(1 or more, 1024 or less)"),
-        ("train.precision=float32", "(float32|bfloat16|float64)"),
-    ]:
-        (line,) = [line for line in lines if line.split(" ")[2:3] == [key]]
-        assert line.endswith(end)
+    told = " ".join(help_text(["all"]).split())
+    for line in (
+        "model.remat=false keep only the units' outputs for the backward pass, and compute the rest again model.",
+        "model.dropout=0.0 rate: after each conv (densenet), between units (article), in the head (vgg, googlenet) (0 or "
+        "more, less than 1)",
+        "parallel.chunk=64 most steps of one dispatch; fewer where they take longer than a second (1 or more, 1024 or",
+        "train.precision=float32 type of the arithmetic; bfloat16: of the passes, not of what is kept (float32, bfloat16,",
+        "probes.at=[0,1,10,100,1000] steps at which",
+    ):
+        assert line.removesuffix(" model.") in told
+
+
+def test_help_finds_a_section_a_setting_and_a_word() -> None:
+    every = help_text(["all"])
+    assert all(f"\n  {key}=" in f"\n{every}" for key in keys())
+    assert {line.split("=")[0].strip() for line in help_text(["probes"]).splitlines() if line[2] != " "} == {
+        key for key in keys() if key.startswith("probes.")
+    }
+    assert "norm=group" in help_text(["model.norm"])
+    assert "over space and a group of channels of one example (Wu and" in " ".join(help_text(["norm"]).split())
+    assert "optimizer.nesterov" in help_text(["NESTEROV"])
+    with pytest.raises(InputError, match="resjax train --help optimizer"):
+        help_text(["optimiser"])
+
+
+def test_the_index_of_settings_is_whole() -> None:
+    words = set(help_text().split())
+    assert {key.rpartition(".")[2] for key in keys()} | {f"{group}=" for group in choices()} <= words
