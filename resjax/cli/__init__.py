@@ -3,7 +3,6 @@
 import signal
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from types import FrameType
 
 from resjax import pages
@@ -71,9 +70,11 @@ def run(words: Sequence[str], restarts: bool) -> int:
         print(commands.help_text())
         return 0 if words else BAD_INPUT  # of a script that forgot the command, nothing was done
     if words[0] == "--version":
+        from importlib.metadata import version
+
         print(f"resjax {version('resjax')}")
         return 0
-    command = commands.command(words[0])
+    command = commands.command(words[0], words[1:])
     if restarts and commands.ROWS[words[0]].restarts:
         pages.restart()
     return command.run(words[1:])

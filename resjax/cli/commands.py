@@ -1,5 +1,7 @@
 """The commands, in the order in which one needs them, and the help that shows the way."""
 
+import shlex
+from collections.abc import Sequence
 from importlib import import_module
 from typing import NamedTuple
 
@@ -67,17 +69,26 @@ def help_text() -> str:
     return "\n".join([*lines, SETTINGS])
 
 
-def command(name: str) -> Command:
-    """The command of this name; its module is imported now. InputError where there is none."""
-    if "=" in name:
-        raise InputError(f"{name} is a setting.\nExpected a command before it.\nType: resjax train {name}")
+def command(name: str, words: Sequence[str] = ()) -> Command:
+    """The command of this name; its module is imported now. InputError where there is none; words: what follows."""
     if name not in ROWS:
-        raise InputError(
-            f"there is no command {name}.\nExpected one of: {', '.join(ROWS)}\n"
-            f"Did you mean: resjax {nearest(name, tuple(ROWS))}\nType for what they do: resjax --help"
-        )
+        raise InputError(unknown(name, shlex.join(words)))
     found: Command = import_module(f"resjax.cli.{ROWS[name].module}").COMMANDS[name]
     return found
+
+
+def unknown(name: str, rest: str) -> str:
+    """What to type instead of a command that there is not."""
+    if name.startswith("-"):
+        meant = nearest(name, ("--help", "--version"))
+        return f"there is no option {name}.\nExpected a command, --help or --version.\nType: resjax {meant}"
+    if "=" in name:
+        return f"{name} is a setting.\nExpected a command before it.\nType: resjax train {name} {rest}".rstrip()
+    meant = f"resjax {nearest(name, tuple(ROWS))} {rest}".rstrip()
+    return (
+        f"there is no command {name}.\nExpected one of: {', '.join(ROWS)}\n"
+        f"Did you mean: {meant}\nType for what they do: resjax --help"
+    )
 
 
 def parsers() -> dict[str, Parser]:

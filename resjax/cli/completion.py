@@ -9,11 +9,14 @@ from resjax.cli.offers import SHELLS, Table, table
 from resjax.cli.options import Parser, parsed
 
 PLACES = {
-    "bash": ("~/.resjax.bash", "echo 'source ~/.resjax.bash' >> ~/.bashrc"),
-    "zsh": ("~/.resjax.zsh", "echo 'source ~/.resjax.zsh' >> ~/.zshrc"),
-    "fish": ("~/.config/fish/completions/resjax.fish", ""),
+    "bash": "~/.resjax.bash",
+    "zsh": "~/.resjax.zsh",
+    "fish": "~/.config/fish/completions/resjax.fish",
 }
-MORE = """It completes commands, options, settings and their values (model.shortcut=none,id),
+MORE = """Then, once:  echo 'source ~/.resjax.bash' >> ~/.bashrc
+             echo 'source ~/.resjax.zsh' >> ~/.zshrc       (fish needs nothing)
+
+It completes commands, options, settings and their values (model.shortcut=none,id),
 items of reproduce, instruments of the lab, data sets, and the sweeps in runs/.
 Everything but the sweeps stands in the script, so that Tab does not wait for Python:
 write it again after an update, or when you have added a shortcut. Making it takes
@@ -33,9 +36,8 @@ def parser() -> Parser:
 
 
 def typed(shell: str) -> str:
-    """What installs the script for good."""
-    place, then = PLACES[shell]
-    return f"resjax completion {shell} > {place}" + (f" && {then}" if then else "")
+    """What keeps the script where the shell, or its start file, finds it."""
+    return f"resjax completion {shell} > {PLACES[shell]}"
 
 
 def show(options: argparse.Namespace) -> int:

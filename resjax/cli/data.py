@@ -135,6 +135,7 @@ def prepare_data(options: argparse.Namespace) -> int:
         from resjax.data import stock
 
         stock.prepare(options.name, prepared.root_of(options.root), options.archive, options.unverified, say)
+        say(f"Type: {training(options)}")
         return 0
     if options.unverified and options.archive is None:
         raise InputError(
@@ -142,7 +143,16 @@ def prepare_data(options: argparse.Namespace) -> int:
             f"Type: resjax data prepare {options.name} --archive {prepare.argument(options.name)} --unverified"
         )
     prepare.prepare(options.name, prepared.root_of(options.root), options.archive, options.unverified, say)
+    say(f"Type: {training(options)}")
     return 0
+
+
+def training(options: argparse.Namespace) -> str:
+    """A command that trains on a set that was prepared."""
+    large = ["model=resnet_imagenet", "model.depth=18"] if "imagenet" in options.name else []
+    data = ["data=tfds", f"data.name={options.name}"] if options.stock else [f"data={options.name}"]
+    root = [f"data.root={options.root}"] if options.root else []
+    return shlex.join(["resjax", "train", *large, *data, *root])
 
 
 def check_data(options: argparse.Namespace) -> int:

@@ -37,7 +37,10 @@ def run(words: Sequence[str]) -> int:
     asked = [word for word in options.words if "=" in word and not Path(word).exists()]
     folders = [path for word in options.words if word not in asked for path in records.find_runs(word, options.runs)]
     if not folders:
-        raise InputError(f"{instrument.name} of which run?\nType: resjax lab {instrument.name} RUN, a run or a sweep")
+        raise InputError(
+            f"{instrument.name} of which run?\nExpected a run that is done, or a sweep: all of its runs.\n"
+            f"Type for example: resjax lab {instrument.name} quickstart"
+        )
     folders = list(dict.fromkeys(folders))
     if not 0 <= options.seed < MOST_SEEDS:
         raise InputError(f"--seed={options.seed} is out of range.\nExpected 0 to {MOST_SEEDS - 1}.\nType: --seed=0")

@@ -69,27 +69,33 @@ class Parser(argparse.ArgumentParser):
     def explained(self, message: str) -> str:
         """What argparse found, as ours say it: the value, what was expected, what to type."""
         if found := MISSING.match(message):
-            return f"{self.prog}: {found[1]} is missing.\n{self.expected()}"
+            return f"{found[1]} {'are' if ', ' in found[1] else 'is'} missing.\n{self.expected()}"
         if found := EXTRA.match(message):
             return self.extra(found[1].split(" ")[0])
         if found := CHOICE.match(message):
             names = tuple(name.strip("'") for name in found[3].split(", "))
-            option = f"{found[1]}=" if found[1].startswith("-") else f"{self.prog} "
+            begin = f"{found[1].split('/')[-1]}=" if found[1].startswith("-") else f"{self.prog} "
             return (
-                f"{option}{found[2]} is not known.\nExpected one of: {', '.join(names)}\n"
-                f"Type: {option}{nearest(found[2], names)}"
+                f"{begin}{found[2]} is not known.\nExpected one of: {', '.join(names)}\n"
+                f"Type: {begin}{nearest(found[2], names)}"
             )
         if found := WRONG.match(message):
-            return f"{found[1]}={found[3]} is not {KINDS[found[2]]}.\n{self.expected()}"
+            return f"{found[1].split('/')[-1]}={found[3]} is not {KINDS[found[2]]}.\n{self.expected()}"
         if found := EMPTY.match(message):
             return f"{found[1]} has no value.\n{self.expected()}"
-        return f"{self.prog}: {message}.\n{self.expected()}"
+        return f"{message}.\n{self.expected()}"
+
+    def refuse_options(self, words: Sequence[str]) -> None:
+        """InputError where one is none of its options, of a command whose words Hydra reads."""
+        for word in words:
+            if word.startswith("-") and word.partition("=")[0] not in self._option_string_actions:
+                raise InputError(self.extra(word))
 
     def extra(self, word: str) -> str:
         """A word that is none of its options."""
         name, equals, value = word.partition("=")
         if not word.startswith("-"):
-            return f"{self.prog}: {word} is one word too many.\n{self.expected()}"
+            return f"{word} is one word too many.\n{self.expected()}"
         options = tuple(option for option in self._option_string_actions if option.startswith("--"))
         return (
             f"{self.prog} has no option {name}.\nExpected one of: {', '.join(options)}\n"

@@ -62,6 +62,7 @@ def run(words: Sequence[str]) -> int:
     if {"-h", "--help"} & set(words):
         print(parser().format_help())
         return 0
+    parser().refuse_options(words)
     asked, rest = gpus_of([word for word in words if word != "--json"])
     jobs = launch(rest).jobs
     many = len(jobs) > 1 or bool({"-m", "--multirun"} & set(words))
@@ -98,6 +99,7 @@ def parser() -> Parser:
     )
     found.add_argument("words", nargs="*", metavar="SETTING=VALUE", help="as of resjax train")
     found.add_argument("-m", "--multirun", action="store_true", help="a sweep: a row for each combination")
+    found.add_argument("-cd", "--config-dir", metavar="FOLDER", help="with groups of your own, such as experiment/")
     found.add_argument("--json", action="store_true", help=JSON_HELP)
     found.add_argument("--gpus", metavar="N", help="also the time of 90 epochs on N GPUs, and cores to read for them")
     found.add_argument("--gpu", choices=GPUS, help=f"which; its rate is NVIDIA's for ResNet-50; default: {GPUS[0]}")

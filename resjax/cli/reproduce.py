@@ -58,9 +58,9 @@ def parser() -> Parser:
         "resjax reproduce",
         description=DESCRIPTION,
         examples=(
-            "resjax reproduce",
             "resjax reproduce he2015/fig6 --preset smoke",
             "resjax reproduce he2015/fig6 --dry-run",
+            "resjax reproduce",
         ),
         codes="0 done, 1 a run failed, 2 bad input, 75 the time is up, 130, 143 stopped",
         more=MORE,

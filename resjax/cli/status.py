@@ -1,6 +1,7 @@
 """resjax status: what is done, running, failed and left of a sweep, at any time, from any terminal; without JAX."""
 
 import argparse
+import shlex
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,10 @@ def show_status(options: argparse.Namespace) -> int:
         Console().print(summary(rows), highlight=False, soft_wrap=True)
         if {row["status"] for row in rows} & set(UNFINISHED):
             Console().print("The sweep's command, typed again, runs what is not done.", highlight=False)
+        elif rows:
+            elsewhere = f" --runs={shlex.quote(options.runs)}" if options.runs != "runs" else ""
+            line = f"Type: resjax report {shlex.quote(options.sweep)}{elsewhere}"
+            Console().print(line, highlight=False, markup=False, soft_wrap=True)
     return 0
 
 

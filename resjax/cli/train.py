@@ -40,10 +40,9 @@ def start(planned: Launch, hint: bool = True, end: float | None = None) -> int:
 
     end: on time.monotonic's clock, when it stops and saves; None: as train.max_minutes says.
     """
-    from resjax.job import FAILED  # from here on heavier things are imported
+    from resjax.job import DONE, SKIPPED  # from here on heavier things are imported
     from resjax.progress import Watch
     from resjax.stopping import listening
-    from resjax.sweep.conductor import REFUSED
 
     refuse_sweeper(planned)
     refuse_data(planned)
@@ -55,7 +54,7 @@ def start(planned: Launch, hint: bool = True, end: float | None = None) -> int:
         if rest := left(planned, ended) if listener.time_is_up else 0:
             of = len({run_id(job) for job in planned.jobs})
             watch.say(f"the time is up, {rest} of {of} runs are left: the same command goes on with them")
-        elif hint and {end.status for end in ended} - {REFUSED, FAILED}:
+        elif hint and {end.status for end in ended} & {DONE, SKIPPED}:
             watch.say(f"Type: resjax report {shlex.quote(slug(first.sweep))}{elsewhere}")
     return code_of({end.status for end in ended}, planned.multirun, listener, rest)
 

@@ -15,7 +15,7 @@ from hydra.errors import HydraException
 import resjax
 from resjax.config import keys
 from resjax.errors import InputError
-from resjax.settings import nearest
+from resjax.settings import is_one_slip, nearest
 from resjax.sweep.launcher import Launcher
 
 GROUPS = ("model", "data", "optimizer", "schedule", "parallel", "tracker", "experiment")
@@ -70,11 +70,15 @@ def split(words: Sequence[str]) -> tuple[list[str], list[str], list[Path]]:
         flags.append(word)
         name, _, value = word.partition("=")
         if name not in FLAGS:
+            likely_one = [key for key in every_key() if key.rpartition(".")[2] == name.strip("-").replace("-", "_")]
+            meant = f"Did you mean: {likely_one[0]}={value or '...'}\n" if likely_one else ""
             raise InputError(
                 f"there is no option {name}.\nExpected SETTING=VALUE, or one of: {', '.join(FLAGS)}\n"
-                "Type for a list: resjax train --help"
+                f"{meant}Type for a list: resjax train --help"
             )
-        if name in ("--config-dir", "-cd", "--cfg", "-c", "--package", "-p") and not value and rest:
+        if name in ("--config-dir", "-cd", "--cfg", "-c", "--package", "-p") and not value:
+            if not rest:
+                raise InputError(f"{name} has no value.\nExpected a word after it.\nType: resjax train --help")
             value = rest.pop(0)
             flags.append(value)
         if name in ("--config-dir", "-cd"):
@@ -100,11 +104,19 @@ def parse_word(parser: OverridesParser, word: str) -> Override:
         key, _, value = word.lstrip("+~").partition("=")
         if "=" in word and key not in every_key() and not is_hydras(key):
             raise no_setting(word, key, value) from error
-        quoted = f"; a value with other signs stands in quotes, '{key}=\"...\"'" if "=" in word else ""
-        raise InputError(
-            f"{word} is not SETTING=VALUE.\n"
-            f"Type for example: model.depth=56, probes.at=[0,1,10]{quoted}, or for a list: resjax train --help"
-        ) from error
+        raise InputError(f"{word} is not SETTING=VALUE.\n{instead(word, key)}") from error
+
+
+def instead(word: str, key: str) -> str:
+    """What to type where there is no = in a word, or a blank, or a sign that has to be quoted."""
+    expected = "Expected no blank beside = and between the values of a list.\n"
+    if "=" not in word:
+        groups = [group for group, names in choices().items() if word in names]
+        shown = f"{groups[0]}={word}" if groups else f"{word}={default(word)}" if word in settings() else ""
+        if shown:
+            return f"{expected}Type: {shown}, or for a list: resjax train --help"
+    quoted = f"; a value with other signs stands in quotes, '{key}=\"...\"'" if "=" in word else ""
+    return f"{expected}Type for example: model.depth=20,56{quoted}, or for a list: resjax train --help"
 
 
 def check_word(override: Override, groups: dict[str, list[str]]) -> None:
@@ -215,22 +227,6 @@ def likely(key: str, value: str = "") -> str:
             name for name in known if name not in settings() or not isinstance(settings()[name].default, bool)
         )
     return nearest(key, tuple(name for name in known if name.rpartition(".")[2] == key.rpartition(".")[2]) or known)
-
-
-def is_one_slip(typed: str, meant: str) -> bool:
-    """Whether a letter is missing, wrong or too many, or two have changed places."""
-    if abs(len(typed) - len(meant)) > 1:
-        return False
-    start = agreement(typed, meant)
-    end = agreement(typed[start:][::-1], meant[start:][::-1])
-    one, other = typed[start : len(typed) - end], meant[start : len(meant) - end]
-    return max(len(one), len(other)) <= 1 or (len(one) == 2 and one == other[::-1])
-
-
-def agreement(one: str, other: str) -> int:
-    """How many letters they have in common at the beginning."""
-    letters = enumerate(zip(one, other, strict=False))
-    return next((index for index, (a, b) in letters if a != b), min(len(one), len(other)))
 
 
 def group_names(override: Override) -> list[str]:

@@ -198,10 +198,9 @@ def test_help_names_what_is_legal() -> None:
     told = " ".join(help_text(["all"]).split())
     for line in (
         "model.remat=false keep only the units' outputs for the backward pass, and compute the rest again model.",
-        "model.dropout=0.0 rate: after each conv (densenet), between units (article), in the head (vgg, googlenet) (0 or "
-        "more, less than 1)",
+        "in the head (vgg, googlenet) (0 or more, less than 1)",
         "parallel.chunk=64 most steps of one dispatch; fewer where they take longer than a second (1 or more, 1024 or",
-        "train.precision=float32 type of the arithmetic; bfloat16: of the passes, not of what is kept (float32, bfloat16,",
+        "of the passes, not of what is kept (float32, bfloat16, float64)",
         "probes.at=[0,1,10,100,1000] steps at which",
     ):
         assert line.removesuffix(" model.") in told
