@@ -16,11 +16,12 @@ PLACES = {
 MORE = """Then, once:  echo 'source ~/.resjax.bash' >> ~/.bashrc
              echo 'source ~/.resjax.zsh' >> ~/.zshrc       (fish needs nothing)
 
-It completes commands, options, settings and their values (model.shortcut=none,id),
-items of reproduce, instruments of the lab, data sets, and the sweeps in runs/.
-Everything but the sweeps stands in the script, so that Tab does not wait for Python:
-write it again after an update, or when you have added a shortcut. Making it takes
-seconds, so let it stand in a file, and do not call resjax in a shell's start file."""
+It completes commands, options, settings and their values
+(model.shortcut=none,id), items of reproduce, instruments of the lab, data
+sets, and the sweeps in runs/. Everything but the sweeps stands in the script,
+so that Tab does not wait for Python: write it again after an update, or when
+you have added a shortcut. Making it takes seconds, so let it stand in a file,
+and do not call resjax in a shell's start file."""
 
 
 def parser() -> Parser:

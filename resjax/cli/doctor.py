@@ -19,9 +19,9 @@ from resjax.papers.item import key_of
 from resjax.redaction import redacted
 
 DESCRIPTION = """Whether this machine is fit to train: what is installed, what JAX computes on,
-whether it computes rightly and with how many digits, how fast the net trains, what
-room there is. A few steps are trained and nothing is recorded. Settings say which
-net; without any it is ResNet-20 on made images of CIFAR's shape."""
+whether it computes rightly and with how many digits, how fast the net trains,
+what room there is. A few steps are trained and nothing is recorded. Settings
+say which net; without any it is ResNet-20 on made images of CIFAR's shape."""
 DEFAULT_DATA = "data=synthetic"
 NAME, STATUS = 15, 8  # letters of the columns
 WIDE = 240  # of a file or a pipe, as of the other tables

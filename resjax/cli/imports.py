@@ -14,17 +14,18 @@ from resjax.legal import slug
 FLAGS = ("--config-dir", "-cd")
 ONE_NET = "one network, which a file holds, so settings with one value"
 EXAMPLE = "Type for example: resjax import net.npz model=plain model.depth=20 data=cifar10"
-DESCRIPTION = """A net that was trained elsewhere becomes a run: its loss and error over the whole
-training and test sets, and one look at every layer, are recorded in runs/SWEEP/,
-where resjax report reads them. Nothing is trained."""
-MORE = """The settings say what the net in the file is, and how its images were standardised
-(data.mean, data.std). The names of the arrays, and how to write them: docs/import.md"""
+DESCRIPTION = """A net that was trained elsewhere becomes a run: its loss and error over the
+whole training and test sets, and one look at every layer, are recorded in
+runs/SWEEP/, where resjax report reads them. Nothing is trained."""
+MORE = """The settings say what the net in the file is, and how its images were
+standardised (data.mean, data.std). The names of the arrays, and how to write
+them: docs/import.md"""
 
 
 def run(words: Sequence[str]) -> int:
     """Check everything, then measure; 0 if the run was done, 1 if it failed."""
     if {"-h", "--help"} & set(words):
-        print(parser().format_help())
+        parser().print_help()
         return 0
     file, config = planned(words)
     from resjax import imports  # from here on heavier things are imported
@@ -49,7 +50,7 @@ def parser() -> Parser:
         description=DESCRIPTION,
         examples=(
             "resjax import net.npz model=plain model.depth=20 data=cifar10",
-            "resjax import net.npz model=preact data=cifar10 data.mean=[.49,.48,.45]",
+            "resjax import net.npz data=cifar10 data.mean=[.5,.5,.5] data.std=[.2,.2,.2]",
         ),
         codes="0 done, 1 it failed, 2 bad input",
         more=MORE,

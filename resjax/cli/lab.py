@@ -26,8 +26,8 @@ from resjax.stopping import StopError, listening
 
 WITHOUT = " without --again; then the runs behind it keep the tables that they have"
 DESCRIPTION = """Why do two nets differ? An instrument looks at finished runs, at every seed of
-each, and writes a table into the run's folder, lab/; resjax report draws it. The
-same command again skips what is done, and goes on with what was cut off."""
+each, and writes a table into the run's folder, lab/; resjax report draws it.
+The same command again skips what is done, and goes on with what was cut off."""
 
 
 def run(words: Sequence[str]) -> int:
@@ -94,7 +94,7 @@ def parser(words: Sequence[str] = ()) -> Parser:
             "resjax lab paths depth draws=32",
             "resjax lab lesion --help",
         ),
-        codes="0 done, 2 bad input, or none of the runs can be looked at, 130, 143 stopped",
+        codes="0 done, 2 bad input, or no run can be looked at, 130, 143 stopped",
         more="\n".join(listing(named) if named else questions()),
     )
     found.add_argument("name", metavar="INSTRUMENT", help=f"one of: {', '.join(INSTRUMENTS)}")

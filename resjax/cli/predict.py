@@ -13,8 +13,8 @@ from resjax.speed import GPUS
 
 DESCRIPTION = """What a run will be, before it is made: parameters, multiply-adds, memory, the
 gradients that mean-field theory expects at step 0, the time on this machine.
-Nothing is trained and no data are read. Settings are those of resjax train; with
--m a row for every run of the sweep."""
+Nothing is trained and no data are read. Settings are those of resjax train;
+with -m a row for every run of the sweep."""
 MORE = """the columns:
   multiply adds   of one image's forward pass
   activations     kept for the backward pass of one batch (train.batch_size), as
@@ -60,7 +60,7 @@ PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 def run(words: Sequence[str]) -> int:
     """Print it; 0, or InputError."""
     if {"-h", "--help"} & set(words):
-        print(parser().format_help())
+        parser().print_help()
         return 0
     parser().refuse_options(words)
     asked, rest = gpus_of([word for word in words if word != "--json"])

@@ -16,15 +16,16 @@ from resjax.cli.options import JSON_HELP, RUNS_HELP, Command, Parser
 from resjax.cli.output import show, wide
 from resjax.cli.planning import Plan, dry_run, next_round, plan, together_with
 from resjax.cli.predict import scaled
+from resjax.cli.train import CODES, missing, refuse_data, start, time_to_stop
 from resjax.errors import InputError
 from resjax.papers.item import PRESETS
 from resjax.papers.loading import find, items
 from resjax.progress import duration
 from resjax.stopping import TIME_UP
 
-DESCRIPTION = """A paper's figure or table, or a question that none printed: makes the runs that it
-needs, skips those that are done, and ends with a page that sets ours beside the
-paper's, with a verdict on every statement and its test."""
+DESCRIPTION = """A paper's figure or table, or a question that none printed: makes the runs that
+it needs, skips those that are done, and ends with a page that sets ours beside
+the paper's, with a verdict on every statement and its test."""
 MORE = """sizes: smoke    digits, two or three minutes
        laptop   a tenth of CIFAR-10; he2015/fig6 took 44 minutes on two cores
        quarter  16,000 updates, a GPU
@@ -62,7 +63,7 @@ def parser() -> Parser:
             "resjax reproduce he2015/fig6 --dry-run",
             "resjax reproduce",
         ),
-        codes="0 done, 1 a run failed, 2 bad input, 75 the time is up, 130, 143 stopped",
+        codes=CODES,
         more=MORE,
     )
     found.add_argument("words", nargs="*", metavar="ITEM | SETTING=VALUE", help="without an item: a list of all")
@@ -83,8 +84,6 @@ def listed(name: str) -> dict[str, Any]:
 
 def tell(planned: Plan, as_json: bool) -> int:
     """The runs that would be made."""
-    from resjax.cli.train import missing
-
     found = dry_run(planned)
     if as_json:
         show(found, as_json=True)
@@ -111,8 +110,6 @@ def told(row: dict[str, Any]) -> dict[str, Any]:
 
 def make(planned: Plan, options: argparse.Namespace) -> int:
     """The runs, round by round, and the page."""
-    from resjax.cli.train import refuse_data, start, time_to_stop
-
     refuse_data(planned.launch)  # before a folder is made
     code, end = 0, time_to_stop(planned.jobs)
     while planned.jobs and not code:

@@ -20,7 +20,7 @@ from resjax.legal import slug
 from resjax.sweep.launcher import Launcher
 
 SETTING_HELP = "a setting, or a group's file; with -m a list, a,b,c"
-CODES = "0 done, 1 a run failed, 2 bad input, 75 the time is up, 130, 143 stopped"
+CODES = "0 done, 1 a run failed, 2 bad input, 75 time is up, 130, 143 stopped"
 
 
 def run(words: Sequence[str]) -> int:
