@@ -35,7 +35,8 @@ def show_status(options: argparse.Namespace) -> int:
     folder = records.find(options.sweep, options.runs)
     names = dict.fromkeys([*records.planned(folder), *(path.name for path in records.run_folders(folder))])
     rows = [row(folder / name) for name in names]
-    show(rows, options.json)
+    told = [name for name in rows[0] if any(row[name] is not None for row in rows)] if rows else []
+    show(rows, options.json, told)  # failures and errors where there are some
     if not options.json:
         Console().print(summary(rows), highlight=False, soft_wrap=True)
         if {row["status"] for row in rows} & set(UNFINISHED):
