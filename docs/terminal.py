@@ -37,7 +37,7 @@ class Shot:
 
 SHOTS = {
     "help": Shot("resjax --help", 80),
-    "predict": Shot("resjax predict -m model=plain,resnet model.depth=20,56", 100),
+    "predict": Shot("resjax predict -m model=plain,resnet model.depth=20,56", 112),
     "status": Shot("resjax status quickstart", 104, recorded=True),
     "report": Shot("resjax report quickstart", 80, head=11, tail=1, recorded=True),
 }
@@ -53,8 +53,13 @@ def printed(shot: Shot) -> list[str]:
     finally:
         os.environ.clear()
         os.environ.update(kept)
-    lines = [line.rstrip() for line in said.getvalue().rstrip().splitlines()]
+    lines = [part.rstrip() for line in said.getvalue().rstrip().splitlines() for part in folded(line, shot.columns)]
     return lines if shot.head is None else [*lines[: shot.head], ELLIPSIS, *lines[len(lines) - shot.tail :]]
+
+
+def folded(line: str, columns: int) -> list[str]:
+    """A line that is too long, as a terminal breaks it."""
+    return [line[begin : begin + columns] for begin in range(0, max(len(line), 1), columns)]
 
 
 def picture(shot: Shot, lines: list[str]) -> str:

@@ -26,7 +26,7 @@ def drawn(name: str) -> list[str]:
 def test_a_picture_shows_what_is_printed(name: str) -> None:
     shot = terminal.SHOTS[name]
     printed = [f"$ {shot.command}", *terminal.printed(shot)]
-    words = [MEASURED.sub("", "\n".join(lines)).split() for lines in (drawn(name), printed)]
+    words = [MEASURED.sub("", " ".join(lines)).split() for lines in (drawn(name), printed)]
     assert words[0] == words[1], "type: python docs/terminal.py"
 
 
