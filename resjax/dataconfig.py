@@ -59,5 +59,7 @@ class DataConfig:
         0.001, "share of a split's images that may be unreadable before the run fails (streamed)", minimum=0, maximum=1
     )
     workers: int | None = setting(
-        None, "processes that read and decode, 0: none besides this one; null: one a core but one (streamed)", minimum=0
+        None,
+        "processes that read and decode, 0: none besides this one; null: one a core but one, if they fit (streamed)",
+        minimum=0,
     )

@@ -50,7 +50,8 @@ def _check_name(data: DataConfig) -> None:
         )
     if data.kind != "resjax" and data.name in BUNDLED:
         raise InputError(
-            f"data.kind={data.kind} with data.name={data.name}, which is resjax's own and the default.\n"
+            f"data.kind={data.kind} with data.name={data.name}, which is resjax's own"
+            f"{' and the default' if data.name == DataConfig().name else ''}.\n"
             f"Expected {NAMED[data.kind]}.\nType: data.name=NAME"
         )
     if not NAME.fullmatch(data.name):

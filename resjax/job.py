@@ -15,12 +15,11 @@ from resjax.facts import describe, folder_of, identity, planned, seed_facts
 from resjax.progress import Told
 from resjax.redaction import redacted
 from resjax.resuming import Resume, place_to_go_on, refuse_another_folder
-from resjax.rows import Corrupted, Finished, Layers, Metrics, Row, Snapshot, Started, Stopped, TrainLayers
+from resjax.rows import Corrupted, Finished, Layers, Metrics, Row, Snapshot, Started, Stopped, TrainLayers, named
 from resjax.starting import count_devices, start_jax
 from resjax.stopping import Poll, never
 from resjax.tracking import Tracking
 
-NAMED = 10  # images that could not be read, at once
 DONE, SKIPPED, FAILED, PREEMPTED, BUSY = "done", "skipped", "failed", "preempted", "busy"
 
 
@@ -204,10 +203,8 @@ def watch_rows(
             if row.step < config.train.steps:
                 watch.advance(row.step + 1, row.values["train_loss"])
             tests += [row.values["test_error"]] if row.step == config.train.steps else []
-        if isinstance(row, Corrupted):
-            fresh = row.names[row.known :]
-            named = ", ".join(fresh[:NAMED]) + (f" and {len(fresh) - NAMED} more" if len(fresh) > NAMED else "")
-            watch.say(f"  {len(row.names)} of {row.examples:,} {row.split} images could not be read, new: {named}")
+        if isinstance(row, Corrupted) and (new := row.names[row.known :]):
+            watch.say(f"  {len(row.names)} of {row.examples:,} {row.split} images could not be read, new: {named(new)}")
         if isinstance(row, Finished):
             watch.finish(outcome_line(row, tests))
 

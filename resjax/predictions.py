@@ -71,10 +71,10 @@ def data_bytes(config: Config, devices: int, pixels: int) -> int:
     """The set on the host and on every device; of a streamed one, the batches that are on their way."""
     if not config.data.streamed:
         return (devices + 1) * source.examples_of(config.data) * pixels
-    from resjax.data.workers import HELD_PER_WORKER, worker_count
+    from resjax.data import workers
 
-    batch = config.train.batch_size * config.seeds * pixels
-    return (2 + HELD_PER_WORKER * max(worker_count(config.data.workers), 1)) * batch
+    batch, wanted = config.train.batch_size * config.seeds * pixels, config.data.workers
+    return (2 + workers.held(workers.usual() if wanted is None else wanted)) * batch
 
 
 def expectations(config: Config, image: tuple[int, ...], classes: int, devices: int) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What `training.fit` yields. Plain values on the host: whoever calls fit decides what a row becomes."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,6 +65,15 @@ class Snapshot:
     place: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     stream: dict[str, Any] = field(default_factory=dict)
+
+
+NAMED = 10  # images that could not be read, at once
+
+
+def named(images: Sequence[Any], spell: Callable[[Any], str] = str) -> str:
+    """The first of them, and how many more there are."""
+    more = f" and {len(images) - NAMED} more" if len(images) > NAMED else ""
+    return ", ".join(map(spell, images[:NAMED])) + more
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ import numpy as np
 
 from resjax.config import Config
 from resjax.data import source
-from resjax.data.pipeline import Pipeline, Training
+from resjax.data.pipeline import Pipeline, Training, batch_bytes
 from resjax.data.resident import Source
 from resjax.data.views import Views
-from resjax.data.workers import cores, worker_count
+from resjax.data.workers import SHARED, cores, fitting, room
 from resjax.errors import InputError
 from resjax.training.loop import Run
 from resjax.training.programs import Programs, prepare
@@ -38,10 +38,11 @@ class Rate:
     count: int
 
 
-def rates(config: Config, seconds: float) -> Iterator[Rate]:
+def rates(config: Config, seconds: float, say: Callable[[str], None]) -> Iterator[Rate]:
     """The pipeline by itself, with threads and then with 1, 2, 4, ... workers up to the cores; the step; and both.
 
-    Each for about so many seconds. InputError where the set is not streamed.
+    Each for about so many seconds. Numbers of workers that shared memory has no room for are left out, which is said.
+    InputError where the set is not streamed, or there is no room for the workers that the settings name.
     """
     if not config.data.streamed:
         raise InputError(
@@ -51,15 +52,20 @@ def rates(config: Config, seconds: float) -> Iterator[Rate]:
     bare = replace(
         config,
         train=replace(config.train, steps=MOST_STEPS, evaluate_every=0, log_every=1),
-        probes=replace(config.probes, at=[], every=0, last=False, batch_size=config.train.batch_size),
+        probes=replace(config.probes, at=[], every=0, last=False, batch_size=1),
         checkpoint=replace(config.checkpoint, every=0, every_minutes=0),
     )
     images = source.load(bare.data)
     programs = prepare(bare, images)  # what is refused is refused before anything is timed
-    for workers in sorted({*counts(), worker_count(bare.data.workers)}):
-        yield pipeline(bare, images, workers, seconds)
+    chosen = programs.supply.workers  # type: ignore[attr-defined]
+    most, wanted = fitting(batch_bytes(elements_of(bare, images)), room()), sorted({*counts(), chosen})
+    if left := [workers for workers in wanted if workers > most]:
+        say(f"data.workers={', '.join(map(str, left))} left out: {SHARED} has room for the batches of {most}.")
+    for workers in wanted[: len(wanted) - len(left)]:
+        yield pipeline(elements_of(bare, images), workers, seconds)
     yield step(programs, seconds)
     programs.supply.close()
+    bare = replace(bare, data=replace(bare.data, workers=chosen))  # what was measured alone
     yield both(bare, prepare(bare, images), seconds)
 
 
@@ -69,11 +75,15 @@ def counts() -> list[int]:
     return [0, *doubled, cores()]
 
 
-def pipeline(config: Config, images: Any, workers: int, seconds: float) -> Rate:
-    """What reading and decoding a step's batches takes, as training sees them, on the host alone."""
+def elements_of(config: Config, images: Any) -> Training:
+    """Every seed's examples, step by step."""
     assert not isinstance(images, Source)
     batch, seeds = config.train.batch_size, tuple(range(config.seed, config.seed + config.seeds))
-    elements = Training(images.train, Views.of(config.data), seeds, batch, range(batch), MOST_STEPS)
+    return Training(images.train, Views.of(config.data), seeds, batch, range(batch), MOST_STEPS)
+
+
+def pipeline(elements: Training, workers: int, seconds: float) -> Rate:
+    """What reading and decoding a step's batches takes, as training sees them, on the host alone."""
     batches = iter(Pipeline(elements, workers))
     for _ in range(1 + 2 * workers):  # until every worker is at work, and what was ready before is gone
         next(batches)

@@ -12,13 +12,17 @@ from resjax.throughput import BOTH, PIPELINE, STEP, Rate
 
 
 def test_each_part_is_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(throughput, "counts", lambda: [0, 1])
-    config = streamed(written(tmp_path), model={"name": "mlp", "depth": 3, "width": 8}, train={"steps": 1})
-    found = list(throughput.rates(config, 0.2))
+    monkeypatch.setattr(throughput, "counts", lambda: [0, 1, 2, 4])
+    monkeypatch.setattr(throughput, "room", lambda: 7 * 64 * 16 * 16 * 3)
+    mlp = {"name": "mlp", "depth": 3, "width": 8}
+    config = streamed(written(tmp_path), model=mlp, train={"steps": 1, "batch_size": 64})  # of 60 images
+    said: list[str] = []
+    found = list(throughput.rates(config, 0.2, said.append))
+    assert said == ["data.workers=2, 4 left out: /dev/shm has room for the batches of 1."]
     assert [(rate.what, rate.workers) for rate in found] == [(PIPELINE, 0), (PIPELINE, 1), (STEP, None), (BOTH, 0)]
     for rate in found:
         assert rate.count >= throughput.LEAST
-        assert rate.images_per_s == pytest.approx(16 * rate.count / rate.seconds)
+        assert rate.images_per_s == pytest.approx(64 * rate.count / rate.seconds)
         assert rate.seconds >= 0.2
 
 
@@ -51,7 +55,7 @@ def test_the_slower_one_bounds(read: float, step: float, both: float, says: str)
 
 def test_a_set_that_is_read_at_once_has_nothing_to_time() -> None:
     with pytest.raises(InputError, match="data=mock_imagenet"):
-        next(throughput.rates(small(), 1.0))
+        next(throughput.rates(small(), 1.0, print))
 
 
 def test_up_to_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:

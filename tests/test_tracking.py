@@ -1,6 +1,7 @@
 """wandb mirrors the records, and whatever happens to it costs a run nothing."""
 
 import json
+import socket
 import sys
 import time
 from dataclasses import asdict

@@ -4,6 +4,7 @@ import argparse
 import math
 import shlex
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +168,7 @@ def check_data(options: argparse.Namespace) -> int:
         return 0
     origin = "the official archive" if found.verified else "an UNVERIFIED archive"
     say(f"{found.name} in {found.folder}, from {origin}: {found.files} files, {found.records:,} records read.")
-    return verdict(options, found.folder, found.problems)
+    return verdict(options, found.folder, found.problems, ())
 
 
 def time_data(options: argparse.Namespace) -> int:
@@ -181,8 +182,8 @@ def time_data(options: argparse.Namespace) -> int:
     start_jax(jobs[0])
     from resjax import throughput  # JAX is imported from here on
 
-    found = []
-    for rate in throughput.rates(jobs[0], options.seconds):
+    found, aside = [], Console(stderr=options.json)
+    for rate in throughput.rates(jobs[0], options.seconds, partial(say, console=aside)):
         found.append(rate)
         if not options.json:
             by = {None: "", 0: ", threads", 1: ", 1 worker process"}.get(
@@ -229,26 +230,30 @@ def check_images(options: argparse.Namespace) -> int:
     if found.decoded < found.records and not found.problems:
         stock = " --stock" if options.stock else ""
         say(f"A sample, evenly spread. All of them: resjax data check {shlex.quote(options.name)}{stock} --all")
-    return verdict(options, found.folder, found.problems)
+    return verdict(options, found.folder, found.files, found.images)
 
 
-def say(text: str) -> None:
-    """A line on standard output."""
-    Console().print(text, highlight=False, markup=False, soft_wrap=True)
+def say(text: str, console: Console | None = None) -> None:
+    """A line, on standard output where nothing else is said."""
+    (console or Console()).print(text, highlight=False, markup=False, soft_wrap=True)
 
 
-def verdict(options: argparse.Namespace, folder: str, problems: Sequence[str]) -> int:
-    """What is wrong, and what to do about it; the exit code."""
-    for problem in problems:
+def verdict(options: argparse.Namespace, folder: str, files: Sequence[str], images: Sequence[str]) -> int:
+    """What is wrong with files of records, and with images, and what to do about it; the exit code."""
+    from resjax.data import prepared
+
+    for problem in (*files, *images):
         say(f"WRONG: {problem}")
-    if not problems:
+    if not files and not images:
         say("whole")
         return 0
-    if is_folder(options):
-        say("damaged. Mend these files, or take them away; training leaves out data.corrupt_share of them at most")
+    if files:
+        more = " --stock" if options.stock else " --archive FOLDER" if options.name == "imagenet2012" else ""
+        command = prepared.command(shlex.quote(options.name), prepared.root_of(options.root))
+        say(f"damaged. Delete {folder}, and type: {command}{more}")
         return 1
-    more = " --stock" if options.stock else " --archive FOLDER" if options.name == "imagenet2012" else ""
-    say(f"damaged. Delete {folder}, and type: resjax data prepare {shlex.quote(options.name)}{more}")
+    mend = "Mend these files, or take them away; training" if is_folder(options) else "Training"
+    say(f"damaged. {mend} leaves out data.corrupt_share of {'them' if is_folder(options) else 'a split'} at most")
     return 1
 
 

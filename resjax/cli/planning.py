@@ -26,6 +26,7 @@ from resjax.training import agenda
 METRICS_ROW, LAYERS_ROW, OTHERS = 190, 160, 60_000
 MIRROR, MIRROR_METRICS_ROW, MIRROR_LAYERS_ROW = 250_000, 600, 300
 STATE = 4  # bytes a number; a checkpoint has the parameters and as many for momentum, or twice for Adam
+ALL_WHERE_NULL = ("data.train_examples", "data.test_examples")  # what null says of them; of those held out it is none
 CHECKPOINTS = 2  # that are kept at most: a run of minutes leaves one
 
 
@@ -113,7 +114,7 @@ def changes(form: Mapping[str, Any], paper: Mapping[str, Any], item: Item) -> It
     ours, theirs = flat(dict(form)), flat(dict(paper))
     for key in dict.fromkeys([*theirs, *ours]):
         if ours.get(key) != theirs.get(key):
-            every = "all" if key.endswith("_examples") else "null"
+            every = "all" if key in ALL_WHERE_NULL else "null"
             told = [every if value is None else spelled(value) for value in (ours.get(key), theirs.get(key))]
             yield f"{key}={told[0]} ({told[1]} {whole})"
 

@@ -55,6 +55,13 @@ def refuse_size(*sides: int) -> None:
         raise CorruptError(f"{' x '.join(map(str, sides))} pixels, more than {MOST_PIXELS:,}, or none")
 
 
+def refuse_thin(pixels: np.ndarray) -> None:
+    """Raises CorruptError where an image is so thin that it is not resized."""
+    height, width = pixels.shape[:2]
+    if max(height, width) > THINNEST * min(height, width):
+        raise CorruptError(f"{height} x {width} pixels, thinner than 1 to {THINNEST}")
+
+
 def halvings(shorter: int, side: int) -> int:
     """How often a JPEG can be halved, three times at most, and keep `side` pixels."""
     return max(times for times in range(4) if shorter >> times >= side or times == 0)
@@ -76,8 +83,7 @@ def resized(pixels: np.ndarray, side: int) -> np.ndarray:
     height, width = pixels.shape[:2]
     if min(height, width) == side:
         return pixels
-    if max(height, width) > THINNEST * min(height, width):
-        raise CorruptError(f"{height} x {width} pixels, thinner than 1 to {THINNEST}")
+    refuse_thin(pixels)
     scale = side / min(height, width)
     size = max(round(width * scale), side), max(round(height * scale), side)
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR))

@@ -119,21 +119,22 @@ class FolderSet:
 
     def slices(self, spelled: str, setting: str) -> list[Slice]:
         """As ImageSet says."""
-        if absent := [name for name in splits.named(spelled) if name not in self.listed]:
-            raise self.no_split(absent[0], setting)
+        for name in splits.named(spelled):
+            if name not in self.names or not self.folders_of(name):  # before `listed` looks for the classes of training
+                raise self.no_split(name, spelled, setting)
         return splits.parse(spelled, {name: len(split) for name, split in self.listed.items()}, setting)
 
-    def no_split(self, name: str, setting: str) -> InputError:
-        """The refusal of a split that is not there, or has no images."""
+    def no_split(self, name: str, spelled: str, setting: str) -> InputError:
+        """The refusal of a split that is not there, or has no images. spelled: the setting, which names it."""
         if name in self.names:
             return InputError(
                 f"{self.root / name} has no folder with images in it.\nExpected one a class: "
                 f"{self.root / name}/cat/1.jpg, or {', '.join(ENDINGS[1:])}\nType: data.root=FOLDER, or {setting}=SPLIT"
             )
         return InputError(
-            f"{setting}={name}: {self.root} has no folder {name}.\n"
+            f"{setting}={spelled}: {self.root} has no folder {name}.\n"
             f"Expected one a split, in it one a class; there are: {', '.join(self.names[:10]) or 'none'}\n"
-            f"Type: data.root=FOLDER, or {splits.suggestion(setting, self.names)}"
+            f"Type: data.root=FOLDER{', or ' + splits.suggestion(setting, self.names) if self.names else ''}"
         )
 
     def part(self, part: Slice) -> Collection:

@@ -1,5 +1,6 @@
 """Files that a process may have open: a set of a thousand shards needs as many and more."""
 
+import contextlib
 import resource
 import sys
 
@@ -14,4 +15,5 @@ def raise_limit() -> None:
     """Ask for all of them."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        with contextlib.suppress(ValueError, OSError):  # a system may refuse "unlimited", which it calls its limit
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

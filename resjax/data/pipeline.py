@@ -20,7 +20,7 @@ from absl import flags
 from resjax.data.collection import Collection
 from resjax.data.decode import CorruptError
 from resjax.data.views import Views, draw
-from resjax.data.workers import PER_WORKER, Start, cores, ended, require_room
+from resjax.data.workers import PER_WORKER, Start, cores, ended
 from resjax.errors import CorruptedError
 
 MOST_TRIES = 1000  # readable examples are looked for so far behind one that is not
@@ -104,7 +104,7 @@ class Training:
         tries = min(MOST_TRIES, len(self.collection))
         raise CorruptedError(
             f"none of {tries} examples from {self.collection.name(first)} on can be read.\nExpected image files.\n"
-            "Type: resjax data check NAME --stock --all, to see which"
+            "Type: resjax data check NAME --stock --all, or of a folder resjax data check FOLDER --all, to see which"
         )
 
     def index(self, seed: int, position: int) -> int:
@@ -177,6 +177,11 @@ def permutation(seed: int, epoch: int, count: int) -> np.ndarray:
     return np.argsort(drawn, kind="stable").astype(np.int32 if count < 2**31 else np.int64)
 
 
+def batch_bytes(elements: Elements) -> int:
+    """Of a batch's images on this host."""
+    return elements.batch * elements.side**2 * 3
+
+
 @dataclass(frozen=True)
 class Pipeline:
     """Batches of elements, made by so many worker processes, or, where there are none, by threads of this one.
@@ -194,7 +199,6 @@ class Pipeline:
         if not self.workers:
             ahead = grain.ReadOptions(num_threads=min(cores(), MOST_THREADS), prefetch_buffer_size=PER_WORKER * size)
             return examples.to_iter_dataset(ahead).batch(size)
-        require_room(self.workers, size * self.elements.side**2 * 3)
         if not flags.FLAGS.is_parsed():  # grain reads absl's flags, and no command of ours has any
             flags.FLAGS.mark_as_parsed()
         batches = examples.batch(size).to_iter_dataset(grain.ReadOptions(num_threads=0, prefetch_buffer_size=0))

@@ -38,8 +38,8 @@ def prepare(name: str, root: Path, archive: Path | None, unverified: bool, say: 
     not laid out like it. Whatever interrupts it, nothing is left that looks prepared.
     """
     if name == mock_imagenet.NAME:
-        prepared.make_folder(root)
-        say(f"{name} is in {(place := mock_imagenet.prepared(root))}")
+        place = mock_imagenet.prepared(root)
+        say(f"{name} is in {place}")
         return place
     if not needs_preparing(name):
         say(f"{name} needs no preparing: resjax brings it along.")

@@ -41,8 +41,9 @@ def first(slices: list[Slice], count: int) -> list[Slice]:
 
 
 def named(spelled: str) -> tuple[str, ...]:
-    """The splits that slices are of: train[:90%]+validation is of train and validation."""
-    return tuple(dict.fromkeys(part.partition("[")[0].strip() for part in spelled.split("+")))
+    """The splits that slices are of: train[:90%]+validation is of train and validation; an empty one is none."""
+    names = (part.partition("[")[0].strip() for part in spelled.split("+"))
+    return tuple(dict.fromkeys(name for name in names if name))
 
 
 def refused(spelled: str, counts: Mapping[str, int], setting: str, why: str) -> InputError:
@@ -58,8 +59,14 @@ def refused(spelled: str, counts: Mapping[str, int], setting: str, why: str) -> 
 def suggestion(setting: str, names: Sequence[str]) -> str:
     """What to type of the splits that there are: what is tested on is not trained on."""
     first = next(iter(names), "train")
+    if len(names) < 2:
+        return parted(first)
     if setting == "data.train_split":
         return f"{setting}={first}, or '{setting}=\"{first}[:90%]\"'"
     others = [name for name in names if not name.startswith("train")]
-    parted = f"'data.train_split=\"{first}[:90%]\"' 'data.test_split=\"{first}[90%:]\"'"
-    return f"{setting}={others[0]}" if others else parted
+    return f"{setting}={others[0]}" if others else parted(first)
+
+
+def parted(name: str) -> str:
+    """What to type to train on one part of a split and to test on the other."""
+    return f"'data.train_split=\"{name}[:90%]\"' 'data.test_split=\"{name}[90%:]\"'"

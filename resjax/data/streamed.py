@@ -65,7 +65,7 @@ def load(config: DataConfig) -> Source | Streamed:
         return assemble(config, arrays, found.classes, {"origin": origin, "verified": None})
     train, *validation = held_out(train, config)
     for part in (train, test, *validation):
-        require_readable(part, Views.of(config))
+        require_readable(part, Views.of(config), "data.test_split" if part is test else "data.train_split")
     mean, std = (config.mean, config.std) if config.mean and config.std else measured(train, Views.of(config))
     facts: dict[str, object] = {
         "digest": digest(found, [train, test, *validation]),
@@ -151,7 +151,7 @@ def require_apart(trained: list[Slice], tested: list[Slice], config: DataConfig)
             raise InputError(
                 f"data.train_split={config.train_split} and data.test_split={config.test_split} share {shared:,} "
                 f"images of {one.split}.\nExpected tests on images that no training sees.\nType: "
-                f"{splits.suggestion('data.test_split', [one.split])}"
+                f"{splits.parted(one.split)}"
             )
 
 

@@ -14,8 +14,8 @@ SAMPLE = 64  # images of a split whose bytes are part of the digest
 MEASURED = 1024  # images of which one has to be readable, and whose channels are measured where no numbers are given
 
 
-def require_readable(part: Collection, views: Views) -> None:
-    """Raises InputError where not one of some of the images, spread evenly, can be read."""
+def require_readable(part: Collection, views: Views, setting: str) -> None:
+    """Raises InputError where not one of some of the images, spread evenly, can be read. setting: that names them."""
     first = ""
     for index in spread(len(part), MEASURED):
         try:
@@ -26,7 +26,7 @@ def require_readable(part: Collection, views: Views) -> None:
             return
     raise InputError(
         f"{first}.\nNone of {min(len(part), MEASURED)} images that were tried, of {len(part):,}, can be read.\n"
-        "Expected JPEG, PNG or the like.\nType: data.root=FOLDER, or data.test_split=SPLIT, with image files"
+        f"Expected JPEG, PNG or the like.\nType: data.root=FOLDER, or {setting}=SPLIT, with image files"
     )
 
 

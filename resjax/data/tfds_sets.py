@@ -249,9 +249,11 @@ def not_prepared(name: str, looked: Sequence[Path]) -> InputError:
     have = sorted({path.name for root in looked if root.is_dir() for path in root.iterdir() if versions(path, "")})
     typed = f"{shlex.quote(name)} {'--archive FOLDER' if name.startswith('imagenet2012') else '--stock'}"
     there_are = f" There are: {', '.join(have)}" if have else ""
-    there_are += f"\nDid you mean: {near[0]}" if (near := get_close_matches(name, [*have, *DATASETS])) else ""
+    ours = "".join(f"data={same}, " for same in DATASETS if same == name)
+    near = get_close_matches(name, [other for other in (*have, *DATASETS) if other != name])
+    there_are += f"\nDid you mean: {'data=' if near[0] in DATASETS else 'data.name='}{near[0]}" if near else ""
     return InputError(
         f"data.name={name} is not prepared in {' or '.join(map(str, looked))}.\n"
         f"Expected {looked[0] / name.partition(':')[0]}/VERSION/dataset_info.json.{there_are}\n"
-        f"Type: data.root=FOLDER, or resjax data prepare {typed} (docs/data.md; first: {NEEDS_TENSORFLOW})"
+        f"Type: {ours}data.root=FOLDER, or resjax data prepare {typed} (docs/data.md; first: {NEEDS_TENSORFLOW})"
     )

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -37,9 +38,9 @@ class Start:
         os._exit(1)
 
 
-def worker_count(wanted: int | None) -> int:
-    """The processes that read and decode: as many as wanted, or one a core but one."""
-    return max(cores() - 1, 1) if wanted is None else wanted
+def usual() -> int:
+    """The processes that read and decode where nobody says how many: one a core but one, if there is room."""
+    return max(cores() - 1, 1)
 
 
 def cores() -> int:
@@ -47,22 +48,45 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def require_room(workers: int, batch: int) -> None:
-    """Raises InputError where batches of so many bytes do not fit in the memory that workers share with their parent.
+def room(sharing: int = 1) -> int:
+    """Bytes that the workers of one of so many processes on this machine may share with it.
 
-    A container has 64 MB of it unless more is asked for, and who writes more is killed.
+    A container has 64 MB in all unless more is asked for, and who writes more is killed.
     """
     if not SHARED.is_dir():
-        return  # a system without such a limit
+        return sys.maxsize  # a system without such a limit
     found = os.statvfs(SHARED)
-    wanted, there_is = HELD_PER_WORKER * workers * batch, found.f_bavail * found.f_frsize
-    if wanted > there_is:
-        raise InputError(
-            f"data.workers={workers} may hold {size(wanted)} of batches in {SHARED}, which has room for "
-            f"{size(there_is)}.\nExpected {HELD_PER_WORKER} batches a worker.\n"
-            f"Type: data.workers={max(there_is // (HELD_PER_WORKER * batch), 0)} (0: threads, which need none), or, in "
-            f"a container, docker run --shm-size={-(-wanted // 2**20)}m"
-        )
+    return found.f_bavail * found.f_frsize // sharing
+
+
+def fitting(batch: int, there_is: int) -> int:
+    """The most workers whose batches, of so many bytes, have room."""
+    return there_is // (HELD_PER_WORKER * batch)
+
+
+def held(workers: int) -> int:
+    """Batches that are ready, or being made, at once: those of workers, or of threads."""
+    return HELD_PER_WORKER * workers or PER_WORKER
+
+
+def no_room(workers: int, batch: int, sharing: int = 1) -> InputError:
+    """The refusal of more workers than are fitting, in each of so many processes."""
+    wanted, there_is = held(workers) * batch, room(sharing)
+    return InputError(
+        f"data.workers={workers} may hold {size(wanted)} of batches in {SHARED}, which has room for "
+        f"{size(there_is)}{f' for each of {sharing} processes' if sharing > 1 else ''}.\n"
+        f"Expected {HELD_PER_WORKER} batches a worker.\n"
+        f"Type: data.workers={fitting(batch, there_is)} (0: threads, which need none), or, in a container, "
+        f"docker run --shm-size={-(-wanted * sharing // 2**20)}m"
+    )
+
+
+def no_room_elsewhere(workers: int) -> InputError:
+    """The same, of another process that trains with this one."""
+    return InputError(
+        f"data.workers={workers} has no room for its batches in {SHARED} of another host, which says how much.\n"
+        "Expected room on all of them.\nType: data.workers=0, which reads by threads"
+    )
 
 
 def size(count: int) -> str:
@@ -77,7 +101,10 @@ def ended(error: RuntimeError) -> ReaderError | None:
         return None
     code = code.split(".")[0]
     if code == str(SPAWNED_TOO_EARLY):
-        why = "In a script of your own, what trains must stand below: if __name__ == '__main__':"
+        why = (
+            "Its own trace stands above. As a rule: in a script of your own, what trains must stand below "
+            "if __name__ == '__main__':"
+        )
     else:
         why = "-9: the system killed it, for memory as a rule; -7: /dev/shm was full."
     return ReaderError(

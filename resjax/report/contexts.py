@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from resjax.config import ModelConfig, completed
+from resjax.config import Config, ModelConfig, completed
 from resjax.datarules import DECIDES_NOTHING
 from resjax.identity import LOOKING
 from resjax.records import flat
@@ -19,6 +19,7 @@ BOOKKEEPING = ("sweep", "runs", "rerun", *(f"data.{name}" for name in DECIDES_NO
 SETTINGS = ("seed", "seeds", *BOOKKEEPING, "model.unroll", "model.remat", "train.max_minutes", *map(".".join, LOOKING))
 # The arm's name tells a shortcut's own settings.
 OF_SHORTCUTS = {f"model.{name}" for row in SHORTCUTS.values() for name in row.settings}
+DATA = {name: getattr(Config().data, name) for name in ("kind", "streamed", "validation_examples")}
 FAMILYS_OWN = ("model.order", "model.branch")
 TREATMENTS = ("model.depth", "model.shortcut", "model.norm", *sorted(OF_SHORTCUTS))
 
@@ -77,8 +78,9 @@ def _context(run: dict[str, Any]) -> dict[str, Any]:
     names = (key.removeprefix("model.") for key in FAMILYS_OWN)
     own = {key: None for key in names if model.get(key) == getattr(usual, key)}
     config["model"] = model | own
-    # What runs from before there was such a setting lack.
-    config["data"] = {"validation_examples": None} | run["canonical"]["data"]
+    # The canonical form has no setting of the data that decides nothing beside the others, nor has a run from before
+    # there was one. Those that say which others are there stand in every form.
+    config["data"] = DATA | run["canonical"]["data"]
     config["train"] = {"tf32": True} | config["train"]
     form = {key: value for key, value in flat(config).items() if key not in (*SETTINGS, *TREATMENTS)}
     if form.get("model.norm_scope") == "per_device" and run["config"]["model"]["norm"] == "batch":

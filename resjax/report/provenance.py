@@ -6,10 +6,10 @@ from collections import Counter
 from typing import Any
 
 from resjax.records import Sweep, flat
+from resjax.rows import named
 
 UNTOLD = ("runs", "rerun")
 MADE = "mock_imagenet"
-NAMED = 5  # images that could not be read, of a run
 
 
 def notices(sweep: Sweep) -> list[str]:
@@ -41,9 +41,9 @@ def images(done: list[dict[str, Any]]) -> list[str]:
         for split, names in run.get("corrupted", {}).items():
             total = run["data"].get(f"{split}_examples", run["config"]["data"][f"{split}_examples"])
             what = "replaced by others" if split == "train" else "left out"
-            named = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
             found.append(
-                f"{run['name']}: {len(names)} of {total} {split} images could not be read, and were {what}: {named}."
+                f"{run['name']}: {len(names)} of {total} {split} images could not be read, and were {what}: "
+                f"{named(names)}."
             )
     return found
 

@@ -1,7 +1,7 @@
 """The summary of a sweep, and every table as CSV, HTML cells and terminal lines."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 from rich.console import Group
@@ -42,8 +42,10 @@ SHORT = {
     "n_diverged": "di-\nverged",
     "gap": "test −\ntraining",  # noqa: RUF001
 }
-LEAVE = ("model", "norm", "parameters", "gap")  # of a table that is too wide, the last first
+LEAVE = ("model", "norm", "parameters", "gap")  # of a table that is too wide, the last first; words that all rows share
+APART = ("model", "arm", "depth", "norm", "data", "setting")  # what tells rows apart stands in every table
 LONGEST, SHORTEST = 24, 10  # letters of a setting in the table; of a column of words
+Cells = list[dict[str, str]]  # a row each, as it is shown
 CAPTION = "mean ± std over the seeds that finished"
 
 
@@ -117,7 +119,8 @@ def spans(numbers: list[int]) -> str:
 def terminal(found: list[dict[str, Any]], width: int) -> Group:
     """The summary for a terminal of so many columns: one decimal, without what the rows share.
 
-    No number is cut: what has no room is left out, the last of LEAVE first, and long settings stand below the table.
+    No number is cut: what has no room is left out, the last of LEAVE first, then numbers go into a table of their own,
+    each beside what tells its row apart; and long settings stand below.
     """
     settings = list(dict.fromkeys(row["setting"] for row in found))
     below = max(map(len, settings), default=0) > LONGEST
@@ -126,24 +129,43 @@ def terminal(found: list[dict[str, Any]], width: int) -> Group:
     for row in cells:
         row["setting"] = marks.get(row["setting"], row["setting"])
     shown = [key for key, _ in columns(found, most=False) if key not in ("train_loss", "seeds")]
-    leave = [key for key in LEAVE if key in shown]
-    while leave and needed(shown, cells) > width:
+    titles = {key: heading(key, found) for key in shown}
+    leave = [key for key in LEAVE if key in shown and (key in NUMBERS or len({row[key] for row in cells}) == 1)]
+    while leave and needed(shown, cells, titles) > width:
         shown.remove(leave.pop())
-    table = Table(
-        box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold", caption_justify="left", caption=CAPTION
-    )
-    for key in shown:
-        table.add_column(
-            heading(key, found),
-            justify="right" if key in NUMBERS else "left",
-            no_wrap=key in NUMBERS,
-            overflow="fold",
-            min_width=least(key, cells),
-        )
-    for row in cells:
-        table.add_row(*(row[key] for key in shown))
+    letters = next((most for most in range(SHORTEST, 0, -1) if fits(shown, cells, titles, most, width)), 1)
+    tables = [as_table(keys, cells, titles, letters) for keys in split(shown, cells, titles, letters, width)]
     legend = [f"setting {mark}: {setting or 'none'}" for setting, mark in marks.items()]
-    return Group(table, *(Text(line) for line in legend))
+    return Group(*tables, Text(CAPTION, style="italic dim"), *(Text(line) for line in legend))
+
+
+def fits(shown: list[str], cells: Cells, titles: dict[str, str], letters: int, width: int) -> bool:
+    """Whether every number has room beside what tells its row apart, with words of so many letters at least."""
+    apart = [key for key in shown if key in APART]
+    return all(needed([*apart, key], cells, titles, letters) <= width for key in shown if key not in APART)
+
+
+def split(shown: list[str], cells: Cells, titles: dict[str, str], letters: int, width: int) -> list[list[str]]:
+    """The columns of one table, or of as many as the width asks for."""
+    apart, tables = [key for key in shown if key in APART], list[list[str]]()
+    for key in shown:
+        if key not in APART:
+            if not tables or needed([*tables[-1], key], cells, titles, letters) > width:
+                tables.append([*apart])
+            tables[-1].append(key)
+    return tables
+
+
+def as_table(keys: list[str], cells: Cells, titles: dict[str, str], letters: int) -> Table:
+    """These columns: numbers whole, words folded at so many letters and more where there is no room."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for key in keys:
+        number, least = key in NUMBERS, min_width(key, cells, titles, letters)
+        justify: Literal["left", "right"] = "right" if number else "left"
+        table.add_column(titles[key], justify=justify, no_wrap=number, overflow="fold", min_width=least)
+    for row in cells:
+        table.add_row(*(row[key] for key in keys))
+    return table
 
 
 def heading(key: str, found: list[dict[str, Any]]) -> str:
@@ -153,16 +175,15 @@ def heading(key: str, found: list[dict[str, Any]]) -> str:
     return SHORT.get(key, dict(COLUMNS)[key])
 
 
-def least(key: str, cells: list[dict[str, str]]) -> int:
-    """The width that a column needs: whole numbers, and of words as much as is read at a glance."""
-    longest = max((len(row[key]) for row in cells), default=0)
-    return longest if key in NUMBERS else min(longest, SHORTEST)
+def min_width(key: str, cells: Cells, titles: dict[str, str], letters: int) -> int:
+    """The width that a column needs with its title: whole numbers, and of words at least so many letters."""
+    longest = max(len(line) for text in (titles[key], *(row[key] for row in cells)) for line in text.split("\n"))
+    return longest if key in NUMBERS else min(longest, letters)
 
 
-def needed(shown: list[str], cells: list[dict[str, str]]) -> int:
-    """The width of a table, its titles included."""
-    titles = {key: max(map(len, SHORT.get(key, dict(COLUMNS)[key]).split("\n"))) for key in shown}
-    return sum(max(least(key, cells), titles[key]) + 1 for key in shown)
+def needed(shown: list[str], cells: Cells, titles: dict[str, str], letters: int = SHORTEST) -> int:
+    """The width of a table, with the space behind each column."""
+    return sum(min_width(key, cells, titles, letters) + 1 for key in shown)
 
 
 def write_csv(path: Path, found: list[dict[str, Any]] | pl.DataFrame) -> None:

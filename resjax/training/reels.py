@@ -1,7 +1,7 @@
 """Splits that are read from disk to be looked at whole; and the account of what could not be read."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -14,11 +14,9 @@ from resjax.data.pipeline import FINE, InOrder, Pipeline
 from resjax.data.stream import Scale
 from resjax.data.views import Views
 from resjax.errors import CorruptedError
-from resjax.rows import Corrupted
+from resjax.rows import Corrupted, named
 from resjax.training import hosts
 from resjax.training.parallel import Layout
-
-NAMED = 10  # of the images that end a run
 
 
 class Ledger:
@@ -28,6 +26,7 @@ class Ledger:
         self.name, self.collection, self.views, self.share = name, collection, views, share
         self.known: set[int] = set()
         self.told: list[int] = []
+        self.rowed = 0  # that a row of this process has named
 
     def note(self, numbers: np.ndarray) -> None:
         """What a batch of this process says."""
@@ -41,26 +40,37 @@ class Ledger:
         self.known = hosts.union(self.known)
         bad, most = len(self.known), self.share * len(self.collection)
         if bad > most:
-            named = [f"{self.collection.name(number)} ({self.reason(number)})" for number in sorted(self.known)[:NAMED]]
-            more = f" and {bad - NAMED} more" if bad > NAMED else ""
+            told = named(sorted(self.known), self.reason)
             raise CorruptedError(
-                f"{bad} of {len(self.collection):,} {self.name} images cannot be read: {', '.join(named)}{more}.\n"
+                f"{bad} of {len(self.collection):,} {self.name} images cannot be read: {told}.\n"
                 f"Expected at most data.corrupt_share={self.share:g} of them, {int(most)}.\n"
                 f"Type: data.corrupt_share={wider(bad / len(self.collection)):g}, to go on without them; or mend them"
             )
 
     def reason(self, number: int) -> str:
-        """Why an image cannot be read."""
+        """An image by name, with why it cannot be read."""
+        why = "as training sees it"
         try:
             self.views.test(self.collection[number].image)
         except (CorruptError, OSError) as error:
-            return str(error)
-        return "as training sees it"
+            why = str(error)
+        return f"{self.collection.name(number)} ({why})"
+
+    def restore(self, numbers: Iterable[int]) -> None:
+        """What was known when the run was saved was told then; a row of this process names it once more."""
+        self.known |= set(numbers)
+        self.told = sorted(numbers)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether more are known than a row of this process has named."""
+        return len(self.known) > self.rowed
 
     def row(self) -> Corrupted:
-        """All so far, by name: first those that a row has told."""
+        """All so far, by name: first those that were told before."""
         known = len(self.told)
         self.told += sorted(self.known - set(self.told))
+        self.rowed = len(self.told)
         names = [self.collection.name(number) for number in self.told]
         return Corrupted(self.name, tuple(names), len(self.collection), known)
 

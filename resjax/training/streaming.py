@@ -10,11 +10,10 @@ import numpy as np
 from jaxtyping import Array
 
 from resjax.config import Config
-from resjax.data import open_files
-from resjax.data.pipeline import Element, Pipeline, Training
+from resjax.data import open_files, workers
+from resjax.data.pipeline import Element, Pipeline, Training, batch_bytes
 from resjax.data.stream import Fed, Scale, standardize, standardize_fed, to_scale
 from resjax.data.streamed import Streamed
-from resjax.data.workers import worker_count
 from resjax.errors import InputError
 from resjax.rows import Corrupted
 from resjax.training import hosts
@@ -38,7 +37,7 @@ class Streaming:
         keeps = precision(config).keeps
         self.config, self.source, self.layout = config, source, layout
         open_files.raise_limit()
-        self.examples, self.workers = source.examples, worker_count(config.data.workers)
+        self.examples = source.examples
         scale = to_scale(source.shape, source.mean, source.std, keeps)
         self.data: Scale = hosts.place(scale, layout.replicated())
         splits = {"train": source.train} | source.evaluated
@@ -47,8 +46,28 @@ class Streaming:
         }
         self.evaluated = {name: self.split(name) for name in source.evaluated}
         self.opened: Iterator[Element] | None = None
+        self.workers = self.readers()
         self.following = 0  # the step of the batch that is read next
         self.next: tuple[int, Fed] | None = None
+
+    def readers(self) -> int:
+        """The processes that read: as many as are wanted, or of the usual number those that there is room for.
+
+        Raises InputError, in all processes that train together, where one of them has no room for what is wanted.
+        """
+        wanted, sharing = self.config.data.workers, hosts.beside()
+        batch = batch_bytes(self.elements(self.seeds, 0))
+        most = workers.fitting(batch, workers.room(sharing))
+        if wanted is None:
+            return min(workers.usual(), most)
+        if hosts.any_of(wanted > most):
+            raise workers.no_room(wanted, batch, sharing) if wanted > most else workers.no_room_elsewhere(wanted)
+        return wanted
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Those that are trained."""
+        return tuple(range(self.config.seed, self.config.seed + self.config.seeds))
 
     def chunk(self, step: Step) -> Chunk:
         """As Supply says."""
@@ -81,8 +100,7 @@ class Streaming:
     def open(self, step: int) -> None:
         """Read from `step` on."""
         self.close()
-        seeds = range(self.config.seed, self.config.seed + self.config.seeds)
-        self.opened, self.following = iter(Pipeline(self.elements(tuple(seeds), step), self.workers)), step
+        self.opened, self.following = iter(Pipeline(self.elements(self.seeds, step), self.workers)), step
 
     def elements(self, seeds: tuple[int, ...], start: int, steps: int | None = None) -> Training:
         """The training examples of these seeds' streams from a step on, as far as this host has to do with them."""
@@ -136,15 +154,15 @@ class Streaming:
                 "Expected the same set.\nType: rerun=all to begin anew"
             )
         for name, numbers in state.get("corrupted", {}).items():
-            self.ledgers[name].known |= set(numbers)
+            self.ledgers[name].restore(numbers)
 
     def news(self) -> list[Corrupted]:
-        """As Supply says: a row a split that has new ones, with all so far, of all processes."""
-        if not hosts.any_of(any(len(ledger.known) > len(ledger.told) for ledger in self.ledgers.values())):
+        """As Supply says: a row a split that has new ones, or was restored, with all so far, of all processes."""
+        if not hosts.any_of(any(ledger.has_news for ledger in self.ledgers.values())):
             return []
         for ledger in self.ledgers.values():
             ledger.agree()
-        return [ledger.row() for ledger in self.ledgers.values() if len(ledger.known) > len(ledger.told)]
+        return [ledger.row() for ledger in self.ledgers.values() if ledger.has_news]
 
     def close(self) -> None:
         """As Supply says."""

@@ -9,7 +9,7 @@ import pytest
 
 from resjax import speed
 from resjax.cli import main
-from resjax.data.workers import HELD_PER_WORKER
+from resjax.data.workers import HELD_PER_WORKER, PER_WORKER
 
 Out = pytest.CaptureFixture[str]
 
@@ -185,6 +185,8 @@ def test_gpus_that_are_none(capsys: Out, words: list[str]) -> None:
 
 def test_a_streamed_set_takes_the_memory_of_what_is_on_its_way(capsys: Out) -> None:
     words = ["model=resnet_imagenet", "model.depth=18", "model.width=8", "data=imagenet2012", "parallel.devices=1"]
-    one, two = (predicted(capsys, *words, f"data.workers={count}") for count in (1, 2))
-    assert two["memory_bytes"] - one["memory_bytes"] == HELD_PER_WORKER * 128 * 224 * 224 * 3
+    threads, one, two = (predicted(capsys, *words, f"data.workers={count}") for count in (0, 1, 2))
+    batch = 128 * 224 * 224 * 3
+    assert two["memory_bytes"] - one["memory_bytes"] == HELD_PER_WORKER * batch
+    assert one["memory_bytes"] - threads["memory_bytes"] == (HELD_PER_WORKER - PER_WORKER) * batch
     assert one["memory_bytes"] < one["training_bytes"] + 3e9

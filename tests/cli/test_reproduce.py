@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from resjax.cli import main
-from resjax.cli.planning import dry_run, next_round, plan, rows_of, together_with
+from resjax.cli.planning import changes, dry_run, next_round, plan, rows_of, together_with
 from resjax.identity import arm, canonical, run_id
 from resjax.models import build
 from resjax.papers.loading import find, items
@@ -248,6 +248,16 @@ def test_a_search_of_more_seeds_tries_again(here: Path, monkeypatch: pytest.Monk
     assert {(e.row, e.depth) for e in again.reproduction.entries} == {(r, d) for r in item.rows for d in (20, 56)}
     more = plan(item, None, "smoke", ["seeds=3"], "runs")
     assert [job.model.depth for job in more.jobs] == [20, 20]
+
+
+def test_what_null_says_of_examples_is_told() -> None:
+    """All of a set, or none that are held out."""
+    item, _ = find("he2015/fig6")
+    said = changes({"data": {"train_examples": None}}, {"data": {"train_examples": 9, "validation_examples": 5}}, item)
+    assert list(said) == [
+        "data.train_examples=all (9 in the paper)",
+        "data.validation_examples=null (5 in the paper)",
+    ]
 
 
 def test_a_sweep_by_hand_has_the_same_runs(here: Path) -> None:

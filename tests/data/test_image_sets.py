@@ -108,8 +108,14 @@ def test_a_set_that_is_not_prepared(root: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="There are: imagenet2012") as caught:
         loaded(root, name="imagenet")
     assert "resjax[tfds-prepare]" in str(caught.value)
+    assert "Did you mean: data.name=imagenet2012" in str(caught.value)
     with pytest.raises(InputError, match="not prepared"):
         loaded(tmp_path)
+    with pytest.raises(InputError, match=r"\nType: data=mnist, data\.root=FOLDER") as caught:
+        loaded(root, name="mnist")
+    assert "Did you mean" not in str(caught.value)
+    with pytest.raises(InputError, match="\nDid you mean: data=cifar10\n"):
+        loaded(root, name="cifar11")
 
 
 def test_resjaxs_root_is_searched_before_tensorflow_datasets(
@@ -237,6 +243,11 @@ def test_folders_that_are_none(tmp_path: Path) -> None:
         source.load(DataConfig(root=str(tmp_path / "no"), **settings))
     with pytest.raises(InputError, match=r"has no folder train(.|\n)*there are: none"):
         source.load(DataConfig(root=str(tmp_path), **settings))
+    shutil.rmtree(folder_of(tmp_path) / "train")
+    with pytest.raises(
+        InputError, match=r"has no folder train(.|\n)*there are: val\nType: data.root=FOLDER, or 'data.tr"
+    ):
+        source.load(DataConfig(root=str(tmp_path), **settings))
     (tmp_path / "train").mkdir()
     Image.new("RGB", (9, 9)).save(tmp_path / "train" / "1.png")  # of no class
     with pytest.raises(InputError, match=r"train has no folder with images in it(.|\n)*train/cat/1.jpg"):
@@ -248,6 +259,12 @@ def test_a_split_of_a_folder_that_is_misspelt(tmp_path: Path) -> None:
     settings = {"kind": "folder", "name": "pets", "root": str(folder_of(tmp_path)), "streamed": True}
     with pytest.raises(InputError, match=r"vall(.|\n)*there are: train, val\nType: (.*) data.test_split=val$"):
         source.load(DataConfig(test_split="vall", **settings))
+    for spelled in ("tran", "tran[:90%]"):
+        with pytest.raises(InputError, match=r"^data\.train_split=tran(\[:90%\])?: \S* has no folder tran\.") as caught:
+            source.load(DataConfig(train_split=spelled, test_split="val", **settings))
+        assert spelled in str(caught.value)
+    with pytest.raises(InputError, match=r"^data\.train_split=train\+ cannot be read"):
+        source.load(DataConfig(train_split="train+", test_split="val", **settings))
     shutil.rmtree(tmp_path / "val")
     with pytest.raises(InputError, match=r"'data.train_split=\"train\[:90%\]\"' 'data.test_split=\"train\[90%:\]\"'"):
         source.load(DataConfig(test_split="val", **settings))
@@ -257,15 +274,19 @@ def test_images_that_are_trained_and_tested_on_are_refused(root: Path) -> None:
     for train, test, shared in (("train", "train", 60), ("train[:50]", "validation+train[45:]", 5)):
         with pytest.raises(InputError, match=f"share {shared} images of train"):
             loaded(root, train_split=train, test_split=test)
+    with pytest.raises(
+        InputError, match=r"Type: 'data.train_split=\"validation\[:90%\]\"' 'data.test_split=\"val.*90%:\]"
+    ):
+        loaded(root, train_split="train+validation", test_split="validation")
     assert len(loaded(root, train_split="train[:50]", test_split="train[50:]").test) == 10
     assert len(loaded(root, train_split="train+validation", train_examples=60).train) == 60
 
 
 def test_a_set_with_nothing_to_tell_apart(tmp_path: Path) -> None:
+    folder_of(tmp_path)
     for split in ("train", "val"):
-        shutil.rmtree(folder_of(tmp_path) / split / "cat")
+        shutil.rmtree(tmp_path / split / "cat")
     settings = {"kind": "folder", "name": "pets", "root": str(tmp_path), "streamed": True, "test_split": "val"}
-    shutil.rmtree(tmp_path / "train" / "cat", ignore_errors=True)
     with pytest.raises(InputError, match="has classes: 1"):
         source.load(DataConfig(**settings))
 

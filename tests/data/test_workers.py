@@ -12,8 +12,8 @@ import pytest
 
 from resjax.data import workers
 from resjax.data.pipeline import Element, Pipeline
-from resjax.data.workers import ended, require_room, worker_count
-from resjax.errors import InputError, ReaderError
+from resjax.data.workers import ended
+from resjax.errors import ReaderError
 
 
 def test_a_worker_ends_with_its_parent_and_not_with_a_signal() -> None:
@@ -54,6 +54,7 @@ def test_a_worker_that_is_killed_is_told() -> None:
 
 def test_how_a_worker_ended() -> None:
     said = "Worker process was terminated unexpectedly with exit code {}. Search the logs above."
+    assert "trace stands above. As a rule" in str(ended(RuntimeError(said.format(1))))
     assert "__main__" in str(ended(RuntimeError(said.format(1))))  # as where a script is not guarded
     assert "__main__" not in str(ended(RuntimeError(said.format(-7))))
     assert ended(RuntimeError("something else")) is None
@@ -64,19 +65,25 @@ def test_too_little_shared_memory_is_refused(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(workers, "SHARED", tmp_path)
     monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=16384, f_frsize=4096))
     batch = 32 * 224 * 224 * 3
-    with pytest.raises(InputError) as caught:
-        require_room(2, batch)
-    assert "data.workers=2 may hold 67.4 MB of batches" in str(caught.value)
-    assert "has room for 67.1 MB" in str(caught.value)
-    assert "data.workers=1 (0: threads, which need none)" in str(caught.value)
-    assert "--shm-size=65m" in str(caught.value)
-    require_room(1, batch)
+    assert workers.fitting(batch, workers.room()) == 1
+    said = str(workers.no_room(2, batch))
+    assert "data.workers=2 may hold 67.4 MB of batches" in said
+    assert "has room for 67.1 MB" in said
+    assert "data.workers=1 (0: threads, which need none)" in said
+    assert "--shm-size=65m" in said
+    assert workers.fitting(batch, workers.room(sharing=2)) == 0
+    assert "room for 33.6 MB for each of 2 processes" in (said := str(workers.no_room(2, batch, sharing=2)))
+    assert "--shm-size=129m" in said
     monkeypatch.setattr(workers, "SHARED", tmp_path / "no")
-    require_room(1000, batch)
+    assert workers.fitting(batch, workers.room()) > 1000
 
 
 def test_workers_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)), raising=False)
-    assert [worker_count(wanted) for wanted in (None, 0, 3)] == [15, 0, 3]
+    assert workers.usual() == 15
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
-    assert worker_count(None) == 1
+    assert workers.usual() == 1
+
+
+def test_threads_hold_what_they_make_ahead() -> None:
+    assert [workers.held(count) for count in (0, 1, 3)] == [workers.PER_WORKER, 7, 21]

@@ -94,6 +94,14 @@ def test_runs_from_before_there_was_a_validation_set_are_compared_with_later_one
     assert pool(without).groups == pool(old).groups
 
 
+def test_how_a_set_is_read_tells_runs_apart(make: Make, sweep_of: Join) -> None:
+    """Its kind, and whether it is streamed: settings at their usual value are no part of the canonical form."""
+    ours, theirs = make(data__name="mnist"), make(data__name="mnist", data__kind="tfds")
+    assert [group.place for group in pool(sweep_of(ours, theirs)).groups] == ["kind=resjax", "kind=tfds"]
+    streamed = make(data__name="mnist", data__kind="tfds", data__streamed=True)
+    assert [group.place for group in pool(sweep_of(theirs, streamed)).groups] == ["streamed=false", "streamed=true"]
+
+
 def test_values_that_are_not_finite_are_null(make: Make, sweep_of: Join) -> None:
     run, metrics, layers = make()
     bad = layers.with_columns(grad_norm=pl.lit(math.inf), act_grad_norm=pl.lit(math.nan))

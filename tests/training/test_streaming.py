@@ -21,8 +21,10 @@ from resjax.errors import CorruptedError, InputError
 from resjax.models.convolution import conv2d
 from resjax.models.types import EVALUATE
 from resjax.rows import Corrupted, Finished, Metrics, Row, Snapshot
+from resjax.training import streaming
 from resjax.training.loop import fit
 from resjax.training.packing import packings
+from resjax.training.parallel import choose
 from resjax.training.precise import PRECISE_SEED
 from resjax.training.programs import instruments, prepare
 from resjax.training.reels import wider
@@ -184,6 +186,10 @@ def test_corrupted_images_are_counted_and_named(damaged: Path) -> None:
     assert len(snapshots[-1].stream["corrupted"]["train"]) == 2
     again = rows_of(config, snapshots[0])
     assert [row.stream for row in again if isinstance(row, Snapshot)][-1] == snapshots[-1].stream
+    before, after = snapshots[0].stream["corrupted"]["train"], [row for row in again if isinstance(row, Corrupted)]
+    assert before
+    assert after[0].known == len(before), "what was told before is not told as new"
+    assert sorted(after[-1].names) == sorted(told[-1].names), "and stands in the records"
     assert next(row for row in again if isinstance(row, Finished)).digest == rows[-1].digest
 
 
@@ -199,6 +205,28 @@ def test_more_than_the_share_ends_the_run(damaged: Path) -> None:
 def test_a_probe_batch_larger_than_the_set(root: Path) -> None:
     with pytest.raises(InputError, match="more than the 60 training examples"):
         rows_of(streamed(root, probes={"batch_size": 64}))
+
+
+def test_workers_that_have_no_room(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number that is typed is refused, also where another process of the run has no room; the usual one is less."""
+
+    def readers(workers: int | None, batches: int, elsewhere: bool = False) -> int:
+        monkeypatch.setattr(streaming.workers, "room", lambda sharing=1: batches * 16 * 16 * 16 * 3 // sharing)
+        monkeypatch.setattr(streaming.workers, "cores", lambda: 9)
+        monkeypatch.setattr(streaming.hosts, "any_of", lambda asked: asked or elsewhere)
+        config = streamed(root, data={"workers": workers})
+        found = source.load(config.data)
+        assert isinstance(found, Streamed)
+        return streaming.Streaming(config, found, choose(config)).workers
+
+    assert [readers(None, 7 * count) for count in (100, 3, 0)] == [8, 3, 0]
+    assert [readers(count, 7 * count) for count in (0, 2)] == [0, 2]
+    with pytest.raises(InputError, match=r"data\.workers=3 may hold 0\.3 MB(.|\n)*Type: data\.workers=2 "):
+        readers(3, 20)
+    with pytest.raises(InputError, match=r"data\.workers=2 has no room (.*) of another host"):
+        readers(2, 14, elsewhere=True)
+    monkeypatch.setattr(streaming.hosts, "beside", lambda: 2)
+    assert readers(None, 7 * 4) == 2
 
 
 def held_after(root: Path, steps: int, marks: tuple[int, ...], workers: int) -> list[tuple[int, int]]:
