@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from resjax.errors import InputError
-from resjax.resuming import Resume, refuse_another
+from resjax.resuming import Resume, refuse_another, spent
 from resjax.rows import Snapshot
 
 CODE = {"revision": "a" * 40, "changed": False, "sha256": "1" * 64}
@@ -27,6 +27,14 @@ def test_another_setting_is_refused_with_the_difference() -> None:
 def test_other_data_are_refused() -> None:
     with pytest.raises(InputError, match="the data: digest dddddddddddd in the checkpoint, eeeeeeeeeeee now"):
         refuse_another(Path("runs/x/run"), identity(), identity() | {"data": "e" * 64})
+
+
+def test_seconds_of_the_attempts_before() -> None:
+    """What an attempt says that ended; of one that was killed, what it had counted when it was saved last."""
+    snapshot = Snapshot(1, {}, seconds={"compile": 2.0, "train": 5.0})
+    assert spent({"spent": 30.0, "times": {"total": 41.5}}, snapshot) == 41.5
+    assert spent({}, snapshot) == 7.0
+    assert spent({"spent": 30.0}, snapshot) == 30.0
 
 
 def test_the_same_is_not_refused() -> None:

@@ -15,9 +15,12 @@ from photographs import folder_of
 
 from resjax import records
 from resjax.cli import main
+from resjax.cli.overrides import launch
+from resjax.cli.train import refuse_data
 from resjax.cli.words import choices
 from resjax.config import SHORTCUTS, keys
-from resjax.data import mock_imagenet
+from resjax.data import mock_imagenet, prepared
+from resjax.errors import InputError
 
 TINY = [
     "model=mlp",
@@ -124,6 +127,18 @@ def test_a_sweep_without_its_data_is_refused_once(
     assert [run["status"] for run in status_of("half", capsys)] == ["done", "pending"]
 
 
+def test_a_sweep_whose_runs_the_devices_name_is_not_refused_beforehand(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which of them are done is known when the devices are counted; where they are named, it is known at once."""
+    monkeypatch.setenv("RESJAX_DATA", str(here / "data"))
+    words, scope = ["-m", *TINY, "data=cifar10", "model.depth=3,4"], "model.norm_scope=per_device"
+    refuse_data(launch([*words, scope]))
+    for known in ([], [scope, "parallel.devices=1"]):
+        with pytest.raises(InputError, match="is not prepared in"):
+            refuse_data(launch([*words, *known]))
+
+
 def test_what_is_wrong_with_images_is_told_with_what_to_type(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Also on the terminal: more of them than the share ends the run, and each is named."""
     folder_of(here / "pets", 8)
@@ -151,6 +166,10 @@ def test_the_made_set_can_be_made_and_checked(
     assert not left.exists(), "what a killed one left long ago"
     assert main(["data", "check", "mock_imagenet"]) == 0
     assert "35 records counted, 35 images decoded" in capsys.readouterr().out
+    with monkeypatch.context() as patch:  # what is there needs no folder that can be written
+        patch.setattr(prepared, "make_folder", lambda root: pytest.fail(f"{root} is made"))
+        assert main(["data", "prepare", "mock_imagenet"]) == 0
+    assert f"mock_imagenet is in {here}" in capsys.readouterr().out
     next((here / "mock_imagenet").rglob("*train*")).write_bytes(b"")
     assert main(["data", "check", "mock_imagenet"]) == 1
     assert capsys.readouterr().out.splitlines()[-1].startswith(f"damaged. Delete {here / 'mock_imagenet'}")

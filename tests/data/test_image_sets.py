@@ -292,11 +292,15 @@ def test_a_set_with_nothing_to_tell_apart(tmp_path: Path) -> None:
 
 
 def test_a_split_of_which_nothing_can_be_read(tmp_path: Path) -> None:
-    for path in (folder_of(tmp_path) / "val").rglob("*.png"):
-        path.write_bytes(b"nothing of an image")
-    settings = {"kind": "folder", "name": "pets", "root": str(tmp_path), "streamed": True, "test_split": "val"}
-    with pytest.raises(InputError, match=r"val/(cat|dog)/\d.png: (.|\n)*None of 6 images that were tried, of 6"):
-        source.load(DataConfig(corrupt_share=1.0, **settings))
+    settings = {"kind": "folder", "name": "pets", "root": str(folder_of(tmp_path)), "streamed": True}
+    for split, setting in (("val", "test_split"), ("train", "train_split")):
+        for path in (tmp_path / split).rglob("[0-9].png"):
+            path.write_bytes(b"nothing of an image")
+        with pytest.raises(
+            InputError, match=rf"{split}/(cat|dog)/\d.png: (.|\n)*None of 6 images that were tr"
+        ) as caught:
+            source.load(DataConfig(corrupt_share=1.0, test_split="val", **settings))
+        assert f"Type: data.root=FOLDER, or data.{setting}=SPLIT" in str(caught.value)
 
 
 def test_the_made_set_is_made_once_and_the_same_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

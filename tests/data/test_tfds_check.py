@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from photographs import folder_of
+from PIL import Image
 
 from resjax.cli import main
 from resjax.data import mock_imagenet, tfds_check, tfds_listing
@@ -57,8 +59,33 @@ def test_every_image_that_cannot_be_decoded_is_named(tmp_path: Path, capsys: pyt
         "n00000700_7.JPEG",
         "n00000900_19.JPEG",
     ]
-    assert last.startswith(f"damaged. Delete {tmp_path / 'drawn'}")
-    assert last.endswith("type: resjax data prepare drawn --stock")
+    assert last == "damaged. Training leaves out data.corrupt_share of a split at most"  # not: delete 150 GB
+
+
+def test_damaged_files_are_prepared_again_where_they_were(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = drawn(tmp_path)
+    next(place.glob("*train.array_record*")).unlink()
+    assert main(["data", "check", "drawn", "--stock", "--root", str(tmp_path)]) == 1
+    command = f"RESJAX_DATA={tmp_path} resjax data prepare drawn --stock"
+    assert capsys.readouterr().out.splitlines()[-1] == f"damaged. Delete {place}, and type: {command}"
+
+
+def test_an_image_that_training_leaves_out_is_not_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It can be decoded, and is a strip."""
+    Image.new("RGB", (60 * 9, 9)).save(folder_of(tmp_path) / "train" / "cat" / "strip.png")
+    assert main(["data", "check", str(tmp_path)]) == 1
+    said = capsys.readouterr().out
+    assert "WRONG: train/cat/strip.png: 9 x 540 pixels, thinner than 1 to 50" in said
+    assert "Mend these files, or take them away; training leaves out data.corrupt_share of them" in said
+
+
+def test_a_folder_without_splits_says_which_one_to_check(tmp_path: Path, refused: Refused) -> None:
+    folder_of(tmp_path)
+    with refused("no images in SPLIT/CLASS/", f"Type: resjax data check {tmp_path}"):
+        tfds_check.check_folder(tmp_path / "train", False, str)
+    with refused("no images in SPLIT/CLASS/", f"Type: find {tmp_path.parent / 'none'} "):
+        (tmp_path.parent / "none").mkdir()
+        tfds_check.check_folder(tmp_path.parent / "none", False, str)
 
 
 def test_a_sample_is_decoded_and_said_so(

@@ -15,6 +15,9 @@ from nursery import SAID, born
 from photographs import NAME, spoiled, written
 
 from resjax import records
+from resjax.data import tfds_sets
+from resjax.data.pipeline import permutation
+from resjax.training.precise import PRECISE_SEED
 
 SET = ["data=tfds", f"data.name={NAME}", "data.test_split=validation", "data.streamed=true", "data.augment=true"]
 VIEWS = ["data.crop=16", "data.shorter_side=[20,40]", "data.test_side=20", "data.ten_crop=true"]
@@ -24,6 +27,8 @@ RUN = [
     *("train.steps=40", "train.evaluate_every=17", "train.precise_statistics=2", "checkpoint.every=7"),
     *("parallel.devices=1", "parallel.threads=1", "schedule=constant", "schedule.learning_rate=0.02"),
 ]
+
+SPOILED = 79  # an image that the first of two processes never meets, in 12 steps of 16
 
 
 @pytest.fixture(scope="module")
@@ -90,9 +95,14 @@ def test_a_signal_ends_it_saved_and_its_workers_with_it(root: Path, tmp_path: Pa
 def test_two_processes_are_one_also_on_streamed_images(tmp_path: Path, tally) -> None:
     """Each reads its half of every batch, and of the test set: the numbers are those of one process.
 
-    An image that cannot be read, which only one of them meets, is known to both.
+    An image that cannot be read, which only the one meets that does not record, is known to both.
     """
-    root = written(tmp_path / "data", train=90, generate=spoiled(5))
+    root = written(tmp_path / "data", train=90, generate=spoiled(SPOILED))
+    train = tfds_sets.opened(NAME, [root]).split("train")
+    number = next(index for index in range(90) if train.name(index).endswith(f"_{SPOILED}.JPEG"))
+    stream = np.concatenate([permutation(0, epoch, 90) for epoch in range(3)])[: 12 * 16]
+    for seen in (stream, permutation(PRECISE_SEED, 0, 90)[: 2 * 16]):
+        assert set(np.flatnonzero(seen == number) % 16 // 8) == {1}, "in the second half of a batch"
     words = [
         *RUN,
         f"data.root={root}",
@@ -116,7 +126,7 @@ def test_two_processes_are_one_also_on_streamed_images(tmp_path: Path, tally) ->
         np.testing.assert_allclose(found[name], values, rtol=1e-9, err_msg=name)
     told = [records.facts_of(run)["corrupted"] for run in (alone, only_run(folder))]
     assert told[0] == told[1]
-    assert [name.split()[1] for name in told[0]["train"]] == ["n00000500_5.JPEG"]
+    assert [name.split()[1] for name in told[0]["train"]] == [f"n00000900_{SPOILED}.JPEG"]
     ends = [records.last_row(run) for run in (alone, only_run(folder))]
     for name in ("test_loss", "test_error", "test_loss_10crop", "test_error_10crop"):
         assert ends[0][name] == pytest.approx(ends[1][name], rel=1e-9), name

@@ -10,6 +10,7 @@ import pytest
 import resjax.report
 from resjax import report
 from resjax.records import Sweep
+from resjax.report.provenance import images
 
 Make = Callable[..., tuple[dict, pl.DataFrame, pl.DataFrame]]
 Join = Callable[..., Sweep]
@@ -112,6 +113,23 @@ def test_an_interrupted_report_leaves_the_old_one_whole(
     monkeypatch.undo()
     report.write(sweep_of((*make(seeds=range(1))[:2], make()[2].clear())), tmp_path)
     assert not (tmp_path / "figures" / "gradient_by_unit.svg").exists()
+
+
+def test_what_could_not_be_read_is_said(make: Make, sweep_of: Join) -> None:
+    """Of every split by name, as many as fit a line; how tests see an image; and that made ones tell nothing."""
+    run, *_ = make()
+    assert images([run]) == []
+    run["name"], run["config"]["data"]["name"] = "the run", "mock_imagenet"
+    run["data"] |= {"test_view": "centre crop 64", "train_examples": 2048, "test_examples": 256}
+    run["corrupted"] = {"train": [f"train[{number}]" for number in range(12)], "test": ["validation[3]"]}
+    view, made, train, test = images([run, run])[:4]
+    assert view == "The test error is of one crop, unless ten are named: centre crop 64."
+    assert made.startswith("The images of mock_imagenet are patterns that resjax makes")
+    assert train.startswith(
+        "the run: 12 of 2048 train images could not be read, and were replaced by others: train[0], "
+    )
+    assert train.endswith("train[9] and 2 more.")
+    assert test == "the run: 1 of 256 test images could not be read, and were left out: validation[3]."
 
 
 def test_nothing_done(sweep_of: Join, tmp_path: Path) -> None:

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from functools import cache
+from types import SimpleNamespace
 
 import jax
+import numpy as np
 import pytest
 from problems import State, furthest, small, steps_of
 
 from resjax.config import Config
 from resjax.errors import InputError
-from resjax.training.parallel import choose, group_size
+from resjax.training import hosts
+from resjax.training.parallel import Layout, choose, group_size
 
 COUNTS = (1, 2, 4)
 TOLERANCE = 1e-5
@@ -100,3 +103,23 @@ def test_devices_that_cut_a_group_unevenly_are_refused() -> None:
 def test_by_default_as_many_devices_as_divide() -> None:
     assert len(choose(small(parallel={"devices": None})).devices) == 4
     assert len(choose(small(train={"batch_size": 24}, parallel={"devices": None})).devices) == 3
+
+
+def test_a_process_reads_one_part_of_a_batch() -> None:
+    """Its devices are neighbours, or it is refused."""
+
+    def layout(*processes: int) -> Layout:
+        return Layout("jit", tuple(SimpleNamespace(process_index=process) for process in processes))
+
+    assert layout(0, 0, 1, 1).host_part(64) == range(32)
+    assert layout(1, 1, 0, 0).host_part(64) == range(32, 64)
+    with pytest.raises(InputError, match=r"has the devices \[0, 2\] of 4(.|\n)*Type: parallel\.processes=1"):
+        layout(0, 1, 0, 1).host_part(64)
+
+
+def test_what_is_cut_over_devices_is_whole_on_each() -> None:
+    layout = Layout("jit", tuple(jax.devices()[:4]))
+    cut = jax.device_put(np.arange(8.0), layout.sharded())
+    found = hosts.whole({"a": cut}, layout.replicated())["a"]
+    assert [part.data.shape for part in cut.addressable_shards] == [(2,)] * 4
+    assert [part.data.tolist() for part in found.addressable_shards] == [[*range(8)]] * 4
