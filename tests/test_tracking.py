@@ -269,7 +269,7 @@ def test_a_server_that_is_not_reached_is_waited_for_once_and_costs_nothing(
         config.tracker.mode = "online"
         for name in ("first", "second", "third"):
             mirrored(config, tmp_path / name, tracking, said)
-    assert modes == ["online", "offline", "offline"]
+    assert modes.count("online") == 1, "of three runs the first one waits"
     assert len([line for line in said if "not reached" in line]) == 1
     for name in ("first", "second", "third"):
         assert json.loads((tmp_path / name / "run.json").read_text())["status"] == "done"

@@ -113,8 +113,12 @@ def test_every_file_of_every_group_composes(group: str) -> None:
 @pytest.mark.parametrize("kind", ["tfds", "folder"])
 def test_a_set_of_ones_own_needs_a_name(kind: str) -> None:
     """The default, digits, is resjax's own."""
-    with pytest.raises(InputError, match=f"data.kind={kind} with data.name=digits"):
+    with pytest.raises(
+        InputError, match=f"data.kind={kind} with data.name=digits, which is resjax's own and the default"
+    ):
         launch([f"data={kind}"])
+    with pytest.raises(InputError, match=f"data.kind={kind} with data.name=synthetic, which is resjax's own\\."):
+        launch([f"data={kind}", "data.name=synthetic"])
 
 
 def test_a_sweep_is_every_combination() -> None:

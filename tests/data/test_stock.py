@@ -111,6 +111,17 @@ def test_too_few_open_files_are_refused(
         prepare("imagenet2012", tmp_path, sparse(tmp_path / "tars"), False, str)
 
 
+def test_a_limit_of_open_files_that_cannot_be_asked_for_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some systems call unlimited what they do not grant."""
+
+    def refuse(*_: object) -> None:
+        raise ValueError("not allowed to raise maximum limit")
+
+    monkeypatch.setattr(open_files.resource, "getrlimit", lambda _: (256, open_files.resource.RLIM_INFINITY))
+    monkeypatch.setattr(open_files.resource, "setrlimit", refuse)
+    open_files.raise_limit()
+
+
 def test_an_unknown_name_is_refused_with_the_nearest(tmp_path: Path, refused: Refused) -> None:
     with refused("no set oxford_flower102", "oxford_flowers102"):
         prepare("oxford_flower102", tmp_path, None, False, str)
