@@ -9,7 +9,8 @@
 # make tfds-prepare   let tensorflow-datasets' own ImageNet builder run on small archives (downloads TensorFlow)
 # make browser   open a report in headless Chromium: its figures, errors and times (skipped where there is none)
 # make notebooks   run notebooks/*.py in fresh kernels and write the .ipynb beside them, with outputs
-# make diagrams   draw docs/units and fill the tables of docs/, from the code
+# make diagrams   draw docs/units and fill the tables of docs/, commands and settings too, from the code
+# make docs    build the documentation as a site, site/index.html
 
 # The first of these that is Python 3.11 or newer; or say: make PYTHON=/path/to/python demo
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
@@ -24,7 +25,7 @@ TORCH_INSTALLED := $(if $(filter .venv-bench/%,$(TORCH_PYTHON)),.venv-bench/inst
 BENCH := $(BIN)/python -m benchmarks.run --torch-python $(TORCH_PYTHON)
 
 .PHONY: demo test test-faults slow tfds-prepare browser lint format lock compat compat-new compat-old bench bench-gpu \
-	gpu gpu-here jax-gpu diagrams notebooks clean
+	gpu gpu-here jax-gpu diagrams docs notebooks clean
 
 demo: $(INSTALLED)
 	$(BIN)/resjax train -m experiment=quickstart
@@ -104,12 +105,18 @@ jax-gpu: $(INSTALLED)
 
 diagrams: $(INSTALLED)
 	$(BIN)/python docs/diagrams.py
+	$(BIN)/python docs/terminal.py
 
 notebooks: $(INSTALLED)
 	$(BIN)/python notebooks/make.py
 
+# The variable keeps the theme from advertising its successor; with --quiet mkdocs would count no warnings.
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "The site: site/index.html. To search it, too: $(BIN)/python -m http.server --directory site"
+
 clean:
-	rm -rf .venv .venv-bench .venv-compat .venv-tfds
+	rm -rf .venv .venv-bench .venv-compat .venv-tfds site
 
 # uv installs in seconds what pip needs a minute for; where it does not run, pip does it.
 $(INSTALLED): requirements/lock.txt requirements/installer.txt pyproject.toml

@@ -1,6 +1,7 @@
 """Draw the units: each is made as the models make it, and what is found in it becomes boxes.
 
-`make diagrams` runs it: docs/units/*.svg, and the tables of docs/architectures.md and docs/atlas.md.
+`make diagrams` runs it: docs/units/*.svg, the tables of docs/architectures.md, atlas.md and reproducing.md, and the
+reference, docs/commands.md and settings.md.
 """
 
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from reference import pages
 from svg import Box, Boxes, Sketch, card
 from symbols import traced
 from tables import filled
@@ -199,6 +201,8 @@ def main() -> None:
         path.write_text(text)
     for page in PAGES:
         page.write_text(filled(page.read_text()))
+    for page, text in pages().items():
+        page.write_text(text)
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ metrics = pl.DataFrame(
     infer_schema_length=None,
 )
 assert metrics["train_loss"].drop_nulls().is_finite().all()
-tested = metrics.filter(pl.col("test_error").is_not_null(), pl.col("step") == 20).select("shortcut", "seed", "test_error")
+tested = metrics.filter(pl.col("test_error").is_not_null(), pl.col("step") == 20)
 tested.pivot("seed", index="shortcut", values="test_error")
 
 # %%

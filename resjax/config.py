@@ -22,7 +22,7 @@ NORM_SCOPES = ("ghost", "per_device", "global")
 
 @dataclass
 class ModelConfig:
-    """The network. `model=plain` is `model=resnet model.shortcut=none`. What `null` stands for: `completed`."""
+    """The network. `model=plain` is `model=resnet model.shortcut=none`. Order and branch: null, the family's."""
 
     name: str = setting("resnet", "family of networks", tuple(FAMILIES))
     depth: int = setting(20, "weight layers, as the family counts them")
