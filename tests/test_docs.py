@@ -3,13 +3,11 @@
 import re
 import sys
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import pytest
 
 from resjax.cli.overrides import checked, launch
-from resjax.config import Config
 from resjax.data import source
 from resjax.errors import InputError
 from resjax.models import build
@@ -29,12 +27,6 @@ from symbols import traced  # noqa: E402
 PAGE, *OTHERS = ((DOCS / name).read_text() for name in ("architectures.md", "atlas.md", "reproducing.md"))
 PATHS = [*DOCS.glob("*.md"), *CHECKOUT.glob("experiments/*/README.md"), CHECKOUT / "README.md"]
 PAGES = {path: path.read_text() for path in [*PATHS, CHECKOUT / "CONTRIBUTING.md"]}
-
-
-@cache
-def jobs(words: tuple[str, ...]) -> list[Config]:
-    """What the command would train. Several jobs take `launch` longer than one takes `checked`."""
-    return launch(words).jobs if "-m" in words else [checked(words)]
 
 
 @pytest.fixture(scope="module")
@@ -109,11 +101,11 @@ def test_no_page_is_half_written() -> None:
 
 def test_the_data_set_of_an_experiment_can_be_changed() -> None:
     for name in ("gradient_flow", "quickstart", "article"):
-        assert {job.data.name for job in jobs((f"experiment={name}", "data=synthetic", "-m"))} == {"synthetic"}
+        assert {job.data.name for job in launch([f"experiment={name}", "data=synthetic", "-m"]).jobs} == {"synthetic"}
 
 
 def test_the_networks_of_the_commands_can_be_built() -> None:
-    found = [jobs(tuple(line.split()))[0] for line in re.findall(r"^    resjax train (model=.*)$", PAGE, re.M)]
+    found = [checked(line.split()) for line in re.findall(r"^    resjax train (model=.*)$", PAGE, re.M)]
     assert {job.model.name for job in found} == set(FAMILIES)
     for job in found:
         build(job.model, *source.shape_of(job.data))
@@ -125,4 +117,4 @@ def test_what_is_said_to_be_refused_is() -> None:
     assert len(refused) > 12
     for words in refused:
         with pytest.raises(InputError, match=r"Type: |Nearest: "):
-            jobs(tuple(words.split()))
+            checked(words.split())
