@@ -51,7 +51,7 @@ LEFT = MappingProxyType(
         "python -m benchmarks.*": "takes minutes, and PyTorch: tests/test_benchmarks.py",
         "python experiments/*/figure.py*": "tests/report/test_experiments.py makes every page from its records",
         "python line*.py docs/data.md": "tests/test_data_page.py runs it, and the two lines behind it",
-        "python line*.py docs/import.md": "needs PyTorch: test_the_fragment_for_pytorch... gives it arrays of that kind",
+        "python line*.py docs/import.md": "needs PyTorch: a test below gives it a net of its kind",
         "python shapes.py": "tests/test_data_page.py",
         "resjax train data=tfds data.name=shapes *": "tests/test_data_page.py",
         "resjax report half": "of runs that tests/test_contributing.py makes",
@@ -75,6 +75,8 @@ ADDED: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("resjax import *", ("tracker=none",), "the same"),
     ("resjax train *", ("probes.at=[]", "probes.last=false"), "a look at the layers takes longer to compile than all"),
     ("resjax train -m *", ("model.depth=8", "hydra/launcher=in_process"), "the first runs, and no processes"),
+    ("resjax train -m *hydra.launcher.jobs=2*", ("hydra/launcher=basic",), "jobs at once are processes"),
+    ("resjax train -m * sweep=he2015_fig6_quarter *", ("seed=0",), "the first runs"),
     ("resjax train -m experiment=article*", ("model.depth=5",), "its depths are odd"),
     ("resjax train * sweep=flow", ("probes.at=[0]",), "whose layers the page reads"),
     ("resjax train * sweep=precision", ("data.train_examples=300", "data.test_examples=100"), "the made set has these"),
@@ -96,7 +98,7 @@ ADDED: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("resjax doctor*", ("model.depth=8", "model.width=4", "train.batch_size=16"), "a minute of compilation"),
     ("resjax data prepare cifar10", ("--archive=archives/cifar10.tar.gz",), "no internet; a made archive of its form"),
     ("resjax data prepare mnist", ("--archive=archives/mnist",), "the same"),
-    ("resjax data speed data=mock_imagenet", ("--seconds=0.1", "model.width=8", "train.batch_size=16"), "minutes"),
+    ("resjax data speed data=mock_imagenet", ("model.width=8", "train.batch_size=16", "--seconds=0.1"), "minutes"),
 )
 ADDED_TO = tuple(pattern for pattern, *_ in ADDED)
 BIN = Path(sys.executable).parent
@@ -251,7 +253,10 @@ def performed(call: Call) -> tuple[int, str]:
     with contextlib.chdir(call.folder):
         if words[0] == "resjax" and not call.environment:
             with contextlib.redirect_stdout(io.StringIO()) as said:
-                return cli.main(words[1:]), said.getvalue()
+                try:
+                    return cli.main(words[1:]), said.getvalue()
+                except SystemExit as end:  # argparse's
+                    return int(end.code or 0), said.getvalue()
         if words[0] == "python":
             in_a_run(Path(words[1]))
         program = shutil.which(words[0], path=os.pathsep.join([str(BIN), os.environ["PATH"]]))
