@@ -100,7 +100,7 @@ def spoken(page: str) -> list[list[str]]:
 
 
 def script(found: Sequence[Block], folder: Path, page: str) -> Path:
-    """One script of them all, in order. Python is a file, called with the page's name unless it has a name of its own."""
+    """One script of them all, in order. Python is a file, called with the page's name where it has none itself."""
     lines = ["set -eu -o pipefail"]
     for block in found:
         if block.language == "shell":

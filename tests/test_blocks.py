@@ -207,6 +207,8 @@ def test_the_commands_in_the_text_are_legal(name: str) -> None:
 def test_no_row_of_the_tables_is_dead() -> None:
     used = {row for name in PAGES for call in called(name) for row in matching([*UNREADABLE, *LEFT, *ADDED_TO], call)}
     assert used == {*UNREADABLE, *LEFT, *ADDED_TO}
+    texts = [path.read_text() for path in PAGES.values()]
+    assert all(any(file in text for text in texts) for file in FILES)
 
 
 def test_the_fragment_for_pytorch_writes_what_import_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,7 +259,7 @@ def performed(call: Call) -> tuple[int, str]:
                     return cli.main(words[1:]), said.getvalue()
                 except SystemExit as end:  # argparse's
                     return int(end.code or 0), said.getvalue()
-        if words[0] == "python":
+        if words[0] == "python" and Path(words[1]).is_file():
             in_a_run(Path(words[1]))
         program = shutil.which(words[0], path=os.pathsep.join([str(BIN), os.environ["PATH"]]))
         done = subprocess.run([str(program), *words[1:]], env=os.environ | call.environment, stdout=subprocess.PIPE)
@@ -284,9 +286,9 @@ def test_the_blocks_run(name: str, prepared: Path, tmp_path: Path) -> None:
     calls: list[str] = []
 
     def answer(call: Call) -> tuple[int, str]:
-        begun = time.process_time()
+        begun = time.monotonic()
         code, said = performed(call)
-        calls.append(f"{time.process_time() - begun:5.1f} s  {code}  {call}")
+        calls.append(f"{time.monotonic() - begun:5.1f} s  {code}  {call}")
         return code, said
 
     code = blocks.run(blocks.script(parts(name), tmp_path, name), PROGRAMS, answer)
