@@ -69,13 +69,15 @@ LEFT = MappingProxyType(
         "resjax reproduce * --preset smoke": "tests/cli/test_reproduce.py makes every item so",
     }
 )
-# What is added to the others, in the place of the page's own value where it has one, and why. Later rows win.
+# What is added to the others, in the place of the page's own value where it has one (~: nothing is put there), and why.
+# Later rows win.
 ADDED: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("resjax train *", ("train.steps=2", "tracker=none"), "hours of updates; wandb's files cost seconds"),
     ("resjax import *", ("tracker=none",), "the same"),
     ("resjax train *", ("probes.at=[]", "probes.last=false"), "a look at the layers takes longer to compile than all"),
-    ("resjax train -m *", ("model.depth=8", "hydra/launcher=in_process"), "the first runs, and no processes"),
-    ("resjax train -m *hydra.launcher.jobs=2*", ("hydra/launcher=basic",), "jobs at once are processes"),
+    ("resjax train -m *", ("model.depth=8",), "the first runs"),
+    ("resjax train -m *", ("hydra/launcher=in_process", "~hydra.launcher.jobs"), "a process starts in seconds"),
+    ("resjax train -m * parallel.threads=1 *", ("hydra/launcher=basic", "hydra.launcher.jobs=2"), "that is its point"),
     ("resjax train -m * sweep=he2015_fig6_quarter *", ("seed=0",), "the first runs"),
     ("resjax train -m experiment=article*", ("model.depth=5",), "its depths are odd"),
     ("resjax train * sweep=flow", ("probes.at=[0]",), "whose layers the page reads"),
@@ -236,14 +238,14 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def small(call: Call) -> list[str]:
-    """The call's words with what is added, in the place of the page's own value where there is one."""
+    """The call's words with what is added."""
     words = list(call.words)
     if "--help" in words:
         return words
     for word in (word for pattern, added, _ in ADDED for word in added if matching([pattern], call)):
-        key = word.partition("=")[0]
+        key = word.lstrip("~").partition("=")[0]
         places = [place for place, own in enumerate(words) if own.partition("=")[0] == key] or [len(words)]
-        words[places[0] : places[0] + 1] = [word]
+        words[places[0] : places[0] + 1] = [] if word.startswith("~") else [word]
     return words
 
 
