@@ -30,6 +30,7 @@ BENCH := $(BIN)/python -m benchmarks.run --torch-python $(TORCH_PYTHON)
 demo: $(INSTALLED)
 	$(BIN)/resjax train -m experiment=quickstart
 	$(BIN)/resjax report quickstart
+	@echo "To type resjax yourself: source $(BIN)/activate"
 
 test: lint
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder

@@ -17,7 +17,10 @@ class Started:
 
 @dataclass(frozen=True)
 class Metrics:
-    """Scalars of one step and seed. A value that is not finite is one; records decide how to write it."""
+    """Scalars of one step and seed. A value that is not finite is one; records decide how to write it.
+
+    A row of training has train_loss and the like, a row of a test test_error and the like: neither has the other's.
+    """
 
     step: int
     seed: int

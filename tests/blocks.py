@@ -141,6 +141,7 @@ def listening(folder: Path, programs: tuple[str, ...]) -> Iterator[tuple[socket.
             path = places / program
             path.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -IS {client} "$0" "$@"\n')
             path.chmod(0o755)
+        (places / "activate").touch()  # what `source .venv/bin/activate` does has been done
         (folder / ".venv").mkdir()
         (folder / ".venv" / "bin").symlink_to(places)
         server.bind(f"{name}/line")

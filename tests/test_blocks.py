@@ -25,7 +25,9 @@ from supposed import FILES, arrays_of_plain_20, pytorch
 
 from benchmarks.run import parser as benchmarks
 from resjax import cli
-from resjax.cli import doctor, imports, lab, predict, reproduce
+from resjax.cli import doctor, imports, lab, reproduce
+from resjax.cli.commands import command
+from resjax.cli.gpus import gpus_of
 from resjax.cli.overrides import checked, launch
 from resjax.config import Config
 from resjax.data import archives
@@ -132,13 +134,13 @@ def called(name: str) -> tuple[Call, ...]:
 
 def accepted(words: Sequence[str]) -> None:
     """The words behind `resjax` are taken by its parsers."""
-    command, rest = words[0], [word for word in words[1:] if word != "--json"]
+    name, rest = words[0], [word for word in words[1:] if word != "--json"]
     if "--help" in words:
         return
-    if command in READ:
-        READ[command](rest)
+    if name in READ:
+        READ[name](rest)
     else:
-        options = cli.parser().parse_args(words)
+        options = command(name).parser().parse_args(rest)
         launched(tuple(word for word in getattr(options, "words", ()) if "=" in word))
 
 
@@ -161,7 +163,7 @@ def looked(words: Sequence[str]) -> None:
 
 READ: dict[str, Callable[[list[str]], object]] = {
     "train": lambda words: launched(tuple(words)),
-    "predict": lambda words: launched(tuple(predict.gpus_of([word.replace("RATE", "9") for word in words])[1])),
+    "predict": lambda words: launched(tuple(gpus_of([word.replace("RATE", "9") for word in words])[1])),
     "doctor": lambda words: doctor.job(doctor.parser().parse_intermixed_args(words).settings),
     "import": imports.planned,
     "reproduce": reproduced,

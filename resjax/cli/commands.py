@@ -32,7 +32,7 @@ GROUPS = {
         "dashboard": Row("a wandb workspace for a project's runs", "dashboard"),
     },
     "choose a net": {
-        "models": Row("networks, shortcuts, norms, inits, with their papers", "data"),
+        "models": Row("networks, shortcuts, norms, inits, with their papers", "models"),
         "predict": Row("size, memory, time and gradients to expect", "predict"),
     },
     "set up": {

@@ -1,4 +1,4 @@
-"""resjax data list | prepare NAME | check NAME | speed SETTINGS, and resjax models."""
+"""resjax data list | prepare NAME | check NAME | speed SETTINGS."""
 
 import argparse
 import math
@@ -10,7 +10,6 @@ from typing import Any
 
 from rich.console import Console
 
-from resjax.catalog import CATALOG
 from resjax.cli.options import JSON_HELP, Parser, parsed
 from resjax.cli.output import show
 from resjax.errors import InputError
@@ -18,18 +17,6 @@ from resjax.errors import InputError
 ROOT_HELP = "of prepared data; default: $RESJAX_DATA, or ~/.cache/resjax/data"
 ARCHIVE_HELP = "what is downloaded already; of several files (mnist, imagenet2012) their folder"
 STOCK_HELP = "NAME is a set of tensorflow-datasets, such as oxford_iiit_pet"
-
-
-def models_parser() -> Parser:
-    """The options of `resjax models`."""
-    found = Parser(
-        "resjax models",
-        description="Every network, shortcut, order, norm, activation and init, with its paper: what\ncan stand after "
-        "model=, model.shortcut=, ...",
-        examples=("resjax models", "resjax models --json"),
-    )
-    found.add_argument("--json", action="store_true", help=JSON_HELP)
-    return found
 
 
 def parser() -> Parser:
@@ -107,12 +94,6 @@ def add_speed(kinds: Any) -> None:
     found.add_argument("--seconds", type=float, default=5.0, metavar="N", help="of each measurement; default: 5")
     found.add_argument("--json", action="store_true", help=JSON_HELP)
     found.set_defaults(command=time_data)
-
-
-def list_models(options: argparse.Namespace) -> int:
-    """resjax models."""
-    show(CATALOG, options.json)
-    return 0
 
 
 def list_data(options: argparse.Namespace) -> int:
@@ -257,7 +238,4 @@ def verdict(options: argparse.Namespace, folder: str, files: Sequence[str], imag
     return 1
 
 
-COMMANDS = {
-    "models": parsed(models_parser, list_models),
-    "data": parsed(parser, lambda options: int(options.command(options))),
-}
+COMMANDS = {"data": parsed(parser, lambda options: int(options.command(options)))}

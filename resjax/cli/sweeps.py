@@ -69,8 +69,10 @@ def write_report(options: argparse.Namespace) -> int:
         return 0
     console = wide()
     console.print(report.terminal(written.rows, console.width))
-    for sentence in written.verdict:
-        console.print(f"- {sentence}", highlight=False, markup=False)
+    for heading, sentences in written.sections.items():
+        console.print(f"\n{heading}", highlight=False, markup=False, style="bold")
+        for sentence in sentences:
+            console.print(f"- {sentence}", highlight=False, markup=False)
     console.print(f"\nThe page: {written.page}", highlight=False, markup=False, soft_wrap=True)
     return 0
 

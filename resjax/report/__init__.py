@@ -20,7 +20,7 @@ from resjax.report.paper_figures import paper_figures
 from resjax.report.reproduction import Reproduction
 from resjax.report.tables import rows as summary_rows
 from resjax.report.tables import terminal, write_csv
-from resjax.report.verdict import verdict
+from resjax.report.verdict import Sections, verdict
 
 __all__ = ["Report", "terminal", "write"]
 
@@ -30,12 +30,17 @@ PIXELS = 2.0  # of a PNG, for each of the figure's
 
 @dataclass(frozen=True)
 class Report:
-    """Where the page is, the summary table's rows, the verdict's sentences, and what is said beside a paper."""
+    """Where the page is, the summary table's rows, the verdict's sentences by heading, what is said beside a paper."""
 
     page: Path
     rows: list[dict[str, Any]]
-    verdict: list[str]
+    sections: Sections
     paper: Paper | None = None
+
+    @property
+    def verdict(self) -> list[str]:
+        """Every sentence."""
+        return [sentence for said in self.sections.values() for sentence in said]
 
 
 def write(sweep: Sweep, folder: Path, theory: bool = True, reproduction: Reproduction | None = None) -> Report:
@@ -53,9 +58,8 @@ def write(sweep: Sweep, folder: Path, theory: bool = True, reproduction: Reprodu
         (new / FIGURES).mkdir(exist_ok=True)
         (new / PAGE).write_text(page(content), encoding="utf-8")
         put(new, Path(name) / "old", folder)
-    sentences = [sentence for section in content.sections.values() for sentence in section]
-    sentences += [sentence for part in content.lab for sentence in part.sentences]
-    return Report(folder / PAGE, content.rows, sentences, content.paper)
+    sections = content.sections | {part.heading: part.sentences for part in content.lab if part.sentences}
+    return Report(folder / PAGE, content.rows, sections, content.paper)
 
 
 def assemble(sweep: Sweep, theory: bool = True, reproduction: Reproduction | None = None) -> Content:

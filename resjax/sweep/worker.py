@@ -20,6 +20,7 @@ from resjax.errors import BAD_INPUT, InputError
 from resjax.facts import code, folder_of
 from resjax.records.launches import from_plain
 from resjax.redaction import redacted
+from resjax.shortcuts import SHORTCUTS
 from resjax.stopping import listening
 from resjax.tracking import Tracking
 
@@ -80,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             launch = records.thaw(options.launch)
             launch.require(code())
             config = launch.job(options.index)
+            known(config)
             planned_folder(config, launch.folders[options.index])
             status = job.run(config, relay, tracking, listener.asked, options.lock)
             return EXITS.get(status, listener.exit_code)
@@ -88,6 +90,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return BAD_INPUT
     finally:
         relay.send(offline=tracking.unreachable)
+
+
+def known(config: Config) -> None:
+    """InputError where the shortcut is one that only the process has which planned the run."""
+    name = config.model.shortcut
+    if name not in SHORTCUTS:
+        raise InputError(
+            f"model.shortcut={name}: this run's own process has no such shortcut.\n"
+            f"Expected one of: {', '.join(SHORTCUTS)}; a row that was added at run time is not among them.\n"
+            "Type: hydra/launcher=in_process, or put the row into resjax/shortcuts.py"
+        )
 
 
 def planned_folder(config: Config, folder: str) -> None:
