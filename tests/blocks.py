@@ -21,7 +21,7 @@ LANGUAGES = {"sh": "shell", "bash": "shell", "python": "python", "yaml": "yaml",
 SHELL = ("until", "for", "export", "cd", "eval", "source", "$")
 # Programs that no page calls yet; where one does, bash finds none of this name, and the test says so.
 FOREIGN = ("apt-get", "brew", "conda", "curl", "docker", "git", "jupyter", "jupytext", "mkdocs", "mkdir", "module")
-FOREIGN += ("pip3", "pytest", "python3", "sbatch", "scp", "ssh", "sudo", "uv", "wget")
+FOREIGN += ("pip3", "python3", "sbatch", "scp", "ssh", "sudo", "uv", "wget")
 NAMED = re.compile(r"# ([\w./-]+\.(?:py|yaml))\b")
 OWN = ("_", "SHLVL", "PWD", "OLDPWD", "PATH")  # what bash sets by itself
 CLIENT = """

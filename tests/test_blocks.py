@@ -36,7 +36,7 @@ from resjax.papers.loading import find
 CHECKOUT = Path(__file__).parents[1]
 PATHS = ["README.md", "CONTRIBUTING.md", "docs/*.md", "experiments/*/README.md"]
 PAGES = {str(path.relative_to(CHECKOUT)): path for pattern in PATHS for path in sorted(CHECKOUT.glob(pattern))}
-PROGRAMS = ("resjax", "python", "make", "pip", "pre-commit", "srun", "tar", "wandb", "xprof")
+PROGRAMS = ("resjax", "python", "make", "pip", "pre-commit", "pytest", "srun", "tar", "wandb", "xprof")
 # Calls that are not run, and why. Their words are read all the same, but for those that cannot be.
 UNREADABLE = MappingProxyType(
     {
@@ -49,6 +49,8 @@ LEFT = MappingProxyType(
     {
         "make *": "makes environments, or takes the time of its own tests; make -n says that the target is there",
         "pip install *": "needs the package registry; the extra has to be one of pyproject.toml",
+        "pytest *": "what it tests here is the reader's own: tests/test_start_page.py",
+        "python own.py *": "tests/test_start_page.py runs it",
         "pre-commit install": "changes the checkout; its settings have to be there",
         "python -m benchmarks.*": "takes minutes, and PyTorch: tests/test_benchmarks.py",
         "python experiments/*/figure.py*": "tests/report/test_experiments.py makes every page from its records",
@@ -57,8 +59,6 @@ LEFT = MappingProxyType(
         "python shapes.py": "tests/test_data_page.py",
         "resjax train data=tfds data.name=shapes *": "tests/test_data_page.py",
         "resjax report half": "of runs that tests/test_contributing.py makes",
-        "python -c *register*": "needs an account of wandb: tests/test_tracking.py",
-        "wandb login": "needs an account of wandb",
         "xprof *": "is no part of the lock: the page installs it",
         "srun *": "needs SLURM: tests/faults/test_hosts.py starts two processes as srun does",
         "resjax train *hydra/launcher=submitit_slurm*": "needs SLURM: tests/faults/test_slurm.py",
