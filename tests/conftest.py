@@ -45,8 +45,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest file first, so that no worker is left alone with it at the end."""
-    items.sort(key=lambda item: item.path.name != "test_families.py")
+    """The folder with the longest files first, so that no worker is left alone with one of them at the end."""
+    items.sort(key=lambda item: item.path.parent.name != "training")
 
 
 @pytest.fixture

@@ -19,6 +19,9 @@ TINY = [
     "train.batch_size=32",
     "probes.batch_size=32",
     "probes.at=[0]",
+    "parallel.devices=1",
+    "tracker=none",
+    "hydra/launcher=in_process",  # quicker; a job's own process is asked for in tests/faults
 ]
 
 
@@ -55,7 +58,7 @@ def resjax(copy: Path, *words: str) -> str:
 
 
 def test_the_example_trains(copy: Path) -> None:
-    resjax(copy, "train", "-m", "model.shortcut=half,tuned", *TINY, "parallel.devices=1", "tracker=none", "sweep=half")
+    resjax(copy, "train", "-m", "model.shortcut=half,tuned", *TINY, "sweep=half")
     runs = [json.loads(path.read_text()) for path in sorted((copy / "runs" / "half").glob("*/run.json"))]
     assert [(run["arm"], run["status"]) for run in runs] == [("half", "done"), ("tuned", "done")]
     assert [run["seeds"][0]["outcome"] for run in runs] == ["finite", "finite"]

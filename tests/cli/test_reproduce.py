@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import polars as pl
 import pytest
 
 from resjax.cli import main
-from resjax.cli.planning import changes, dry_run, next_round, plan, rows_of, together_with
+from resjax.cli.overrides import checked
+from resjax.cli.planning import Plan, changes, dry_run, next_round, plan, rows_of, together_with
 from resjax.identity import arm, canonical, run_id
 from resjax.models import build
 from resjax.papers.loading import find, items
@@ -30,6 +32,12 @@ def said(capsys: Out, *words: str) -> Any:
 def refused(capsys: Out, *words: str) -> str:
     assert main(["reproduce", *words]) == 2
     return capsys.readouterr().err
+
+
+@cache
+def planned(name: str, size: str, part: str | None = None) -> Plan:
+    """Without settings of one's own; composed once."""
+    return plan(items()[name], part, size, [], "runs")
 
 
 def test_without_an_item_it_lists_them(capsys: Out, here: Path) -> None:
@@ -93,8 +101,7 @@ def test_what_is_not_the_papers_is_told(here: Path) -> None:
 
 
 def test_the_papers_recipe(here: Path) -> None:
-    item, _ = find("he2015/fig6")
-    jobs = {job.model.depth: job for job in plan(item, "left", "paper", [], "runs").jobs}
+    jobs = {job.model.depth: job for job in planned("he2015/fig6", "paper", "left").jobs}
     job = jobs[56]
     assert (job.train.steps, job.train.batch_size, job.model.norm_group) == (64_000, 128, 64)
     assert (job.schedule.learning_rate, job.schedule.boundaries, job.schedule.decay) == (0.1, [0.5, 0.75], 0.1)
@@ -111,7 +118,7 @@ SHORTCUTS |= dict.fromkeys(("ResNet-50", "ResNet-101", "ResNet-152"), "projectio
 @pytest.mark.parametrize("name", ["he2015/table2", "he2015/table3"])
 @pytest.mark.parametrize(("size", "steps"), [("paper", 600_000), ("quarter", 150_000)])
 def test_the_imagenet_recipe_of_he_2015(name: str, size: str, steps: int, here: Path) -> None:
-    made = plan(items()[name], None, size, [], "runs")
+    made = planned(name, size)
     for entry, job in zip(made.reproduction.entries, made.jobs, strict=True):
         data, train, schedule, optimizer = job.data, job.train, job.schedule, job.optimizer
         assert (data.name, data.crop, data.shorter_side, data.augment) == ("imagenet2012", 224, [256, 480], True)
@@ -125,16 +132,16 @@ def test_the_imagenet_recipe_of_he_2015(name: str, size: str, steps: int, here: 
 
 
 def test_the_imagenet_recipes_of_densenet_and_vgg(here: Path) -> None:
-    for job in plan(items()["densenet/table3"], None, "paper", [], "runs").jobs:
+    for job in planned("densenet/table3", "paper").jobs:
         boundaries = [round(at * job.train.steps * 256 / 1_281_167) for at in job.schedule.boundaries]
         assert (job.train.batch_size, round(job.train.steps * 256 / 1_281_167), boundaries) == (256, 90, [30, 60])
         assert (job.optimizer.nesterov, job.optimizer.weight_decay, job.data.name) == (True, 1e-4, "imagenet2012")
         assert job.model.growth == (48 if job.model.depth == 161 else 32)
-    for job in plan(items()["vgg/table3"], None, "paper", [], "runs").jobs:
+    for job in planned("vgg/table3", "paper").jobs:
         model, data = job.model, job.data
         assert (model.norm, model.head, model.dropout, model.width) == ("none", "fc", 0.5, 64)
         assert (data.name, data.shorter_side, job.train.steps) == ("imagenet2012", [256, 256], 370_000)
-    for job in plan(items()["vgg/table3"], None, "laptop", [], "runs").jobs:
+    for job in planned("vgg/table3", "laptop").jobs:
         assert (job.model.norm, job.model.head, job.data.name, job.data.streamed) == ("batch", "pool", "cifar10", False)
 
 
@@ -145,7 +152,7 @@ ON_IMAGENET = ("he2015/table2", "he2015/table3", "densenet/table3", "vgg/table3"
 @pytest.mark.parametrize("name", ON_IMAGENET)
 def test_imagenets_items_are_planned_without_the_images(name: str, size: str, here: Path) -> None:
     """At a smoke on the made set; and where a number of ten crops stands beside, ten crops are made."""
-    made = plan(items()[name], None, size, [], "runs")
+    made = planned(name, size)
     assert dry_run(replace(made, jobs=made.jobs[:1]))  # the others' nets take seconds to build
     assert not list(here.iterdir())
     ten = {r.row for r in items()[name].references if r.quantity == "test_error_10crop"}
@@ -177,8 +184,8 @@ def test_clusters_are_taken(here: Path) -> None:
 def test_he_2016_warm_up_for_a_stated_number_of_steps(size: str, steps: int, here: Path) -> None:
     for name in ("table1", "table2", "table3", "fig1"):
         item, _ = find(f"he2016/{name}")
-        for job in plan(item, None, size, [], "runs").jobs:
-            schedule = job.schedule
+        for row in item.rows_of(size):
+            schedule = checked(item.words_of(row, size)).schedule
             assert (schedule.warmup_learning_rate, schedule.warmup_error, schedule.warmup_max_steps) == (0.01, 0, steps)
 
 
@@ -199,23 +206,21 @@ def test_forty_runs_can_be_carried_away(size: str, here: Path) -> None:
     kept = Path(__file__).parents[2] / "experiments" / "degradation" / "records"
     tables = [kept / name for name in ("metrics.parquet", "layers.parquet")]
     bytes_a_row = [path.stat().st_size / len(pl.read_parquet(path)) for path in tables]
-    item, _ = find("he2015/fig6")
-    taken = []
-    for job in plan(item, "left", size, [], "runs").jobs:
+    jobs, taken = planned("he2015/fig6", size, "left").jobs, []
+    for job in jobs:
         model = build(job.model, (32, 32, 3), 10)
         rows = rows_of(job, len(model.weight_layers) + len(model.units))
         taken.append(sum(one * count for one, count in zip(bytes_a_row, rows, strict=True)))
     facts = (kept / "runs.json").stat().st_size / len(json.loads((kept / "runs.json").read_text()))
-    assert {job.seeds for job in plan(item, "left", size, [], "runs").jobs} == {5}
+    assert {job.seeds for job in jobs} == {5}
     assert 40 * (sum(taken) / len(taken) + facts) < 16 * 2**20
 
 
 def test_parts_of_an_item_share_their_rows(here: Path) -> None:
-    item, _ = find("he2015/fig6")
-    left, middle = (plan(item, part, "paper", [], "runs").reproduction for part in ("left", "middle"))
+    left, middle = (planned("he2015/fig6", "paper", part).reproduction for part in ("left", "middle"))
     both = together_with(left.as_json(), middle)
     assert {entry.row for entry in both.entries} == {e.row for of in (left, middle) for e in of.entries}
-    other = plan(item, "left", "quarter", [], "runs").reproduction
+    other = planned("he2015/fig6", "quarter", "left").reproduction
     assert together_with(other.as_json(), middle) == middle
 
 
@@ -282,7 +287,7 @@ def check_page(folder: Path, item: str, size: str = "smoke") -> dict[str, Any]:
 
 def test_an_item_from_its_command_to_its_page(here: Path, capsys: Out) -> None:
     words = ["he2016/fig1", "--preset", "smoke", "train.steps=8", "train.evaluate_every=4"]
-    words += ["model.depth=8", "model.branch=basic", "model.shortcut=identity"]
+    words += ["model.depth=8", "model.branch=basic", "model.shortcut=identity", "hydra/launcher=in_process"]
     assert main(["reproduce", *words]) == 0
     first = capsys.readouterr()
     folder = here / "runs" / "he2016_fig1_smoke"

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from broken import SMALL, last_step, no_row_twice, only_run, wait_for
+from broken import INTERVAL, SMALL, last_step, no_row_twice, only_run, wait_for
 from hosts import CORES, ONLY, free_port, series, together
 from nursery import SAID, born
 
@@ -13,7 +13,7 @@ from resjax import records
 WORDS = [
     *(word for word in SMALL if not word.startswith(("parallel.devices", "train.batch_size", "probes.batch_size"))),
     *("parallel=jit", "train.precision=float64", "train.batch_size=64", "probes.batch_size=64"),
-    *("model.norm_group=16", "train.steps=120", "probes.at=[0,50]", "seeds=1"),
+    *("model.norm_group=16", "train.steps=80", "probes.at=[0,50]", "seeds=1"),
 ]
 
 
@@ -39,7 +39,7 @@ def test_two_processes_are_one(tmp_path: Path, tally) -> None:
     assert alone.exitcode == 0, (tmp_path / "alone" / SAID).read_text()
     folder = tmp_path / "together"
     killed = together(folder, WORDS)
-    wait_for(lambda: list(folder.glob("runs/default/*/run.json")) and last_step(only_run(folder)) > 60, 120)
+    wait_for(lambda: list(folder.glob("runs/default/*/run.json")) and last_step(only_run(folder)) > INTERVAL, 120)
     killed[1].kill()
     killed[1].join()
     killed[0].join(1)  # it waits for the other, until JAX's own time is over

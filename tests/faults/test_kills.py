@@ -31,14 +31,14 @@ def test_kills_at_random(shortcut: str, norm: str, tmp_path: Path, full: bool, t
     began = time.monotonic()
     undisturbed = result(finished(tmp_path / "whole", words))
     life = time.monotonic() - began
-    kills = 25 if full else 6
+    kills = 25 if full else 3
     chance = random.Random(f"{shortcut} {norm}")
     landed = repeated = 0
     for attempt in range(10 * kills):
         if landed >= kills:
             break
         folder = tmp_path / f"after{attempt}"
-        more = min(5 if full else 6, kills - landed)
+        more = min(5, kills - landed)
         done, worst = killed_and_finished(folder, words, chance, life, more, undisturbed)
         landed += done
         repeated = max(repeated, worst)

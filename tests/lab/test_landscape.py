@@ -85,11 +85,11 @@ def test_what_is_not_finite_has_no_value() -> None:
 
 def of_the_net(net: Subject, mode: Mode, group: int) -> tuple[float, float]:
     """Its loss and error on the first 32 training images, in groups."""
-    params, batch_stats = net.values(0, "end")
+    values = net.values(0, "end")
     losses, errors = [], []
+    run = jax.jit(lambda images: net.model.apply(*values, images, mode))
     for places in net.places("train", 32).reshape(-1, group):
-        images = standardize(net.train, net.train.images[places])
-        out = net.model.apply(params, batch_stats, images, mode)
+        out = run(standardize(net.train, net.train.images[places]))
         losses.append(float(objective(net.model, out, net.train.labels[places])))
         errors.append(float(np.mean(np.argmax(out.logits, -1) != net.train.labels[places])))
     return float(np.mean(losses)), float(np.mean(errors))

@@ -46,7 +46,8 @@ def activations(one: Subject, split: str, count: int, side: int) -> list[np.ndar
         return blocks.mean((2, 4)).reshape(n, -1)
 
     images = one.batch(split, one.places(split, count)).images
-    seen = one.model.apply(*one.values(0, END), images, EVALUATE, observe=observe).seen
+    run = jax.jit(lambda *values: one.model.apply(*values, images, EVALUATE, observe=observe).seen)
+    seen = run(*one.values(0, END))
     found = [observe(images, None), *(h for segment in seen for h in segment)]
     return [np.asarray(h, np.float64) for h in found]
 

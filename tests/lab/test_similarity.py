@@ -38,7 +38,8 @@ def activations(one: Subject, examples: int) -> list[np.ndarray]:
         return h.reshape(len(h), -1)
 
     images = one.batch("test", one.places("test", examples)).images
-    seen = one.model.apply(*one.values(0, END), images, EVALUATE, observe=observe).seen
+    run = jax.jit(lambda *values: one.model.apply(*values, images, EVALUATE, observe=observe).seen)
+    seen = run(*one.values(0, END))
     return [np.asarray(h, np.float64) for segment in seen for h in segment]
 
 

@@ -181,10 +181,10 @@ def test_the_time_of_training_is_all_that_passes(evaluate_every: int) -> None:
     began = time.perf_counter()
     for row in loop.fit(config, digits()):
         if isinstance(row, Metrics) and row.step < 2:
-            time.sleep(0.5)
+            time.sleep(0.25)
     finished = row
     assert isinstance(finished, Finished)
-    assert 1.0 < finished.times["train"] < time.perf_counter() - began
+    assert 0.5 < finished.times["train"] < time.perf_counter() - began
     assert finished.images_per_s == pytest.approx(3 * 16 / finished.times["train"])
 
 

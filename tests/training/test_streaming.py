@@ -113,8 +113,10 @@ def test_one_crop_and_ten_crops_by_hand(root: Path) -> None:
     squares = np.stack([data.views.test(data.test[index].image) for index in range(21)])
     labels = np.array([data.test[index].label for index in range(21)])
 
+    run = jax.jit(lambda images: ready.model.apply(params, stats, images, EVALUATE).logits)
+
     def logits(images: np.ndarray) -> jax.Array:
-        return ready.model.apply(params, stats, standard(images, data), EVALUATE).logits
+        return run(standard(images, data))
 
     centre = logits(squares[:, 2:18, 2:18])
     losses = -jax.nn.log_softmax(centre)[np.arange(21), labels]
