@@ -35,8 +35,10 @@ FAMILIES: dict[str, dict[str, dict[str, object]]] = {
     "vgg": {"model": {"name": "vgg", "shortcut": "none", "depth": 11}, "data": {"resize": 32}},
     "googlenet": {"model": {"name": "googlenet", "shortcut": "none", "depth": 22}, "data": {"resize": 32}},
 }
-# Their names for a test of all. Those whose units all differ take half a minute each to compile.
-EVERY = [pytest.param(name, marks=pytest.mark.slow) if name in ("vgg", "googlenet") else name for name in FAMILIES]
+# Their names for a test of all. Those whose units all differ take half a minute each to compile; highway has no norm
+# either, and article has chance.
+RARER = ("vgg", "googlenet", "no_norm", "stochastic_depth")
+EVERY = [pytest.param(name, marks=pytest.mark.slow) if name in RARER else name for name in FAMILIES]
 
 
 def untrained(devices: int = 1, **sections: dict[str, object]) -> Subject:

@@ -37,14 +37,13 @@ class WeightLayer:
 
 @dataclass(frozen=True)
 class Passage:
-    """One unit: the state behind it, what branch and shortcut add, its weight layers.
+    """One unit: the state behind it, what the branch adds, its weight layers.
 
     back: from dL/dh to dL/dx and the mean square of the gradient at the branch's output.
     """
 
     after: State
     branch: State
-    skip: State | None
     layers: list[WeightLayer]
     back: Callable[[Gradient], tuple[Gradient, float]]
 
@@ -74,7 +73,7 @@ def passed(unit: UnitPlan, x: State, at: Surroundings) -> Passage:
     entered, enter_back = operations(order.pre, x, at, 0)
     f, layers, through = _branch(unit, entered, at, order.last + order.after if plain else order.last)
     if plain:
-        return Passage(f, f, None, layers, lambda grad: (undrop(enter_back(through * mean(grad))), mean(grad)))
+        return Passage(f, f, layers, lambda grad: (undrop(enter_back(through * mean(grad))), mean(grad)))
     skip, skip_back = _shortcut(unit, entered if unit.shared else x, at)
     share = _branch_share(unit, at)
     f = mf.sometimes(f, share) if unit.shortcut == "stochastic_depth" else mf.scaled(f, math.sqrt(share))[0]
@@ -86,7 +85,7 @@ def passed(unit: UnitPlan, x: State, at: Surroundings) -> Passage:
         into = enter_back(through * branch + along) if unit.shared else enter_back(through * branch) + along
         return undrop(into), branch
 
-    return Passage(h, f, skip, layers, back)
+    return Passage(h, f, layers, back)
 
 
 def _check(unit: UnitPlan, config: ModelConfig) -> None:

@@ -22,9 +22,9 @@ LEAST, MOST = 1e-12, 1e12  # of q: beyond, it goes to 0 or without end
 
 @dataclass(frozen=True)
 class Phase:
-    """q, c: the fixed point; chi there, and chi_c, its like for a pair of examples. scale_c, scale_gradient: layers.
+    """q, c: the fixed point; chi there, and chi_c, its like for a pair of examples. scale_c: 1 / |ln chi_c| layers.
 
-    name: ordered, critical or chaotic. scale_c = -1 / ln chi_c, scale_gradient = 1 / |ln chi|.
+    name: ordered, critical or chaotic.
     """
 
     q: float
@@ -32,7 +32,6 @@ class Phase:
     chi: float
     chi_c: float
     scale_c: float
-    scale_gradient: float
     name: str
 
 
@@ -45,7 +44,7 @@ def phase(activation: str, sigma_w2: float, sigma_b2: float) -> Phase:
     chi = sigma_w2 * alone.slope
     chi_c = chi if 1 - c < ALIKE else sigma_w2 * pair.slope_pair
     name = "critical" if abs(chi - 1) < CRITICAL else "ordered" if chi < 1 else "chaotic"
-    return Phase(q, c, chi, chi_c, scale(chi_c), scale(chi), name)
+    return Phase(q, c, chi, chi_c, scale(chi_c), name)
 
 
 def variance(activation: str, sigma_w2: float, sigma_b2: float) -> float:

@@ -25,7 +25,7 @@ OF_BATCH_NORM = "pixels of one image share batch statistics as if they were exam
 
 @dataclass(frozen=True)
 class Unit:
-    """What is expected of one unit. act_q, act_var, correlation: of its output; branch_var, skip_var: of what is added.
+    """What is expected of one unit. act_q, act_var, correlation: of its output; branch_var: of what the branch adds.
 
     log_grad: ln of |dL/dh| over that of the last unit.
     """
@@ -37,7 +37,6 @@ class Unit:
     act_var: float
     correlation: float
     branch_var: float
-    skip_var: float | None
     log_grad: float
 
 
@@ -172,8 +171,7 @@ def known_variance(state: State) -> float:
 
 
 def _unit(unit: UnitPlan, name: str, passage: Passage, log_grad: float, layer_depth: int) -> Unit:
-    after, skip = passage.after, passage.skip
-    variance = None if skip is None else known_variance(skip)
+    after = passage.after
     return Unit(
         name,
         unit.stage,
@@ -182,7 +180,6 @@ def _unit(unit: UnitPlan, name: str, passage: Passage, log_grad: float, layer_de
         known_variance(after),
         after.correlation,
         known_variance(passage.branch),
-        variance,
         log_grad,
     )
 

@@ -68,7 +68,7 @@ def test_where_branches_are_zero_every_singular_value_is_one(settings: Isometry)
 
 def test_what_relu_stops_counts_as_zero() -> None:
     """h = relu(x + 0): behind the last change of shape J has a one for every output that is alive, else zeros."""
-    subject = untrained(model={"shortcut": "skipinit", "norm": "none", "depth": 14, "width": 4})
+    subject = untrained(model={"shortcut": "skipinit", "norm": "none", "depth": 8, "branch": "single"})
     places = subject.places("test", 2)
     images = subject.batch("test", places).images
     seen = jax.jit(lambda *values: subject.model.apply(*values, images, EVALUATE, None, last).seen)(
@@ -92,7 +92,7 @@ def last(h: jax.Array, _: object) -> jax.Array:
 @pytest.mark.usefixtures("float64")
 def test_products_and_rows_agree(shortcut: str) -> None:
     """Of a net with convolutions, relu and batch norm; the whole Krylov space, whose products need second passes."""
-    subject = untrained(model={"shortcut": shortcut, "depth": 8, "width": 2}, train=DOUBLE)
+    subject = untrained(model={"shortcut": shortcut, "depth": 5, "branch": "single", "width": 2}, train=DOUBLE)
     whole, partly = measured(subject), measured(subject, PARTLY)
     assert whole[0]["dimension"] == 2 * 2 * 8
     for one, other in zip(whole, partly, strict=True):
@@ -149,7 +149,8 @@ def test_chance_is_the_pieces_own() -> None:
 
 
 def test_devices_change_nothing() -> None:
-    one, four = (measured(untrained(devices), Isometry(examples=4)) for devices in (1, 4))
+    model = {"depth": 5, "branch": "single"}
+    one, four = (measured(untrained(devices, model=model), Isometry(examples=4)) for devices in (1, 4))
     of = [np.array([row["sigma_rms"] for row in rows]) for rows in (one, four)]
     np.testing.assert_allclose(*of, rtol=1e-4)
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from resjax.theory.phase import critical, phase
+from resjax.theory.phase import critical, phase, scale
 
 
 def test_relu_is_critical_at_two_over_n() -> None:
@@ -12,14 +12,14 @@ def test_relu_is_critical_at_two_over_n() -> None:
     assert critical("relu", 0.0) == pytest.approx(2, abs=1e-3)
     found = phase("relu", 2.0, 0.0)
     assert (found.name, found.chi, found.q) == ("critical", pytest.approx(1), pytest.approx(1))
-    assert found.scale_gradient == math.inf
+    assert scale(found.chi) == math.inf
 
 
 @pytest.mark.parametrize(("sigma_w2", "name", "chi"), [(1.0, "ordered", 0.5), (2.5, "chaotic", 1.25)])
 def test_relu_beside_it(sigma_w2: float, name: str, chi: float) -> None:
     found = phase("relu", sigma_w2, 0.0)
     assert (found.name, found.chi) == (name, pytest.approx(chi))
-    assert found.scale_gradient == pytest.approx(1 / abs(math.log(chi)))
+    assert scale(found.chi) == pytest.approx(1 / abs(math.log(chi)))
 
 
 def test_the_critical_line_of_tanh() -> None:

@@ -209,7 +209,9 @@ def test_at_most_two_chunks_are_in_flight() -> None:
 
 
 @pytest.mark.usefixtures("double")
-@pytest.mark.parametrize(("strategy", "axis"), [("pmap", "map"), ("pmap", "vmap"), ("jit", "vmap")])
+@pytest.mark.parametrize(
+    ("strategy", "axis"), [("pmap", "map"), pytest.param("pmap", "vmap", marks=pytest.mark.slow), ("jit", "vmap")]
+)
 def test_chunks_are_the_steps_one_by_one(strategy: str, axis: str) -> None:
     """In float64, for two seeds with noise: chunks of 5, 5 and 2 steps, and of one step a program of their own."""
     ends = {}

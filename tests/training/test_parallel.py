@@ -43,8 +43,12 @@ def trained() -> Iterator[Trained]:
     jax.config.update("jax_enable_x64", False)
 
 
-@pytest.mark.parametrize("devices", COUNTS)
-@pytest.mark.parametrize("scope", ["ghost", "per_device", "global"])
+# The others have the groups of one of these (test_the_group_is_what_the_scope_says).
+LAID_OUT = [("ghost", 1), ("ghost", 2), ("ghost", 4), ("per_device", 4), ("global", 1), ("global", 4)]
+AS_THESE = [pytest.param(*of, marks=pytest.mark.slow) for of in (("per_device", 1), ("per_device", 2), ("global", 2))]
+
+
+@pytest.mark.parametrize(("scope", "devices"), LAID_OUT + AS_THESE)
 def test_pmap_and_jit_train_the_same_network(trained: Trained, scope: str, devices: int) -> None:
     (mapped, mapped_losses), (sharded, sharded_losses) = (trained(scope, how, devices) for how in ("pmap", "jit"))
     assert len(mapped_losses) == 20
@@ -73,7 +77,7 @@ def test_the_scopes_are_different_networks(trained: Trained) -> None:
     assert furthest(trained("per_device", "pmap", 4)[0], ghost) > 1e-3
 
 
-@pytest.mark.parametrize("strategy", ["pmap", "jit"])
+@pytest.mark.parametrize("strategy", ["pmap", pytest.param("jit", marks=pytest.mark.slow)])
 def test_one_single_precision_step_agrees(strategy: str) -> None:
     one, four = (steps_of(laid_out("ghost", strategy, count, "float32"), 1)[0] for count in (1, 4))
     assert furthest(one, four) < 1e-4
