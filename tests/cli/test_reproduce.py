@@ -168,9 +168,9 @@ def test_a_laptop_is_no_place_for_imagenet(name: str, capsys: Out, here: Path) -
     assert f"Type: resjax reproduce {name} --preset " in told
 
 
-def test_imagenet_nets_have_the_published_parameters(capsys: Out, here: Path) -> None:
+def test_imagenet_nets_have_the_published_parameters(here: Path) -> None:
     for name in ("he2015/table2", "he2015/table3"):
-        found = {row["row"]: row["parameters"] for row in said(capsys, name, "--preset", "paper", "--dry-run")}
+        found = {row["row"]: row["parameters"] for row in dry_run(planned(name, "paper"))}
         published = {r.row: r.value for r in items()[name].references if r.quantity == "parameters"}
         assert {row: found[row] for row in published} == published
 
