@@ -26,6 +26,12 @@ def net(path: Path, shape: Shape) -> None:
     np.savez(path, **{name: random.uniform(0.01, 0.1, size) for name, size in arrays_of_plain_20(shape).items()})
 
 
+def linked(path: Path) -> None:
+    """What is in the checkout."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(Path(__file__).parents[1] / "experiments" / "gradient_flow" / "records")
+
+
 # By the name that stands in the page.
 FILES: MappingProxyType[str, Callable[[Path], object]] = MappingProxyType(
     {
@@ -33,6 +39,7 @@ FILES: MappingProxyType[str, Callable[[Path], object]] = MappingProxyType(
         "plainnet20.npz": lambda path: net(path, (32, 32, 3)),
         "FOLDER": folder_of,
         "my_experiment.py": lambda path: path.write_text("from resjax.training.loop import fit"),
+        "experiments/gradient_flow/records": linked,
         "runs/he2015_fig6_quarter": lambda path: path.mkdir(parents=True),
     }
 )

@@ -78,7 +78,9 @@ def rise(content: Content, groups: Sequence[Group]) -> list[Chip]:
     higher = [one for one in found if one.outcome == claims.HIGHER]
     unsure = [one for one in found if one.outcome in (claims.UNDECIDED, claims.IMPOSSIBLE)]
     if higher:
-        return [Chip(f"rises from depth {higher[0].of.depth}", WARN, differences(higher))]
+        first = higher[0].of.depth
+        since = "by" if any(one.of.depth < first for one in unsure) else "from"  # what is undecided may have begun it
+        return [Chip(f"rises {since} depth {first}", WARN, differences(higher))]
     if unsure:
         return [Chip("undecided", OPEN, f"at {listing(one.of.depth for one in unsure)} {differences(unsure)}")]
     return [Chip("no rise seen", CALM, differences(found))] if found else []

@@ -13,15 +13,17 @@ let busy = false;
 const values = (network, filter) => [network[filter]].flat().map(String);
 const choices = (filter) => [...new Set(networks.flatMap((network) => values(network, filter)))];
 const chosen = Object.fromEntries(FILTERS.map((filter) => [filter, new Set(choices(filter))]));
+const spoken = KEYS.map((name) => new Set(networks.map((network) => String(network[name]))));
 let shown = networks;
 let known = new Map(); // whether rows with such keys are shown
 let version = 0;
 
+// A word that no network has in its place, such as a panel of another kind, says nothing of them.
 function isShown(row) {
-  const keys = KEYS.map((name) => row[name] ?? null);
+  const keys = KEYS.map((name, i) => (spoken[i].has(String(row[name])) ? String(row[name]) : null));
   const spelled = JSON.stringify(keys);
   if (!known.has(spelled)) {
-    const same = (network) => KEYS.every((name, i) => keys[i] === null || String(keys[i]) === String(network[name]));
+    const same = (network) => KEYS.every((name, i) => keys[i] === null || keys[i] === String(network[name]));
     known.set(spelled, keys.every((key) => key === null) || shown.some(same));
   }
   return known.get(spelled);
@@ -71,11 +73,11 @@ function showFilters() {
     row.append(made("span", filter), ...buttons);
     return row;
   });
-  const focused = document.activeElement?.dataset ?? {};
-  const told = made("span", `${shown.length} of ${networks.length} networks`, { id: "shown" });
+  const { title, dataset: { filter } = {} } = document.activeElement ?? {};
+  const told = made("span", `${shown.length} of ${networks.length} networks`, { id: "shown", title: "in every figure and table" });
   if (rows.length) document.getElementById("filters").replaceChildren(...rows, told);
-  const again = [...document.querySelectorAll("#filters button")];
-  again.find((button) => button.dataset.filter === focused.filter && button.title === document.focusedChoice)?.focus();
+  const buttons = [...document.querySelectorAll("#filters button")];
+  buttons.find((button) => filter && button.dataset.filter === filter && button.title === title)?.focus();
 }
 
 // ---- Figures
@@ -186,7 +188,11 @@ function sort(heading) {
   heading.setAttribute("aria-sort", up ? "ascending" : "descending");
 }
 
-document.querySelectorAll("th").forEach((heading) => heading.addEventListener("click", () => sort(heading)));
+document.querySelectorAll("th").forEach((heading) => {
+  heading.tabIndex = 0;
+  heading.addEventListener("click", () => sort(heading));
+  heading.addEventListener("keydown", (event) => event.key === "Enter" && sort(heading));
+});
 document.getElementById("theme").addEventListener("change", (event) => {
   document.documentElement.dataset.theme = event.target.value;
   work();
