@@ -21,8 +21,8 @@ import wandb
 from offline_runs import read_back
 from rich.console import Console
 
-from resjax.cli import main, parser
-from resjax.cli.dashboard import not_there
+from resjax.cli import main
+from resjax.cli.dashboard import not_there, parser
 from resjax.cli.overrides import checked
 from resjax.config import Config
 from resjax.facts import describe, folder_of
@@ -177,7 +177,7 @@ def test_the_page_names_every_key_that_is_logged_and_no_other(logged: dict[str, 
 
 def test_the_pages_commands_can_be_typed() -> None:
     commands = re.findall(r"^    resjax (dashboard .+)$", PAGE.read_text(), re.MULTILINE)
-    assert [parser().parse_args(shlex.split(words)).project for words in commands] == ["depth"] * 3
+    assert [parser().parse_args(shlex.split(words)[1:]).project for words in commands] == ["depth"] * 3
 
 
 def test_each_series_has_its_layers_and_not_the_whole_nets(

@@ -27,9 +27,10 @@ def parser() -> Parser:
     """Its options."""
     found = Parser(
         "resjax dashboard",
-        description="A wandb workspace for the runs of a project: depth sweep, gradient atlas, and with\n"
-        "--sweep the verdicts of its records. It is built and checked without a network, and\n"
-        "pushed where wandb has a key. It needs the extra: pip install 'resjax[dashboard]'",
+        description="A wandb workspace for the runs of a project: depth sweep, gradient atlas, and\n"
+        "with --sweep the verdicts of its records. It is built and checked without a\n"
+        "network, and pushed where wandb has a key.\n"
+        "It needs an extra: pip install 'resjax[dashboard]'",
         examples=("resjax dashboard resjax --sweep quickstart", "resjax dashboard resjax --out workspace.json"),
     )
     found.add_argument("project", metavar="PROJECT", help="wandb's project: tracker.project of the runs")

@@ -47,7 +47,7 @@ MODELS = (
         (["model.shortcut=idntity"], "model.shortcut=identity"),
         (["model=rsnet"], "model=resnet"),
         (["model.depth=20,56"], "resjax train -m model.depth=20,56"),
-        (["model.depth"], "model.depth=56"),
+        (["model.depth"], "Type: model.depth=20"),
         (["model.depth=${nowhere}"], "nowhere"),
         (["-m", "model.depth=20,21"], "model.depth=20 or model.depth=26"),
         (["-m", "model=plain,rsnet"], "model=resnet"),

@@ -318,7 +318,7 @@ def test_a_sweep_that_ended_early_writes_no_page(
     item: str, left_with: int, code: int, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its exit code stays: 130 and 143 say that the same command goes on."""
-    monkeypatch.setattr("resjax.cli.train.start", lambda *_, **__: left_with)
+    monkeypatch.setattr("resjax.cli.reproduce.start", lambda *_, **__: left_with)
     assert main(["reproduce", item, "--preset", "smoke"]) == code
     (folder,) = (here / "runs").iterdir()
     assert [path.name for path in folder.iterdir()] == ["reproduction.json"]
@@ -327,7 +327,7 @@ def test_a_sweep_that_ended_early_writes_no_page(
 def test_a_search_whose_round_brings_nothing_ends(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As when every run of it was skipped: not the same round for ever."""
     rounds: list[int] = []
-    monkeypatch.setattr("resjax.cli.train.start", lambda *_, **__: rounds.append(1) or 0)
+    monkeypatch.setattr("resjax.cli.reproduce.start", lambda *_, **__: rounds.append(1) or 0)
     assert main(["reproduce", "trainable_depth", "--preset", "smoke"]) == 1
     assert len(rounds) == 1
 
