@@ -15,6 +15,7 @@ from resjax.lab.subject import Batch, Subject
 from resjax.lab.table import INSTRUMENTS
 
 # By instrument: the setting that counts the examples, what else makes the work small, and the pieces that see examples.
+QUICK = ("landscape", "shattering")  # the others are slow
 GROWING = {
     "lesion": ("examples", {"counts": 0}, "intact"),
     "landscape": ("examples", {"lines": 1, "points": 3, "grid": 1}, "running"),
@@ -48,7 +49,9 @@ def most_held(name: str, examples: int, monkeypatch: pytest.MonkeyPatch) -> int:
     return max(held) - before
 
 
-@pytest.mark.parametrize("name", GROWING)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in GROWING]
+)
 def test_memory_does_not_grow(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     few, many = (most_held(name, examples, monkeypatch) for examples in (48, 240))
     assert many <= 1.01 * few + 5_000, f"{few} bytes for 48 examples, {many} for 240"

@@ -1,5 +1,6 @@
 """Every experiment's page says what the records beside it say, and stops where a number has no run behind it."""
 
+import json
 import re
 import shlex
 import shutil
@@ -19,6 +20,7 @@ from resjax.identity import run_id
 from resjax.papers.loading import find
 from resjax.report import experiment, markdown
 from resjax.report.experiment import Experiment
+from resjax.report.page import Content
 from resjax.report.tables import cell
 from resjax.report.words import amount
 
@@ -37,12 +39,31 @@ def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schemapi, "DEBUG_MODE", False)
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.fixture(scope="module")
+def known() -> dict[str, Content]:
+    """What has been computed of records, for all pages that are of the same."""
+    return {}
+
+
+@pytest.fixture
+def once(known: dict[str, Content], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is computed of records is computed once."""
+    computed = experiment.content_of
+
+    def content_of(kept: Path, question: Path) -> Content:
+        key = json.dumps([str(kept), records.asked_of(question)], allow_nan=False)
+        return known[key] if key in known else known.setdefault(key, computed(kept, question))
+
+    monkeypatch.setattr(experiment, "content_of", content_of)
+
+
+@pytest.mark.usefixtures("undrawn", "once")
 @pytest.mark.parametrize("name", PAGES)
 def test_the_page_is_that_of_its_records(name: str, script: Callable[[str], ModuleType], tmp_path: Path) -> None:
     shutil.copytree(EXPERIMENTS / name, tmp_path / name)
     figure = script(name)
-    replace(figure.EXPERIMENT, folder=tmp_path / name).write()
+    kept = figure.EXPERIMENT.of or EXPERIMENTS / name / experiment.KEPT
+    replace(figure.EXPERIMENT, folder=tmp_path / name, of=kept).write()
     assert (tmp_path / name / "README.md").read_text() == (EXPERIMENTS / name / "README.md").read_text()
     assert {f"{figure}.svg" for figure in figure.EXPERIMENT.figures} <= {
         path.name for path in (EXPERIMENTS / name).iterdir()
