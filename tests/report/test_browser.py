@@ -49,8 +49,9 @@ LEFT = """({ rows: [...document.querySelectorAll("tr[data-arm]:not([hidden])")].
   words: [...document.querySelectorAll(".drawing svg [aria-roledescription=title] text")].map(t => t.textContent) })"""
 # Whether every figure is of the choice that so many clicks have made.
 CURRENT = """[...document.querySelectorAll(".drawing")].every(place => place.dataset.state?.endsWith(" %d"))"""
-SORT = """(() => { const th = [...document.querySelectorAll("#verdicts th")].find(th => th.textContent == "depth");
-  th.click(); return [...th.closest("table").tBodies[0].rows].map(row => +row.cells[th.cellIndex].textContent); })()"""
+# Clicks on a heading of a part's first table, and what its column says then.
+SORT = """(() => { const th = [...document.querySelectorAll("#%s th")].find(th => th.textContent == %r);
+  th.click(); return [...th.closest("table").tBodies[0].rows].map(row => row.cells[th.cellIndex].textContent); })()"""
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> report.Report:
 
     resjax train -m model=plain,resnet model.depth=8,14,20,32,44 model.norm=batch,none seed=0,2 seeds=2 data=digits
     train.steps=60 train.evaluate_every=20 train.batch_size=64 schedule=constant schedule.learning_rate=0.02
-    probes.at=[0,1,10] probes.batch_size=64 tracker=none sweep=forty; resjax export forty tests/report/forty
+    probes.at=[0,1,10] probes.batch_size=64 tracker=none sweep=forty; resjax export forty tests/report/forty, whose
+    runs.json was set on one line
     """
     sweep = records.read(Path(__file__).parent / "forty")
     assert len(sweep.runs) == 40
@@ -194,6 +196,14 @@ def test_filters_leave_what_was_chosen(tab: Tab, written: report.Report) -> None
     assert tab.errors() == []
 
 
+def natural(cell: str) -> float | tuple[str, int] | None:
+    """The number that a cell begins with, else a network's arm and depth; None of a dash."""
+    arm, _, depth = cell.partition("-")
+    if arm and depth.isdigit():
+        return arm, int(depth)
+    return None if cell == "–" else float(cell.split()[0].replace("\u2212", "-"))  # noqa: RUF001
+
+
 def test_a_theme_can_be_chosen_and_a_table_sorted(tab: Tab, written: report.Report) -> None:
     tab.open(written.page)
     light = inks(wait(tab, lambda figures: bool(figures) and all(inks(figures).values())))
@@ -201,9 +211,12 @@ def test_a_theme_can_be_chosen_and_a_table_sorted(tab: Tab, written: report.Repo
         choice.value = "dark"; choice.dispatchEvent(new Event("change", { bubbles: true }))""")
     wait(tab, lambda figures: all(ink not in ("", light[name]) for name, ink in inks(figures).items()))
     assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(22, 24, 27)"
-    up, down = tab.evaluate(SORT), tab.evaluate(SORT)
-    assert up == sorted(up) == down[::-1]
-    assert up[0] < up[-1]
+    for part, column in (("verdicts", "depth"), ("statistics", "network"), ("statistics", "difference")):
+        up, down = ([natural(cell) for cell in tab.evaluate(SORT % (part, column))] for _ in range(2))
+        known = [value for value in up if value is not None]
+        assert up == sorted(known) + [None] * (len(up) - len(known)), "what is no number comes last"
+        assert down == sorted(known, reverse=True) + [None] * (len(up) - len(known))
+        assert known[0] != known[-1]
     assert tab.errors() == []
 
 

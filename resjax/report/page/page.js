@@ -170,17 +170,19 @@ function afterPrint() {
 
 // ---- Tables: a click on a heading sorts by its column
 
+const NUMBER = /^[<=\u00d7([\s]*([\u2212+-]?[\d.,]+(?:e[+-]?\d+)?)/; // with which a cell begins
+
 function sort(heading) {
   const body = heading.closest("table").tBodies[0];
   const place = heading.cellIndex;
   const up = heading.getAttribute("aria-sort") !== "ascending";
   const words = (row) => row.cells[place].textContent;
-  const number = (row) => parseFloat(words(row).replaceAll(",", "").replace("\u2212", "-").replace(/^[^\d.+-]+/, ""));
+  const number = (row) => parseFloat((NUMBER.exec(words(row))?.[1] ?? "").replaceAll(",", "").replace("\u2212", "-"));
   const order = (a, b) => {
     const [one, other] = [number(a), number(b)];
     const known = Number.isNaN(one) - Number.isNaN(other); // what is no number comes last
     if (known) return up ? known : -known;
-    return Number.isNaN(one) ? words(a).localeCompare(words(b)) : one - other;
+    return Number.isNaN(one) ? words(a).localeCompare(words(b), undefined, { numeric: true }) : one - other;
   };
   const rows = [...body.rows].sort(order);
   body.append(...(up ? rows : rows.reverse()));
@@ -191,7 +193,11 @@ function sort(heading) {
 document.querySelectorAll("th").forEach((heading) => {
   heading.tabIndex = 0;
   heading.addEventListener("click", () => sort(heading));
-  heading.addEventListener("keydown", (event) => event.key === "Enter" && sort(heading));
+  heading.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault();
+    sort(heading);
+  });
 });
 document.getElementById("theme").addEventListener("change", (event) => {
   document.documentElement.dataset.theme = event.target.value;
