@@ -5,11 +5,11 @@ from dataclasses import Field, replace
 from typing import Any, get_args, get_origin
 
 import yaml
-from markup import flat
 
 from resjax.cli.words import choices, conf_folder, settings
 from resjax.config import Config
 from resjax.identity import LOOKING, canonical
+from resjax.records import flat
 
 ALWAYS, USED, POOLED, NEVER = "yes", "in use", "pooled", "no"
 PLURAL = ("seed", "seeds")  # a run more, or more seeds: reports pool them
@@ -29,7 +29,7 @@ def counts() -> dict[str, str]:
 
 def named(form: Mapping[str, Any]) -> set[str]:
     """The settings in a canonical form."""
-    return {ELSEWHERE.get(name, name) for name, _ in flat(form)}
+    return {ELSEWHERE.get(name, name) for name in flat(form)}
 
 
 def runs() -> Iterator[Config]:

@@ -2,7 +2,7 @@
 
 import re
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 SPECIAL = re.compile(r"([\\*\[\]<>]|(?<!\w)_|_(?!\w))")
 CODE = re.compile(r"(`[^`]+`)")
@@ -34,12 +34,3 @@ def paragraphs(text: str) -> Iterator[str]:
 def code(text: str) -> str:
     """Inside a line; nothing for nothing."""
     return f"`{text}`" if text else ""
-
-
-def flat(settings: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
-    """Nested settings as dotted names with their values."""
-    for name, value in settings.items():
-        if isinstance(value, Mapping) and value:
-            yield from flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value

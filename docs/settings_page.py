@@ -8,12 +8,13 @@ from typing import Any, get_args
 
 import yaml
 from counting import counts
-from markup import code, flat, paragraph, prose
+from markup import code, paragraph, prose
 
 from resjax.catalog import CATALOG
 from resjax.cli import manual
 from resjax.cli.words import EXPECTED, choices, conf_folder, default, launchers, settings
 from resjax.config import Config
+from resjax.records import flat
 from resjax.report.markdown import table
 from resjax.settings import spelled
 
@@ -85,7 +86,7 @@ def sets(path: Path, group: str) -> Iterator[str]:
     for chosen in content.pop("defaults", []):
         yield from (code(f"{name.removeprefix('override /')}={value}") for name, value in chosen.items())
     prefix = "" if group == "experiment" else f"{group}."
-    for name, value in flat(content, prefix):
+    for name, value in flat(content, prefix).items():
         yield code(f"{name.removeprefix('hydra.sweeper.params.')}={spelled(value)}")
 
 
