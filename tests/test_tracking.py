@@ -127,7 +127,9 @@ def offline(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("WANDB_API_KEY", raising=False)
         patch.delenv("WANDB_ENTITY", raising=False)
-        assert isinstance(mirrored(Config(), folder, Tracking(), said), WandbTracker)
+        config = Config(runs="/home/somebody/runs")
+        config.data.root = "/home/somebody/data"
+        assert isinstance(mirrored(config, folder, Tracking(), said), WandbTracker)
     assert said == []
     return folder
 
@@ -153,7 +155,7 @@ def test_the_mirror_knows_neither_paths_nor_words(offline: Path) -> None:
     (binary,) = offline.glob("wandb/offline-run-*/run-*.wandb")
     said = binary.read_bytes()
     assert b"stem.conv" in said, "it is no compressed file"
-    for secret in (sys.executable, str(Path.cwd())):
+    for secret in (sys.executable, str(Path.cwd()), "/home/somebody"):
         assert secret.encode() not in said, secret
 
 

@@ -9,7 +9,7 @@ lab/            what the lab found of the finished run, a folder for each instru
 """
 
 from resjax.records.files import append_log, kind_of, one_line, write_frame, write_json
-from resjax.records.keeping import asked_of, keep, kept, note_asked, read
+from resjax.records.keeping import asked_of, keep, kept, note_asked, read, without_paths
 from resjax.records.lab import LabRecorder, LabTable
 from resjax.records.launches import Launch, freeze, planned, snapshot, thaw
 from resjax.records.lock import BusyError, lock
@@ -92,6 +92,7 @@ __all__ = [
     "state",
     "sweep_named",
     "thaw",
+    "without_paths",
     "write_frame",
     "write_json",
 ]

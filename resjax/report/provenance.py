@@ -8,7 +8,7 @@ from typing import Any
 from resjax.records import Sweep, flat
 from resjax.rows import named
 
-UNTOLD = ("runs", "rerun")
+UNTOLD = ("runs", "rerun", "data.root")
 MADE = "mock_imagenet"
 
 

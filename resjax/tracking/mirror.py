@@ -101,7 +101,8 @@ class WandbTracker:
             group=run["group"][:12],
             job_type=run["arm"],
             tags=[sweep_tag(config.sweep), run["arm"], config.model.norm, depth_tag(config.model.depth)],
-            config=run["config"] | {"id": run["id"], "arm": run["arm"], "data_provenance": run["data"]},
+            config=records.without_paths(run["config"])
+            | {"id": run["id"], "arm": run["arm"], "data_provenance": run["data"]},
             dir=str(folder),
             reinit="create_new",
             settings=settings,

@@ -97,14 +97,19 @@ def test_points_for_the_pointer_are_in_no_picture(content: Content) -> None:
         "model=densenet data=synthetic data.image_size=16 optimizer=adam schedule=cosine train.steps=50",
         "experiment=article",
         "model=mlp model.activation=tanh model.norm=none data.mean=[0.5] data.std=[0.25] train.max_minutes=3",
+        "data=tfds data.name=shapes 'data.train_split=\"train[:80%]\"' 'data.test_split=\"train[80%:]\"'",
+        r'''data=folder data.root=here "data.name=\"1e3\"" "sweep=\"it's a=b\""''',
+        "'sweep=\"true\"'",
     ],
 )
 def test_the_command_of_a_run_makes_it_again(words: str) -> None:
-    config = checked(words.split())
+    config = checked(shlex.split(words))
     again = shlex.split(runs.command(asdict(config)))
     assert again[:2] == ["resjax", "train"]
     assert run_id(checked(again[2:])) == run_id(config)
-    assert not [word for word in again if word.startswith(("tracker", "runs=", "data.root"))]
+    assert checked(again[2:]).sweep == config.sweep
+    assert ("data.root=FOLDER" in again) == (config.data.kind == "folder")
+    assert not [word for word in again if word.startswith(("tracker", "runs=", "data.root=here"))]
 
 
 def test_commands_of_recorded_runs_are_accepted() -> None:

@@ -60,24 +60,32 @@ function made(name, text, attributes = {}) {
   return element;
 }
 
-function showFilters() {
+// A button for each choice, where there is one to make.
+function buildFilters() {
   const rows = FILTERS.filter((filter) => choices(filter).length > 1).map((filter) => {
-    const row = made("div", "");
     const buttons = choices(filter).map((choice) => {
-      const pressed = chosen[filter].has(choice);
-      const button = made("button", choice || "the usual", { "aria-pressed": pressed, title: choice, type: "button" });
+      const button = made("button", choice || "the usual", { type: "button", title: choice, "data-choice": choice });
       button.dataset.filter = filter;
       button.addEventListener("click", () => choose(filter, choice));
       return button;
     });
+    const row = made("div", "");
     row.append(made("span", filter), ...buttons);
     return row;
   });
-  const { title, dataset: { filter } = {} } = document.activeElement ?? {};
-  const told = made("span", `${shown.length} of ${networks.length} networks`, { id: "shown", title: "in every figure and table" });
-  if (rows.length) document.getElementById("filters").replaceChildren(...rows, told);
-  const buttons = [...document.querySelectorAll("#filters button")];
-  buttons.find((button) => filter && button.dataset.filter === filter && button.title === title)?.focus();
+  const about = "in figures and tables of networks; the lab's by arm and depth alone";
+  if (rows.length) {
+    const told = made("span", "", { id: "shown", title: about, "aria-live": "polite" });
+    document.getElementById("filters").replaceChildren(...rows, told);
+    showFilters();
+  }
+}
+
+function showFilters() {
+  document.querySelectorAll("#filters button").forEach((button) => {
+    button.setAttribute("aria-pressed", chosen[button.dataset.filter].has(button.dataset.choice));
+  });
+  document.getElementById("shown").textContent = `${shown.length} of ${networks.length} networks`;
 }
 
 // ---- Figures
@@ -206,5 +214,5 @@ document.getElementById("theme").addEventListener("change", (event) => {
 prefersDark.addEventListener("change", work);
 window.addEventListener("beforeprint", beforePrint);
 window.addEventListener("afterprint", afterPrint);
-showFilters();
+buildFilters();
 work();

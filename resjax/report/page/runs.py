@@ -1,13 +1,14 @@
 """Every run, folded: how it ended, what it took, and its settings, with the command that makes it again."""
 
 import json
+import re
 import shlex
 from dataclasses import asdict
 from typing import Any
 
 from resjax.config import Config
 from resjax.datarules import DECIDES_NOTHING
-from resjax.records import flat
+from resjax.records import flat, without_paths
 from resjax.report.groups import Pool
 from resjax.report.page.content import Content
 from resjax.report.page.keys import of_run
@@ -16,6 +17,8 @@ from resjax.report.provenance import devices, facts, revision, settings
 from resjax.settings import spelled
 
 UNTYPED = ("runs", "rerun", "model.unroll", "tracker.name", *(f"data.{name}" for name in DECIDES_NOTHING))
+PLAIN = re.compile(r"[A-Za-z_][\w./-]*")
+MEANT = ("true", "false", "null", "none", "inf", "nan", "yes", "no", "on", "off")  # no words to Hydra
 SECTIONS = ("parallel.", "tracker.", "checkpoint.")
 
 
@@ -43,7 +46,7 @@ def run_card(run: dict[str, Any], pool: Pool, differing: list[str]) -> str:
     told = [(key, spelled(form[key])) for key in differing if key in form]
     body = pairs(("fact", "value"), run_facts(run))
     body += folded("What sets it apart", pairs(("setting", "value"), told)) if told else ""
-    whole = json.dumps(run["config"], indent=1, allow_nan=False)
+    whole = json.dumps(without_paths(run["config"]), indent=1, allow_nan=False)
     body += folded("Every setting", f"<pre>{text(whole)}</pre>")
     title = f"<summary><code>{text(run['name'])}</code> {text(outcome(run))}</summary>"
     return f'<details class="run"{told_by(of_run(run, pool))}>{title}{body}</details>'
@@ -82,12 +85,21 @@ def run_facts(run: dict[str, Any]) -> list[tuple[str, str]]:
 def command(config: dict[str, Any]) -> str:
     """The words that make this run again: its settings, where they are not the usual ones.
 
-    Folders, trackers and devices, which decide no result, are left to whoever types it.
+    Folders, trackers and devices, which decide no result, are left to whoever types it: FOLDER is that of the images.
     """
     usual = flat(asdict(Config()))
     words = [
-        f"{key}={spelled(value)}"
+        f"{key}={typed(value)}"
         for key, value in flat(config).items()
         if key in usual and value != usual[key] and key not in UNTYPED and not key.startswith(SECTIONS)
     ]
+    words += ["data.root=FOLDER"] if config["data"].get("kind") == "folder" else []
     return shlex.join(["resjax", "train", *words])
+
+
+def typed(value: Any) -> str:
+    """A value as Hydra reads it: words that it would take for something else stand in quotes."""
+    if not isinstance(value, str) or (PLAIN.fullmatch(value) and value.lower() not in MEANT):
+        return spelled(value)
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
