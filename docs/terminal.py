@@ -37,7 +37,7 @@ class Shot:
 
 SHOTS = {
     "help": Shot("resjax --help", 80),
-    "predict": Shot("resjax predict -m model=plain,resnet model.depth=20,56", 112),
+    "predict": Shot("resjax predict -m model=mlp model.shortcut=none,identity model.depth=10,20,40", 112),
     "status": Shot("resjax status quickstart", 104, recorded=True),
     "report": Shot("resjax report quickstart", 80, head=11, tail=1, recorded=True),
 }
