@@ -54,6 +54,7 @@ def is_there(process: int) -> bool:
     return False
 
 
+@pytest.mark.slow  # tests/training/test_streaming.py goes on from a snapshot in an epoch
 def test_killed_in_an_epoch_it_ends_as_if_nothing_had_been(root: Path, tmp_path: Path, tally) -> None:
     """90 images are 5.6 batches: every step but each 45th is in the middle of one. Two workers read."""
     words = [*RUN, f"data.root={root}", "data.workers=2"]

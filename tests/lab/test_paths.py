@@ -71,7 +71,10 @@ def gradient(subject: Subject, values: Values, batch: Batch) -> jax.Array:
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("name", RESIDUAL)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow) if name in ("gates", "projections") else name for name in RESIDUAL],
+)
 def test_all_paths_add_up_to_the_gradient(name: str) -> None:
     """Of each length too, where the instrument has them from the gradient at the roots of unity."""
     subject = subject_of(**RESIDUAL[name])

@@ -168,7 +168,7 @@ def test_scanned_equals_unrolled(name: str) -> None:
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("unroll", [False, True])
+@pytest.mark.parametrize("unroll", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_what_is_computed_again_is_the_same(unroll: bool) -> None:
     """model.remat: value, gradients and running statistics, noise included, and less to keep."""
     settings = {"depth": 14, "width": 4, "shortcut": "dropout", "unroll": unroll}

@@ -156,6 +156,7 @@ def curves(rows: list[object]) -> np.ndarray:
     return np.log(losses).reshape(STEPS // WINDOW, WINDOW, SEEDS).mean(1).T
 
 
+@pytest.mark.slow
 def test_bfloat16s_curves_lie_within_the_noise_of_float32s_seeds() -> None:
     """At every window the means differ by less than a seed's standard deviation; those of half the rate do not."""
     exact, rounded, other = curves(trained("float32")), curves(trained("bfloat16")), curves(trained("float32", 0.025))

@@ -66,6 +66,7 @@ def test_from_a_snapshot_in_an_epoch_the_rest_comes_again(root: Path) -> None:
     assert [plain(row) for row in again[1:]] == [plain(row) for row in rows[place + 1 :]]
 
 
+@pytest.mark.slow  # tests/faults/test_streams.py has two processes
 @pytest.mark.usefixtures("float64")
 def test_layouts_train_the_same_network(root: Path) -> None:
     ends = []
