@@ -5,6 +5,7 @@ import os
 import secrets
 import subprocess
 import sys
+import time
 from pathlib import Path
 from urllib.parse import quote
 
@@ -70,6 +71,9 @@ def test_a_run_that_ends_well_and_its_mirror(
     for mode in ("offline", "online") if full else ("offline",):
         assert main(["train", *WORDS, "tracker=wandb", f"tracker.mode={mode}", "rerun=all", f"sweep={'k' * 80}"]) == 0
     (mirrored,) = list(canary.rglob("offline-run-*/*.wandb"))[-1:]
+    end = time.monotonic() + 30  # on a busy machine wandb's own process is still writing
+    while b"mlp4-residual" not in mirrored.read_bytes() and time.monotonic() < end:
+        time.sleep(0.1)
     assert b"mlp4-residual" in mirrored.read_bytes(), "it is compressed: nothing would be found in it"
     assert not hits(canary, *capfd.readouterr())
     tally("a secret in the environment, wandb off and on line", f"{files(canary)} files and the output: 0 hits")
