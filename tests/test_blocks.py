@@ -50,6 +50,7 @@ LEFT = MappingProxyType(
         "make *": "makes environments, or takes the time of its own tests; make -n says that the target is there",
         "pip install *": "needs the package registry; the extra has to be one of pyproject.toml",
         "python line*.py docs/index.md": "tests/test_start_page.py writes its files and runs them",
+        "resjax dashboard * --arm *": "of depths that the sweep in small has not: tests/test_dashboard.py",
         "wandb sync *": "of mirrored runs: those in small are not (tracker=none)",
         "pytest *": "what it tests here is the reader's own: tests/test_start_page.py",
         "python own.py *": "tests/test_start_page.py runs it",
