@@ -216,7 +216,7 @@ def test_a_sweeps_verdicts_and_runs_are_shown(runs: Path, capsys: pytest.Capture
     assert "`resjax report tiny`" in said
     (runset,) = workspace["spec"]["section"]["runSets"]
     asked_for = [(item["key"]["name"], item["op"], item["value"]) for item in runset["filters"]["filters"]]
-    tags = [("tags", "IN", [tag]) for tag in ("tiny", "batch", "depth-6")]
+    tags = [("tags", "IN", [tag]) for tag in ("tiny", "norm-batch", "depth-6")]
     assert asked_for == [*tags, ("jobType", "IN", ["residual"])]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from resjax.cli.options import JSON_HELP, Parser, parsed
+from resjax.cli.options import JSON_HELP, Command, Parser
 from resjax.cli.output import show
 from resjax.errors import InputError
 
@@ -238,4 +238,16 @@ def verdict(options: argparse.Namespace, folder: str, files: Sequence[str], imag
     return 1
 
 
-COMMANDS = {"data": parsed(parser, lambda options: int(options.command(options)))}
+def run(words: Sequence[str]) -> int:
+    """resjax data; settings may stand behind options, which argparse allows in no command below another one."""
+    found = parser()
+    options, more = found.parse_known_args(list(words))
+    settings = [word for word in more if options.command is time_data and not word.startswith("-")]
+    if unknown := [word for word in more if word not in settings]:
+        found.error(f"unrecognized arguments: {' '.join(unknown)}")
+    if settings:
+        options.words += settings
+    return int(options.command(options))
+
+
+COMMANDS = {"data": Command(parser, run)}

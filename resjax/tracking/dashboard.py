@@ -10,7 +10,7 @@ from typing import Any
 
 from resjax.errors import InputError, ToldError
 from resjax.redaction import redacted, secret_in
-from resjax.tracking.mirror import CONNECT_SECONDS, depth_tag
+from resjax.tracking.mirror import CONNECT_SECONDS, depth_tag, norm_tag
 from resjax.tracking.presets import register
 
 MOST_RUNS = 50  # lines in a panel; wandb shows ten unless it is told
@@ -74,7 +74,7 @@ def build(asked: Dashboard) -> Any:
 def filters(asked: Dashboard) -> Any:
     """Which runs: by their tags, which they have from their start, and by their arm, which is their job type."""
     ws = library()
-    tags = [asked.tags, asked.norms, [depth_tag(depth) for depth in asked.depths]]
+    tags = [asked.tags, [norm_tag(norm) for norm in asked.norms], [depth_tag(depth) for depth in asked.depths]]
     found = [ws.Tags().isin(list(each)) for each in tags if each]
     found += [ws.Metric("JobType").isin(list(asked.arms))] if asked.arms else []
     return ws.And(*found) if found else ""

@@ -26,6 +26,11 @@ def sweep_tag(sweep: str) -> str:
     return slug(sweep)[:MOST_OF_A_TAG]
 
 
+def norm_tag(norm: str) -> str:
+    """The tag of the runs of a norm: no sweep's name by chance, as `batch` would be."""
+    return f"norm-{norm}"
+
+
 def depth_tag(depth: int) -> str:
     """The tag of the runs of a depth."""
     return f"depth-{depth}"
@@ -100,7 +105,7 @@ class WandbTracker:
             name=run["name"],
             group=run["group"][:12],
             job_type=run["arm"],
-            tags=[sweep_tag(config.sweep), run["arm"], config.model.norm, depth_tag(config.model.depth)],
+            tags=[sweep_tag(config.sweep), run["arm"], norm_tag(config.model.norm), depth_tag(config.model.depth)],
             config=records.without_paths(run["config"])
             | {"id": run["id"], "arm": run["arm"], "data_provenance": run["data"]},
             dir=str(folder),

@@ -1,5 +1,6 @@
 """A newcomer's mistakes: what is wrong, what was expected, and what to type. And the help that comes before them."""
 
+import argparse
 import os
 import shlex
 from pathlib import Path
@@ -34,6 +35,9 @@ MISTAKES = {
     "data check nothing": "Expected one of: digits",
     "data check cifar10 --root nowhere": "Type: RESJAX_DATA=nowhere resjax data prepare cifar10",
     "data speed --seconds=x": "--seconds=x is not a number",
+    "data speed model=plain --seconds 2 data=digits --jsn": "data has no option --jsn",
+    "data speed model=plain --seconds 2 data=digits": "Type: resjax data speed data=imagenet2012",
+    "data check cifar10 --all digits": "digits is one word too many",
     "data speed data=digits": "Type: resjax data speed data=imagenet2012",
     "train model=resnt": "Type: model=resnet",
     "train model.shortcut=identiy": "Type: model.shortcut=identity",
@@ -87,7 +91,7 @@ def every_parser() -> dict[str, Parser]:
     for name, parser in commands.parsers().items():
         found[name] = parser
         for action in parser._actions:
-            if action.metavar == "list|prepare|check|speed":
+            if isinstance(action, argparse._SubParsersAction):
                 found |= {f"{name} {kind}": below for kind, below in dict(action.choices or {}).items()}
     return found
 
