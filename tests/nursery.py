@@ -22,7 +22,7 @@ NEEDED = (
     "resjax.sweep.sweeping",
     "resjax.training.checkpoints",
     "resjax.training.loop",
-    "sklearn.datasets",
+    "grain",
 )
 
 

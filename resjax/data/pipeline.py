@@ -13,9 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
-import grain
 import numpy as np
-from absl import flags
 
 from resjax.data.collection import Collection
 from resjax.data.decode import CorruptError
@@ -193,8 +191,11 @@ class Pipeline:
     workers: int
 
     @cached_property
-    def dataset(self) -> grain.IterDataset:
-        """grain's."""
+    def dataset(self) -> Any:
+        """grain's IterDataset."""
+        import grain  # takes half a second, and only what is read from disk needs it
+        from absl import flags
+
         examples, size = grain.MapDataset.source(self.elements), self.elements.batch
         if not self.workers:
             ahead = grain.ReadOptions(num_threads=min(cores(), MOST_THREADS), prefetch_buffer_size=PER_WORKER * size)

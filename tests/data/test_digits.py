@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from sklearn.datasets import load_digits
 
 from resjax.data import digests, digits
@@ -27,7 +28,9 @@ def test_split_is_disjoint_whole_and_in_the_original_order() -> None:
     assert np.all(np.diff(test) > 0)
 
 
-def test_images_and_labels_are_scikit_learns() -> None:
+@pytest.mark.parametrize("file", [digits.FILE, "in/another/place"])
+def test_images_and_labels_are_scikit_learns(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digits, "FILE", file)
     original = load_digits()
     splits = zip(digits.arrays(), digits.split(original.target), strict=True)
     for (images, labels), indices in splits:
