@@ -17,7 +17,7 @@ from svg import Box, Boxes, Sketch, card
 from symbols import traced
 from tables import filled
 
-from resjax.cli.overrides import checked, register
+from resjax.cli.composition import checked, register
 from resjax.config import Config, completed
 from resjax.models.activations import ACTIVATIONS
 from resjax.models.norms import BatchNorm, Bias, GroupNorm, ScalarBias

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable
 
 from resjax.catalog import CATALOG
-from resjax.cli.overrides import checked, register
+from resjax.cli.composition import checked, register
 from resjax.data import source
 from resjax.models import build
 from resjax.models.counts import by_stage

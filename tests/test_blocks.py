@@ -27,8 +27,9 @@ from benchmarks.run import parser as benchmarks
 from resjax import cli
 from resjax.cli import doctor, imports, lab, reproduce
 from resjax.cli.commands import command
+from resjax.cli.composition import checked
 from resjax.cli.gpus import gpus_of
-from resjax.cli.overrides import checked, launch
+from resjax.cli.overrides import launch
 from resjax.config import Config
 from resjax.data import archives
 from resjax.papers.loading import find

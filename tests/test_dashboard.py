@@ -22,8 +22,8 @@ from offline_runs import read_back
 from rich.console import Console
 
 from resjax.cli import main
+from resjax.cli.composition import checked
 from resjax.cli.dashboard import not_there, parser
-from resjax.cli.overrides import checked
 from resjax.config import Config
 from resjax.facts import describe, folder_of
 from resjax.job import keep

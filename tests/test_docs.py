@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from resjax.cli.overrides import checked, launch
+from resjax.cli.composition import checked
+from resjax.cli.overrides import launch
 from resjax.data import source
 from resjax.errors import InputError
 from resjax.models import build

@@ -11,7 +11,7 @@ from hydra.plugins.launcher import Launcher as HydraLauncher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from resjax.cli.overrides import checked
+from resjax.cli.composition import checked
 from resjax.sweep.launcher import from_settings
 
 

@@ -3,21 +3,15 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.types import Override
-from hydra.core.plugins import Plugins
-from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError  # type: ignore[import-untyped]
 
+from resjax.cli.composition import UNREADABLE, checked, composed, to_config, unreadable
 from resjax.cli.words import (
     GROUPS,
     check_word,
@@ -28,11 +22,10 @@ from resjax.cli.words import (
     parse,
     refuse_sweep,
     split,
-    wrong_type,
 )
-from resjax.config import Config, keys
+from resjax.config import Config
 from resjax.errors import InputError
-from resjax.legal import check, slug
+from resjax.legal import check
 from resjax.sweep.launcher import Launcher, from_settings
 
 SHOWS_ONLY = ("--cfg", "-c", "--info", "-i")
@@ -42,7 +35,6 @@ SAMPLERS = ("optuna.samplers.",)  # what a sweeper's settings may name
 HANDLERS = ("logging.StreamHandler", "logging.NullHandler")
 STREAMS = ("ext://sys.stdout", "ext://sys.stderr")
 RUN_BY_SHELL = ("setup", "additional_parameters")
-UNREADABLE = (YAMLError, UnicodeDecodeError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -56,17 +48,6 @@ class Launch:
     launcher: Launcher
     multirun: bool = False
     extra: tuple[str, ...] = ()
-
-
-@cache
-def register() -> None:
-    """Tell Hydra the schema, and OmegaConf the resolvers: ${choose:KEY,{a:1,b:2}} of the experiments, ${slug:NAME}."""
-    Plugins.instance()
-    # Hydra's own launcher of this name would be taken for the schema of ours.
-    ConfigStore.instance().repo["hydra"]["launcher"].pop("basic.yaml", None)
-    ConfigStore.instance().store(name="schema", node=Config)
-    OmegaConf.register_new_resolver("choose", lambda key, table: table[key])
-    OmegaConf.register_new_resolver("slug", slug)
 
 
 def launch(words: Sequence[str]) -> Launch:
@@ -88,7 +69,7 @@ def launch(words: Sequence[str]) -> Launch:
     if not multirun:
         refuse_sweep(parsed)
         refuse_launcher(launcher, trains)
-        return Launch([*flags, *overrides], [checked([*extra, *overrides])], 1, trains, launcher)
+        return Launch([*flags, *overrides], [check(to_config(base))], 1, trains, launcher)
     merged = merge(base.hydra.sweeper.params or {}, parsed, folders)
     batches = BasicSweeper.split_arguments(parse(merged), max_batch_size=None)
     jobs = [checked([*extra, *job]) for batch in batches for job in batch]
@@ -194,47 +175,3 @@ def load(path: Path) -> Any:
         return OmegaConf.load(path)
     except UNREADABLE as error:
         raise unreadable(error) from error
-
-
-def checked(overrides: Sequence[str]) -> Config:
-    """The config of one job, legal."""
-    return check(to_config(composed(overrides, False)))
-
-
-def composed(overrides: Sequence[str], with_hydra: bool) -> DictConfig:
-    """Compose, with errors that say what to type."""
-    register()
-    try:
-        with initialize_config_dir(str(conf_folder()), version_base="1.3", job_name="train"):
-            return compose("train", overrides=list(overrides), return_hydra_config=with_hydra)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise explained(error, overrides) from error
-    except UNREADABLE as error:
-        raise unreadable(error) from error
-
-
-def unreadable(error: Exception) -> InputError:
-    """A file that is no YAML, or one with a tag that would make objects."""
-    said = " ".join(str(error).split())
-    return InputError(
-        f"a settings file cannot be read: {said}\nExpected YAML of names and values, without tags like !!x"
-    )
-
-
-def explained(error: Exception, overrides: Sequence[str]) -> InputError:
-    """What Hydra or OmegaConf could not take."""
-    message = str(error).splitlines()[0]
-    for word in overrides:
-        key, _, value = word.lstrip("+").partition("=")
-        if word in message and key in keys():
-            return wrong_type(key, value)
-    return InputError(f"{message}\nType for a list of settings: resjax train --help")
-
-
-def to_config(settings: DictConfig) -> Config:
-    """Hydra's config as the typed one."""
-    plain = OmegaConf.masked_copy(settings, [str(key) for key in settings if key != "hydra"])
-    try:
-        return Config(**OmegaConf.to_object(plain))  # type: ignore[arg-type]
-    except OmegaConfBaseException as error:
-        raise InputError(f"{str(error).splitlines()[0]}\nType for a list of settings: resjax train --help") from error

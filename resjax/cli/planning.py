@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from resjax import facts, records, speed
-from resjax.cli.overrides import Launch, checked, launch
+from resjax.cli.composition import checked
+from resjax.cli.overrides import Launch, launch
 from resjax.config import Config
 from resjax.errors import InputError
 from resjax.identity import canonical, pooled, readable_name

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from resjax.cli import main
-from resjax.cli.overrides import checked
+from resjax.cli.composition import checked
 from resjax.cli.planning import Plan, changes, dry_run, next_round, plan, rows_of, together_with
 from resjax.identity import arm, canonical, run_id
 from resjax.models import build

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from scipy import stats
 
-from resjax.cli.overrides import checked
+from resjax.cli.composition import checked
 from resjax.data import views
 from resjax.data.crops import one_of_ten_crops
 from resjax.data.decode import CorruptError, decode, halvings, resized

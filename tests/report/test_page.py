@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from resjax import records, report
-from resjax.cli.overrides import checked
+from resjax.cli.composition import checked
 from resjax.identity import run_id
 from resjax.records import Sweep
 from resjax.report.charts import still
