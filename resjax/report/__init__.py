@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import vl_convert
+from altair.utils.schemapi import debug_mode
 
 from resjax.records import Sweep
 from resjax.report import claims, health, lab, theme
@@ -69,20 +70,21 @@ def assemble(sweep: Sweep, theory: bool = True, reproduction: Reproduction | Non
     compared = beside(pooled, seen)
     sections = verdict(pooled, seen, deeper, treated, compared)
     beside_it = paper(reproduction, sweep, pooled) if reproduction else None
-    papers = paper_figures(beside_it) if beside_it else []
-    return Content(
-        sweep=sweep,
-        pool=pooled,
-        rows=summary_rows(pooled),
-        sections=sections,
-        health=seen,
-        claims=[*deeper, *treated],
-        curves=[*papers, *curves(pooled)],
-        atlas=atlas(pooled, seen),
-        beside=compared,
-        paper=beside_it,
-        lab=lab.parts(pooled, sweep),
-    )
+    with debug_mode(False):  # altair checks every part of a chart against its schema: tests do that
+        papers = paper_figures(beside_it) if beside_it else []
+        return Content(
+            sweep=sweep,
+            pool=pooled,
+            rows=summary_rows(pooled),
+            sections=sections,
+            health=seen,
+            claims=[*deeper, *treated],
+            curves=[*papers, *curves(pooled)],
+            atlas=atlas(pooled, seen),
+            beside=compared,
+            paper=beside_it,
+            lab=lab.parts(pooled, sweep),
+        )
 
 
 def silent(pooled: Pool) -> Pool:

@@ -11,7 +11,8 @@ from types import ModuleType
 
 import altair as alt
 import pytest
-from altair.utils import schemapi
+from altair.utils.schemapi import validate_jsonschema
+from jsonschema import ValidationError
 
 from resjax import records
 from resjax.cli.planning import plan
@@ -27,16 +28,6 @@ from resjax.report.words import amount
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 PAGES = sorted(path.parent.name for path in EXPERIMENTS.glob("*/figure.py"))
 KEPT = sorted(path.parent.name for path in EXPERIMENTS.glob("*/records"))
-
-
-@pytest.fixture
-def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Charts that altair does not check against its schema, which takes seconds: those of every page are, below."""
-    checked = alt.TopLevelMixin.to_dict
-    monkeypatch.setattr(
-        alt.TopLevelMixin, "to_dict", lambda chart, **words: checked(chart, **words | {"validate": False})
-    )
-    monkeypatch.setattr(schemapi, "DEBUG_MODE", False)
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +61,24 @@ def test_the_page_is_that_of_its_records(name: str, script: Callable[[str], Modu
     }
 
 
+@pytest.fixture(scope="module")
+def legal() -> set[str]:
+    """The figures that have been found legal, by name."""
+    return set()
+
+
+@pytest.mark.usefixtures("once")
+@pytest.mark.parametrize("name", PAGES)
+def test_figures_are_legal_vega_lite(name: str, script: Callable[[str], ModuleType], legal: set[str]) -> None:
+    kept = script(name).EXPERIMENT.of or EXPERIMENTS / name / experiment.KEPT
+    for figure in experiment.content_of(kept, EXPERIMENTS / name / experiment.KEPT).drawn:
+        if figure.name not in legal:
+            validate_jsonschema(figure.spec | {"datasets": {"rows": []}}, alt.load_schema())
+            legal.add(figure.name)
+    with pytest.raises(ValidationError):
+        validate_jsonschema(figure.spec | {"datasets": {"rows": 3}}, alt.load_schema())
+
+
 @pytest.mark.parametrize("name", KEPT)
 def test_the_pages_command_makes_the_runs_of_its_records(name: str) -> None:
     """All of them; of a search the first ones."""
@@ -99,7 +108,6 @@ def test_the_readmes_headline_is_the_experiments() -> None:
     assert told.p == pytest.approx(0.0025, abs=5e-5)
 
 
-@pytest.mark.usefixtures("unchecked")
 def test_it_stops_where_a_number_has_no_run(tmp_path: Path) -> None:
     folder = tmp_path / "degradation"
     shutil.copytree(EXPERIMENTS / "degradation", folder)
@@ -112,7 +120,6 @@ def test_it_stops_where_a_number_has_no_run(tmp_path: Path) -> None:
         Experiment(folder, (), 4).write()
 
 
-@pytest.mark.usefixtures("unchecked")
 def test_it_stops_where_a_figure_has_nothing_to_draw(tmp_path: Path) -> None:
     folder = tmp_path / "degradation"
     shutil.copytree(EXPERIMENTS / "degradation", folder)
@@ -120,7 +127,6 @@ def test_it_stops_where_a_figure_has_nothing_to_draw(tmp_path: Path) -> None:
         Experiment(folder, ("nobodys",), 3).write()
 
 
-@pytest.mark.usefixtures("unchecked")
 def test_a_sweep_that_is_not_all_there_replaces_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "degradation"
     shutil.copytree(EXPERIMENTS / "degradation", folder)
@@ -151,7 +157,6 @@ def test_a_page_takes_one_question_and_its_own_records(
         script("responses").EXPERIMENT.take(folders[0])
 
 
-@pytest.mark.usefixtures("unchecked")
 def test_a_search_has_to_have_every_depth_that_it_asked_for(tmp_path: Path) -> None:
     folder = tmp_path / "trainable_depth"
     shutil.copytree(EXPERIMENTS / "trainable_depth", folder)
