@@ -180,8 +180,15 @@ def _check_depth(model: ModelConfig) -> None:
         return
     near = " or ".join(f"model.depth={depth}" for depth in _nearest(model.depth, legal))
     raise InputError(
-        f"model.depth={model.depth} is not a depth of {model.name}.\nExpected {depth_rule(*where)}.\nNearest: {near}"
+        f"model.depth={model.depth} is not a depth of {_network(model)}.\n"
+        f"Expected {depth_rule(*where)}.\nNearest: {near}"
     )
+
+
+def _network(model: ModelConfig) -> str:
+    """Its name; with what its units are, where depths go by that: model=preact and highway are resnets, too."""
+    name = "plain" if (model.name, model.shortcut) == ("resnet", "none") else model.name
+    return f"{name}, of {model.branch} units" if model.branch else name
 
 
 def _nearest(depth: int, legal: range | tuple[int, ...]) -> list[int]:

@@ -11,7 +11,7 @@ from typing import Any
 from resjax import faults, records, together
 from resjax.config import Config
 from resjax.errors import InputError, ToldError
-from resjax.facts import describe, folder_of, identity, planned, seed_facts
+from resjax.facts import code, describe, folder_of, identity, planned, seed_facts
 from resjax.progress import Told
 from resjax.redaction import redacted
 from resjax.resuming import Resume, place_to_go_on, refuse_another_folder
@@ -129,7 +129,8 @@ def reason_to_skip(folder: Path, own_id: str, rerun: str) -> str:
         )
     status = facts.get("status")
     if status == DONE and rerun != "all":
-        return "done before (rerun=all does it again)"
+        other_code = " by other code" * (facts.get("code", {}).get("sha256") != code()["sha256"])
+        return f"done before{other_code} (rerun=all does it again)"
     if status == FAILED and rerun == "none":
         return "failed before (rerun=failed tries it again)"
     return ""
@@ -250,6 +251,7 @@ def save(row: Snapshot, recorder: records.Recorder) -> None:
 def outcome_line(row: Finished, tests: list[float]) -> str:
     """How a run ended, in a line."""
     wrong = [outcome for outcome in row.outcomes if outcome.diverged_at is not None]
-    told = [f"test error {100 * sum(tests) / len(tests):.1f} %"] if tests else []
+    of = f" (mean of {len(tests)} seeds)" if len(tests) > 1 else ""
+    told = [f"test error {100 * sum(tests) / len(tests):.1f} %{of}"] if tests else []
     told += [f"{len(wrong)} of {len(row.outcomes)} seeds diverged"] if wrong else []
     return "done, " + ", ".join(told)

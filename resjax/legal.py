@@ -3,7 +3,7 @@
 import hashlib
 import math
 import unicodedata
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -187,7 +187,8 @@ def check_fields(section: Any, prefix: str) -> None:
         # Written so that nan, of which every comparison is false, is refused too.
         if minimum is not None and value is not None and not value >= minimum:
             what = "no number" if value != value else "too small"
-            raise InputError(f"{key}={value} is {what}.\nExpected {minimum:g} or more.\nType: {key}={minimum:g}")
+            usual = minimum if item.default in (MISSING, None) else item.default
+            raise InputError(f"{key}={value} is {what}.\nExpected {minimum:g} or more.\nType: {key}={usual:g}")
         if below is not None and value is not None and not value < below:
             raise InputError(
                 f"{key}={value} is too large.\nExpected less than {below:g}.\nType: {key}={item.default:g}"

@@ -1,5 +1,6 @@
 """What a person sees of a sweep: bars with the time to go in a terminal, plain lines elsewhere."""
 
+import math
 import time
 from dataclasses import dataclass
 from types import TracebackType
@@ -11,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from resjax.redaction import redacted
 
 PLAIN_LINE_EVERY_S = 15.0
+LEAST_STEPS = 10  # from fewer no pace is known: they wait for the first look at the layers, too
 
 
 class Told(Protocol):
@@ -103,15 +105,17 @@ class Watch:
             run.began, run.first = time.perf_counter(), step
         run.step = step
         if run.bar is not None:
-            self.bars.update(run.bar, completed=step, note="" if loss is None else f"loss {loss:.3g}")
+            self.bars.update(run.bar, completed=step, note="" if loss is None else told(loss))
             begun = sum(other.step / max(other.steps, 1) for other in self.runs.values())
             self.bars.update(self.sweep_bar, completed=self.done + begun)  # so that it knows its pace
         elif step > run.first and time.perf_counter() - run.last_line > PLAIN_LINE_EVERY_S:
             run.last_line = time.perf_counter()
-            left = (run.last_line - run.began) / (step - run.first) * (run.steps - step)
+            taken = step - run.first
+            left = (run.last_line - run.began) / taken * (run.steps - step)
+            to_go = f", {duration(left)} to go in this run" if taken >= min(LEAST_STEPS, run.steps / 10) else ""
             which = f"{name or self.name}: " if len(self.runs) > 1 else ""
-            now_at = f"{run.unit} {step}/{run.steps}" + ("" if loss is None else f", loss {loss:.3g}")
-            self.say(f"  {which}{now_at}, {duration(left)} to go in this run")
+            now_at = f"{run.unit} {step}/{run.steps}" + (f", {told(loss)}" if loss is not None else "")
+            self.say(f"  {which}{now_at}{to_go}")
 
     def finish(self, how: str, made: bool = True, name: str | None = None) -> None:
         """A run is over; the time to go counts those that were made."""
@@ -136,6 +140,11 @@ class Watch:
         if run.bar is not None:
             self.bars.remove_task(run.bar)
             run.bar = None
+
+
+def told(loss: float) -> str:
+    """A seed's loss."""
+    return f"loss {loss:.3g}" if math.isfinite(loss) else "a seed diverged"
 
 
 def duration(seconds: float) -> str:

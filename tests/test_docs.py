@@ -70,7 +70,7 @@ def test_a_changed_shortcut_changes_the_diagram(pictures: dict[Path, str], monke
 def test_a_shortcuts_equation_is_what_its_function_computes(name: str) -> None:
     row = SHORTCUTS[name]
     said = re.split(r"[,;](?![^\[]*\])| where | in every ", row.equation.removeprefix("h = "))[0]
-    assert traced(row).text == said
+    assert traced(row).text == said, f"the function computes h = {traced(row).text}, and its row says h = {said}"
     if row.elsewhere:
         assert f"h = {traced(row, changes=False).text} elsewhere" in row.equation
 

@@ -53,6 +53,20 @@ def test_plain_lines_tell_the_time_to_go(clock: Time) -> None:
     assert "\x1b" not in said.getvalue()
 
 
+def test_no_time_is_told_from_few_steps(clock: Time) -> None:
+    """The second one waits for the first look at the layers. A loss that is no number is a divergence."""
+    plain, said = watch(1, terminal=False)
+    with plain:
+        plain.start("net", steps=200, seeds=1)
+        for step, loss in ((1, 2.0), (2, float("nan")), (11, float("inf"))):
+            clock.now += 20
+            plain.advance(step, loss)
+    assert said.getvalue().splitlines()[1:] == [
+        "  step 2/200, a seed diverged",
+        "  step 11/200, a seed diverged, 12 min 36 s to go in this run",
+    ]
+
+
 def test_bars_in_a_terminal(clock: Time) -> None:
     bars, said = watch(2, terminal=True)
     with bars:

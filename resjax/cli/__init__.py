@@ -1,5 +1,6 @@
 """The `resjax` command. Only this package and experiments/ know Hydra."""
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from resjax.redaction import print_trace, redacted
 from resjax.stopping import INTERRUPTED, TERMINATED, StopError
 
 FAILED = 1
+CLOSED = 128 + signal.SIGPIPE  # whoever read what is printed, such as head, has gone
 
 
 class Terminated(BaseException):
@@ -28,7 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         for number in numbers:
             signal.signal(number, _terminate)
-        return run(words, restarts=arguments is None)
+        code = run(words, restarts=arguments is None)
+        sys.stdout.flush()  # that nobody reads it any more is found here
+        return code
     except InputError as error:
         print(redacted(f"resjax: {error}"), file=sys.stderr)
         return BAD_INPUT
@@ -41,6 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DiskFullError as error:
         print(redacted(f"resjax: {error}"), file=sys.stderr)
         return BAD_INPUT
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python tells that what is left cannot be written
+        return CLOSED
     except OSError as error:
         print(redacted(f"resjax: {error.filename or 'a file'}: {error.strerror}"), file=sys.stderr)
         print(

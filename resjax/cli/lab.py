@@ -57,7 +57,10 @@ def run(words: Sequence[str]) -> int:
             return listener.exit_code
         for sweep, count in unfinished(options.words, options.runs).items():
             watch.say(f"  of {sweep} left out, as they are not done: {count} (resjax status {sweep.name})")
-        sweeps = dict.fromkeys(str(folder.parent) for folder in folders)
+        usual = Path("runs")
+        sweeps = dict.fromkeys(
+            folder.parent.name if folder.parent.parent == usual else str(folder.parent) for folder in folders
+        )
         if any(looked):
             watch.say(f"Type: resjax report {shlex.join(sweeps)}")
     return 0 if any(looked) else BAD_INPUT

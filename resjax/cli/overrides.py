@@ -1,6 +1,7 @@
 """The words of `resjax train` become checked configs, one a job, before JAX is imported or anything is written."""
 
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,6 @@ from resjax.cli.words import (
     group_names,
     launchers,
     parse,
-    refuse_sweep,
     split,
 )
 from resjax.config import Config
@@ -50,8 +50,8 @@ class Launch:
     extra: tuple[str, ...] = ()
 
 
-def launch(words: Sequence[str]) -> Launch:
-    """Check every word and every job of the sweep. InputError says what is wrong and what to type."""
+def launch(words: Sequence[str], command: str = "resjax train") -> Launch:
+    """Check every word and every job of the sweep. InputError says what is wrong and what to type of the command."""
     flags, overrides, folders = split(words)
     parsed = parse(overrides)
     for override in parsed:
@@ -67,7 +67,7 @@ def launch(words: Sequence[str]) -> Launch:
     if not base.hydra.sweeper._target_.endswith("BasicSweeper"):
         return Launch([*flags, *overrides], [to_config(base)], None, trains, launcher, True, tuple(extra))
     if not multirun:
-        refuse_sweep(parsed)
+        refuse_sweep(parsed, command)
         refuse_launcher(launcher, trains)
         return Launch([*flags, *overrides], [check(to_config(base))], 1, trains, launcher)
     merged = merge(base.hydra.sweeper.params or {}, parsed, folders)
@@ -77,6 +77,17 @@ def launch(words: Sequence[str]) -> Launch:
         return Launch([*flags, *overrides], jobs, len(jobs), trains, launcher)
     flags = [flag for flag in flags if flag not in ("-m", "--multirun")]
     return Launch(["--multirun", *flags, *merged], jobs, len(jobs), trains, launcher, True)
+
+
+def refuse_sweep(parsed: Sequence[Override], command: str) -> None:
+    """InputError where several values are given without -m; command: that they were given to."""
+    for override in parsed:
+        if override.is_sweep_override():
+            every = shlex.join(str(word.input_line) for word in parsed)
+            raise InputError(
+                f"{override.input_line} has several values.\nExpected one, or -m for a sweep over them.\n"
+                f"Type: {command} -m {every}"
+            )
 
 
 def refuse_launcher(launcher: Launcher, trains: bool) -> None:

@@ -64,7 +64,7 @@ def run(words: Sequence[str]) -> int:
         return 0
     parser().refuse_options(words)
     asked, rest = gpus_of([word for word in words if word != "--json"])
-    jobs = launch(rest).jobs
+    jobs = launch(rest, "resjax predict").jobs
     many = len(jobs) > 1 or bool({"-m", "--multirun"} & set(words))
     from resjax.predictions import predict  # JAX is imported from here on
 

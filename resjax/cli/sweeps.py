@@ -52,6 +52,7 @@ def write_report(options: argparse.Namespace) -> int:
     """resjax report."""
     import resjax.report as report  # draws figures: takes a second to import
     from resjax.report.reproduction import from_json
+    from resjax.report.verdict import READING
 
     folders = [records.find(sweep, options.runs, compact=True) for sweep in options.sweep]
     sweep = records.read(*folders)
@@ -73,6 +74,8 @@ def write_report(options: argparse.Namespace) -> int:
         console.print(f"\n{heading}", highlight=False, markup=False, style="bold")
         for sentence in sentences:
             console.print(f"- {sentence}", highlight=False, markup=False)
+    if written.sections:
+        console.print(f"\n{READING}", highlight=False, markup=False, style="italic dim")
     console.print(f"\nThe page: {written.page}", highlight=False, markup=False, soft_wrap=True)
     return 0
 

@@ -4,6 +4,7 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,8 @@ def start(planned: Launch, hint: bool = True, end: float | None = None) -> int:
 
     end: on time.monotonic's clock, when it stops and saves; None: as train.max_minutes says.
     """
-    from resjax.job import DONE, SKIPPED  # from here on heavier things are imported
+    from resjax.facts import sweep_folder  # from here on heavier things are imported
+    from resjax.job import DONE, SKIPPED
     from resjax.progress import Watch
     from resjax.stopping import listening
 
@@ -50,6 +52,8 @@ def start(planned: Launch, hint: bool = True, end: float | None = None) -> int:
         listener.end = end or time_to_stop(planned.jobs)
         ended = made(planned, watch, listener)
         first = planned.jobs[0]
+        with suppress(OSError):
+            sweep_folder(first).rmdir()  # where nothing was recorded it is empty
         elsewhere = f" --runs={shlex.quote(first.runs)}" if first.runs != "runs" else ""
         if rest := left(planned, ended) if listener.time_is_up else 0:
             of = len({run_id(job) for job in planned.jobs})

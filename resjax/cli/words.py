@@ -26,6 +26,17 @@ OPEN_KEY = "hydra.launcher.additional_parameters."  # sbatch's own names follow
 HYDRA_KEYS = tuple(f"hydra.{item.name}" for item in fields(HydraConf) if item.name != "launcher")
 HYDRA_GROUPS = ("hydra/sweeper", "hydra/job_logging", "hydra/hydra_logging", "hydra/help", "hydra/hydra_help")
 
+# What other frameworks call them.
+CALLED = {
+    "lr": "schedule.learning_rate",
+    "epochs": "train.steps",
+    "bs": "train.batch_size",
+    "layers": "model.depth",
+    "wd": "optimizer.weight_decay",
+    "dataset": "data",
+    "gpus": "parallel.devices",
+}
+
 # What is expected of a setting of this type, and an example.
 EXPECTED = {
     bool: ("true or false", "false"),
@@ -216,6 +227,8 @@ def likely(key: str, value: str = "") -> str:
 
     A switch is meant by true and false alone.
     """
+    if called := CALLED.get(key.rpartition(".")[2]):
+        return called
     if slipped := tuple(name for name in every_key() if is_one_slip(key, name)):
         return nearest(key, slipped)
     moved = tuple(name for name in settings() if name.rpartition(".")[2] == key.rpartition(".")[2])
@@ -235,13 +248,3 @@ def group_names(override: Override) -> list[str]:
         return [str(name) for name in override.sweep_string_iterator()]
     value = override.value()
     return ["null" if value is None else str(value)]
-
-
-def refuse_sweep(parsed: Sequence[Override]) -> None:
-    """InputError where several values are given without -m."""
-    for override in parsed:
-        if override.is_sweep_override():
-            raise InputError(
-                f"{override.input_line} has several values.\nExpected one, or -m for a sweep over them.\n"
-                f"Type: resjax train -m {override.input_line}"
-            )

@@ -4,6 +4,7 @@ import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +89,14 @@ def find(sweep: str, runs: str = "runs", compact: bool = False) -> Path:
     raise InputError(
         f"{shown} is no sweep with runs, neither here nor in {runs}/.\n"
         f"Expected {'one of: ' + ', '.join(there_are) if there_are else 'a folder that resjax train wrote'}\n"
-        f"{'Did you mean: ' + nearest(sweep, tuple(there_are)) if there_are else 'Type: ' + START}"
+        f"{instead(sweep, there_are) if there_are else 'Type: ' + START}"
     )
+
+
+def instead(sweep: str, there_are: list[str]) -> str:
+    """The sweep that was meant, where one is alike."""
+    alike = get_close_matches(sweep, there_are, 1)
+    return f"Did you mean: {alike[0]}" if alike else f"Type one of these in place of {sweep!r}"
 
 
 def find_runs(word: str, runs: str = "runs") -> list[Path]:

@@ -38,8 +38,8 @@ SHORT = {
     "train_error": "training\nerror, %",
     "test_error": "test\nerror, %",
     "test_error_10crop": "ten-crop\nerror, %",
-    "n_finished": "fin-\nished",
-    "n_diverged": "di-\nverged",
+    "n_finished": "seeds\ndone",
+    "n_diverged": "\ndiverged",
     "gap": "test −\ntraining",  # noqa: RUF001
 }
 LEAVE = ("model", "norm", "parameters", "gap")  # of a table that is too wide, the last first; words that all rows share

@@ -4,24 +4,26 @@ from collections.abc import Iterable
 
 from resjax.classes import DIVERGED, EXPLODING, HEALTHY, VANISHING
 from resjax.classes import UNDECIDED as OPEN
+from resjax.report.cautions import recipe_sentences, seed_sentences
 from resjax.report.claims import HIGHER, IMPOSSIBLE, LOWER, UNDECIDED, Claim, series
 from resjax.report.expected import Beside
-from resjax.report.groups import END, Group, Pool, arm_order, norm_label
+from resjax.report.groups import END, Group, Pool, arm_order
 from resjax.report.health import Health, factors, silent
 from resjax.report.words import amount, capital, factor, listing, p_value, signed
 
-RECIPES, GRADIENTS, THEORY, DEGRADATION, SHORTCUTS, DIVERGENCE = (
+RECIPES, DEGRADATION, SHORTCUTS, DIVERGENCE, GRADIENTS, THEORY = (
     "Before comparing",
-    "Gradients (ratio: |dL/dh| at the unit nearest the input, over that at the last; rate: the same a weight layer)",
-    "Gradients at step 0: measured / predicted by mean-field theory",
     "Does the training error rise with depth?",
-    "Plain beside the other arms",
+    "Are the errors of the other arms lower than those of plain?",
     "Divergence",
+    "Gradients (ratio: |dL/dh| at the first unit over that at the last; a layer: its factor for one weight layer)",
+    "Gradients at step 0: measured / predicted by mean-field theory (rate: the factor for one weight layer)",
 )
 STATES = (EXPLODING, VANISHING, DIVERGED, HEALTHY, OPEN)
 READING = (
     "Differences are means over seeds, of training values over the last tenth of the steps and of test values at the "
-    "last step, with 95 % intervals in brackets; tables/comparisons.csv holds every number and test."
+    "last step, with 95 % intervals in brackets (Student's t or bootstrap); n is the seeds. Every number and test: "
+    "tables/comparisons.csv. What exploding, healthy, vanishing and undecided mean: docs/concepts.md."
 )
 WORDS = {"train_error": "training error", "train_loss": "training loss", "test_error": "test error"}
 SUPPORTED = {LOWER: "supported", HIGHER: "contradicted"}
@@ -34,30 +36,14 @@ def verdict(
 ) -> Sections:
     """Sentences under their headings; a heading without a sentence is left out."""
     found = {
-        RECIPES: recipe_sentences(pool),
-        GRADIENTS: gradient_sentences(health, pool),
-        THEORY: theory_sentences(compared),
+        RECIPES: [*recipe_sentences(pool), *seed_sentences(pool)],
         DEGRADATION: depth_sentences(pool, depths),
         SHORTCUTS: shortcut_sentences(shortcuts),
         DIVERGENCE: divergence_sentences(pool),
+        GRADIENTS: gradient_sentences(health, pool),
+        THEORY: [*theory_sentences(compared), *unpredicted_sentences(pool)] if compared else [],
     }
     return {heading: sentences for heading, sentences in found.items() if sentences}
-
-
-def recipe_sentences(pool: Pool) -> list[str]:
-    """Whether networks with different norms were trained differently: then their rows are not comparable."""
-    by_norm = {group.norm: [g.settings for g in pool.groups if g.norm == group.norm] for group in pool.groups}
-    every = sorted({key for forms in by_norm.values() for form in forms for key in form})
-    values = {norm: {key: _values(key, forms) for key in every} for norm, forms in by_norm.items()}
-    differing = [key for key in every if len({values[norm][key] for norm in by_norm}) > 1]
-    if not differing:
-        return []
-    told = [f"{norm_label(norm)} {', '.join(f'{key}={values[norm][key]}' for key in differing)}" for norm in by_norm]
-    return [f"The norms were trained by different recipes; compare within a norm only: {'; '.join(told)}."]
-
-
-def _values(key: str, forms: list[dict[str, object]]) -> str:
-    return "|".join(dict.fromkeys(str(form.get(key)) for form in forms))
 
 
 def gradient_sentences(health: list[Health], pool: Pool) -> list[str]:
@@ -150,6 +136,17 @@ def theory_sentences(compared: list[Beside]) -> list[str]:
         + "; ".join(f"depth {depth}, {' and '.join(told)}" for depth, told in by_depth.items())
         + "."
         for (panel, arm), by_depth in found.items()
+    ]
+
+
+def unpredicted_sentences(pool: Pool) -> list[str]:
+    """A sentence a norm and arm of which theory says nothing at any depth, with the reason."""
+    reasons = {(group.panel, group.arm): group.theory for group in pool.groups}
+    said = {(group.panel, group.arm) for group in pool.groups if not isinstance(group.theory, str)}
+    return [
+        f"{capital(panel)}, {arm}: nothing is predicted, {why}."
+        for (panel, arm), why in reasons.items()
+        if (panel, arm) not in said
     ]
 
 

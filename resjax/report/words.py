@@ -32,6 +32,8 @@ def amount(found: Comparison, quantity: str) -> str:
     if found.low is not None and found.high is not None and found.p is not None:
         parts[0] += f" [{signed(found.low, quantity)}, {signed(found.high, quantity)}]"
         parts.append(f"p {p_value(found.p)}")
+    if found.method == "no spread":
+        parts.append("equal in every seed, which no test can judge")
     if found.p_permutation is not None and found.method != "sign-flip":
         parts.append(f"sign-flip p {p_value(found.p_permutation)}")
     return ", ".join([*parts, f"n = {found.n}"])

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from photographs import folder_of
 
-from resjax import records
+from resjax import job, records
 from resjax.cli import main
 from resjax.cli.overrides import launch
 from resjax.cli.train import refuse_data
@@ -73,11 +73,16 @@ def test_the_arms_start_from_the_same_values(trained: Path) -> None:
     assert norms[0].to_list() == norms[1].to_list()
 
 
-def test_what_is_done_is_not_done_again(trained: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_done_is_not_done_again(
+    trained: Path, here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     in_copy(trained, here)
     words = ["train", "-m", *TINY, "model.shortcut=none,identity", "seeds=2", "tracker=none", "sweep=tiny"]
     assert main(words) == 0
-    assert capsys.readouterr().err.count("skipped") == 2
+    assert capsys.readouterr().err.count("done before (rerun=all does it again), skipped") == 2
+    monkeypatch.setattr(job, "code", lambda: {"sha256": "of a function that was changed"})
+    assert main(words) == 0
+    assert capsys.readouterr().err.count("done before by other code (rerun=all does it again), skipped") == 2
     assert not (here / "runs" / "tiny" / "attempts").exists()
 
 

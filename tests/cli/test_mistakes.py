@@ -3,6 +3,8 @@
 import argparse
 import os
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,9 +44,15 @@ MISTAKES = {
     "train model=resnt": "Type: model=resnet",
     "train model.shortcut=identiy": "Type: model.shortcut=identity",
     "train model.depht=20": "Did you mean: model.depth=20",
+    "train model=mlp lr=0.1": "Did you mean: schedule.learning_rate=0.1",
+    "train model.layers=20": "Did you mean: model.depth=20",
+    "train schedule.learning_rate=-1": "Type: schedule.learning_rate=0.1",
+    "train model=plain model.depth=21": "is not a depth of plain, of basic units",
     "train model.depth=21": "model.depth=20 or model.depth=26",
     "train model.depth=twenty": "Type: model.depth=20",
     "train model.depth=20,56": "Type: resjax train -m model.depth=20,56",
+    "predict model=highway model.depth=8,20": "Type: resjax predict -m model=highway model.depth=8,20\n",
+    "predict model=highway model.depth=10": "not a depth of resnet, of single units.\nExpected 3n+2",
     "train plain": "Type: model=plain",
     "train model.depth 56": "Type: model.depth=20",
     "train -m model=plain, resnet": "Expected no blank",
@@ -83,6 +91,17 @@ def test_a_mistake_is_told_with_what_to_type(line: str, here: Path, capsys: pyte
     assert MISTAKES[line] in told.err
     assert "Type" in told.err or "Did you mean" in told.err or "Expected" in told.err
     assert not list(here.iterdir())
+
+
+def test_whoever_reads_may_go_away() -> None:
+    """As head does: nothing is told, and the exit code is that of a closed pipe."""
+    words = [sys.executable, "-m", "resjax.cli", "--help"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
 
 
 def every_parser() -> dict[str, Parser]:

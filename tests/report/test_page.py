@@ -42,7 +42,7 @@ def test_the_verdicts_at_a_glance_are_those_of_the_claims(content: Content) -> N
     assert plain[0].startswith("rises from depth 32 (+")
     assert residual[0].startswith("no rise seen")
     assert (plain[1], plain[2]) == ("–", "–")  # noqa: RUF001
-    assert residual[1].startswith("lower at 32, 44 and 56 (−")  # noqa: RUF001
+    assert residual[1].startswith("lower at 32 (−10.0), 44 (−20.0), 56 (−29.8); same at 20 (")  # noqa: RUF001
     assert plain[3].startswith("exploding at 44 and 56, 1.13 a layer")
     assert residual[3].startswith("healthy at 20, 32, 44 and 56")
     assert found["no norm", "residual"][5] == "4 of 12"

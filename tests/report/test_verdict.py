@@ -1,11 +1,12 @@
 from collections.abc import Callable
 
 import polars as pl
+import pytest
 
 from resjax.records import Sweep
 from resjax.report import claims, expected, health
 from resjax.report.groups import pool
-from resjax.report.verdict import DEGRADATION, DIVERGENCE, GRADIENTS, SHORTCUTS, Sections, verdict
+from resjax.report.verdict import DEGRADATION, DIVERGENCE, GRADIENTS, RECIPES, SHORTCUTS, THEORY, Sections, verdict
 
 Make = Callable[..., tuple[dict, pl.DataFrame, pl.DataFrame]]
 Join = Callable[..., Sweep]
@@ -43,6 +44,39 @@ def test_one_seed_decides_nothing(make: Make, sweep_of: Join) -> None:
     assert all("undecided" in sentence for part in (GRADIENTS, DEGRADATION, SHORTCUTS) for sentence in found[part])
     assert all("n = 1" in sentence for part in (GRADIENTS, DEGRADATION, SHORTCUTS) for sentence in found[part])
     assert not any("supported" in sentence for sentence in found[SHORTCUTS])
+
+
+@pytest.mark.parametrize(
+    ("seeds", "says"),
+    [
+        (1, "From 1 seed there is no interval and no test; from 3 ± 2.5, from 5 ± 1.2. The same command with "
+            "seed=1 seeds=2 adds some."),
+        (2, "From 2 seeds there are intervals of ± 9.0 standard deviations of a seed; from 3 ± 2.5, from 5 ± 1.2. The "
+            "same command with seed=2 seeds=1 adds some."),
+    ],
+)  # fmt: skip
+def test_few_seeds_are_told_first(seeds: int, says: str, make: Make, sweep_of: Join) -> None:
+    found = told(sweep_of(make("plain", seeds=range(seeds)), make("residual")))
+    assert next(iter(found)) == RECIPES
+    assert found[RECIPES] == [says.replace(f"seed={seeds}", "seed=3")]
+    assert RECIPES not in told(sweep_of(make("plain"), make("residual")))
+
+
+def test_equal_differences_are_said_to_be_no_ground_for_a_test(make: Make, sweep_of: Join) -> None:
+    plain, residual = make("plain", level=0.5), make("residual")
+    lower = [pl.col(name) - 0.25 for name in ("train_error", "test_error")]
+    metrics = plain[1].with_columns(*lower, run=pl.lit(residual[0]["id"]))
+    found = told(sweep_of(plain, (residual[0], metrics, residual[2])))
+    says = "(−25.0 points, equal in every seed, which no test can judge, n = 3)"  # noqa: RUF001
+    assert all(says in sentence for sentence in found[SHORTCUTS])
+
+
+def test_an_arm_of_which_theory_says_nothing_is_told(make: Make, sweep_of: Join) -> None:
+    known, unknown = make("plain"), make("residual", model__shortcut="highway")
+    found = told(sweep_of(known, unknown))[THEORY]
+    assert found[0].startswith("Batch norm, plain: depth 20, ")
+    assert found[1:] == ["Batch norm, own: nothing is predicted, the shortcut highway is no part of the recursions."]
+    assert THEORY not in told(sweep_of(unknown))
 
 
 def test_an_arm_that_lost_seeds_does_not_win(make: Make, sweep_of: Join) -> None:

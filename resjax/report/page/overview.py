@@ -30,6 +30,7 @@ COLUMNS = (
     "gradients at the end",
     "seeds diverged",
 )
+FEW = 3  # depths, each with its difference
 GLANCE = (
     "One row a norm and arm. With depth: its deeper networks beside its shallowest; beside plain: at equal depth, norm "
     "and settings; differences in percentage points, the smallest and the largest. Every number, its test and its "
@@ -80,10 +81,10 @@ def rise(content: Content, groups: Sequence[Group]) -> list[Chip]:
     if higher:
         first = higher[0].of.depth
         since = "by" if any(one.of.depth < first for one in unsure) else "from"  # what is undecided may have begun it
-        return [Chip(f"rises {since} depth {first}", WARN, differences(higher))]
+        return [Chip(f"rises {since} depth {first}", WARN, f"({spread(higher)})")]
     if unsure:
-        return [Chip("undecided", OPEN, f"at {listing(one.of.depth for one in unsure)} {differences(unsure)}")]
-    return [Chip("no rise seen", CALM, differences(found))] if found else []
+        return [Chip("undecided", OPEN, differences(unsure))]
+    return [Chip("no rise seen", CALM, f"({spread(found)})")] if found else []
 
 
 def beside(quantity: str) -> Callable[[Content, Sequence[Group]], list[Chip]]:
@@ -93,11 +94,7 @@ def beside(quantity: str) -> Callable[[Content, Sequence[Group]], list[Chip]]:
         found = about(content.claims, groups, claims.SHORTCUT, quantity)
         by = {outcome: [one for one in found if one.outcome == outcome] for outcome in OUTCOMES}
         tones = {claims.LOWER: CALM, claims.SAME: CALM, claims.HIGHER: WARN}
-        return [
-            Chip(outcome, tones.get(outcome, OPEN), f"at {listing(one.of.depth for one in ones)} {differences(ones)}")
-            for outcome, ones in by.items()
-            if ones
-        ]
+        return [Chip(outcome, tones.get(outcome, OPEN), differences(ones)) for outcome, ones in by.items() if ones]
 
     return chips
 
@@ -137,10 +134,17 @@ def about(found: Sequence[Claim], groups: Sequence[Group], kind: str, quantity: 
 
 
 def differences(found: Sequence[Claim]) -> str:
+    """Such as: at 20 (+0.8), 32 (-25.3); of many depths, which they are and from where to where."""
+    if len(found) > FEW:
+        return f"at {listing(one.of.depth for one in found)} ({spread(found)})"
+    return "at " + ", ".join(f"{one.of.depth} ({spread([one])})" for one in found)
+
+
+def spread(found: Sequence[Claim]) -> str:
     """The least and the largest, in their unit."""
     known = sorted(one.comparison.difference for one in found if one.comparison.difference is not None)
     ends = dict.fromkeys(signed(value, found[0].quantity) for value in [*known[:1], *known[-1:]])
-    return f"({' to '.join(ends)})" if ends else ""
+    return " to ".join(ends) or "–"  # noqa: RUF001
 
 
 def at_depths(found: Sequence[Health]) -> str:

@@ -1,0 +1,45 @@
+"""What to know before networks are compared: other recipes, few seeds."""
+
+import math
+
+from scipy.special import stdtrit
+
+from resjax.report.groups import Pool, norm_label
+
+ENOUGH = 3  # seeds, from which on an interval is of use
+
+
+def recipe_sentences(pool: Pool) -> list[str]:
+    """Whether networks with different norms were trained differently: then their rows are not comparable."""
+    by_norm = {group.norm: [g.settings for g in pool.groups if g.norm == group.norm] for group in pool.groups}
+    every = sorted({key for forms in by_norm.values() for form in forms for key in form})
+    values = {norm: {key: _values(key, forms) for key in every} for norm, forms in by_norm.items()}
+    differing = [key for key in every if len({values[norm][key] for norm in by_norm}) > 1]
+    if not differing:
+        return []
+    told = [f"{norm_label(norm)} {', '.join(f'{key}={values[norm][key]}' for key in differing)}" for norm in by_norm]
+    return [f"The norms were trained by different recipes; compare within a norm only: {'; '.join(told)}."]
+
+
+def seed_sentences(pool: Pool) -> list[str]:
+    """Where there are fewer than three seeds: how wide that makes an interval, and how to have more."""
+    least = min((len(group.seeds) for group in pool.groups), default=ENOUGH)
+    if least >= ENOUGH:
+        return []
+    wide = (
+        "no interval and no test" if least == 1 else f"intervals of ± {half_width(2):.1f} standard deviations of a seed"
+    )
+    first = 1 + max(seed.number for group in pool.groups for seed in group.seeds)
+    more = f"seed={first} seeds={ENOUGH - least}"
+    told = f"From {least} seed{'s' if least > 1 else ''} there {'are' if least > 1 else 'is'} {wide}"
+    beside = f"from {ENOUGH} ± {half_width(ENOUGH):.1f}, from 5 ± {half_width(5):.1f}"
+    return [f"{told}; {beside}. The same command with {more} adds some."]
+
+
+def half_width(n: int) -> float:
+    """Of a 95 % interval of a mean of n values, in standard deviations of one: t / sqrt(n)."""
+    return float(stdtrit(n - 1, 0.975)) / math.sqrt(n)
+
+
+def _values(key: str, forms: list[dict[str, object]]) -> str:
+    return "|".join(dict.fromkeys(str(form.get(key)) for form in forms))
