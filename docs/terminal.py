@@ -5,11 +5,12 @@ in which `resjax train -m experiment=quickstart` has run.
 """
 
 import os
+import re
 import shlex
 import sys
 from contextlib import chdir, redirect_stdout
 from dataclasses import dataclass
-from html import escape
+from html import escape, unescape
 from io import StringIO
 from pathlib import Path
 
@@ -21,6 +22,7 @@ SIZE = 13.2  # of the font; every line is set to LETTER a letter, whatever font 
 FONT = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 # A dark card, readable on light and dark pages.
 CARD, EDGE, INK, TYPED, SOFT = "#161b22", "#57606a", "#e6edf3", "#7ee787", "#8b949e"
+MEASURED = re.compile(r"[\d.]+ (GB|min|s|h|d)\b")  # times of training here, and a process's memory
 ELLIPSIS = "  ..."
 
 
@@ -96,7 +98,19 @@ def draw(folder: Path | None) -> None:
             continue
         with chdir(folder or Path.cwd()):
             lines = printed(shot)
-        (PICTURES / f"{name}.svg").write_text(picture(shot, lines), encoding="utf-8")
+        path = PICTURES / f"{name}.svg"
+        if not path.exists() or words(drawn(path)) != words([f"$ {shot.command}", *lines]):
+            path.write_text(picture(shot, lines), encoding="utf-8")
+
+
+def drawn(path: Path) -> list[str]:
+    """The lines of a picture."""
+    return [unescape(line) for line in re.findall(r">([^<>]+)</text>", path.read_text(encoding="utf-8"))]
+
+
+def words(lines: list[str]) -> list[str]:
+    """What is said, but for what depends on the machine: two pictures that differ in that alone are one."""
+    return MEASURED.sub("", " ".join(lines)).split()
 
 
 if __name__ == "__main__":

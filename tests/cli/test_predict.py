@@ -135,7 +135,7 @@ def test_tables_for_people(capsys: Out) -> None:
         (["model=vgg"], "data.resize=32"),
         (["model.depth=21"], "model.depth=20"),
         (["model.norm=group", "model.norm_channel_groups=6"], "model.norm_channel_groups=2"),
-        (["model.depth=20,56"], "resjax train -m"),
+        (["model.depth=20,56"], "resjax predict -m"),
     ],
 )
 def test_what_cannot_be_is_refused(words: list[str], says: str, capsys: Out) -> None:

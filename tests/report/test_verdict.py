@@ -75,7 +75,9 @@ def test_an_arm_of_which_theory_says_nothing_is_told(make: Make, sweep_of: Join)
     known, unknown = make("plain"), make("residual", model__shortcut="highway")
     found = told(sweep_of(known, unknown))[THEORY]
     assert found[0].startswith("Batch norm, plain: depth 20, ")
-    assert found[1:] == ["Batch norm, own: nothing is predicted, the shortcut highway is no part of the recursions."]
+    assert found[1:] == [
+        "Batch norm, residual: nothing is predicted, the shortcut highway is no part of the recursions."
+    ]
     assert THEORY not in told(sweep_of(unknown))
 
 
