@@ -36,8 +36,8 @@ FAMILIES: dict[str, dict[str, dict[str, object]]] = {
     "googlenet": {"model": {"name": "googlenet", "shortcut": "none", "depth": 22}, "data": {"resize": 32}},
 }
 # Their names for a test of all. Those whose units all differ take half a minute each to compile; highway has no norm
-# either, and article has chance.
-RARER = ("vgg", "googlenet", "no_norm", "stochastic_depth")
+# either; preact and mlp are built of what plain and projections have, and article's chance has a test of its own.
+RARER = ("vgg", "googlenet", "no_norm", "stochastic_depth", "preact", "mlp", "article")
 EVERY = [pytest.param(name, marks=pytest.mark.slow) if name in RARER else name for name in FAMILIES]
 
 

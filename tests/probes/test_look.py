@@ -29,7 +29,7 @@ from resjax.probes.look import Looks, look
 from resjax.records.quantities import BOTH, QUANTITIES, UNITS, WEIGHTS
 
 BATCH = 8
-RARER = ("scaled", "gated mlp")  # each family has another
+RARER = ("scaled", "gated mlp", "exclusive_gate", "projection_b")  # each family has another
 PARTS = {name: 2 + number % 3 for number, name in enumerate(NETWORKS)}  # of 3, two examples are in none
 MODE = Mode(train=True, group=GROUP)
 STEP = 1e-6
