@@ -5,6 +5,7 @@ import math
 from scipy.special import stdtrit
 
 from resjax.report.groups import Pool, norm_label
+from resjax.report.words import capital
 
 ENOUGH = 3  # seeds, from which on an interval is of use
 
@@ -23,22 +24,20 @@ def recipe_sentences(pool: Pool) -> list[str]:
 
 def seed_sentences(pool: Pool) -> list[str]:
     """Where there are fewer than three seeds: how wide that makes an interval, and how to have more."""
-    least = min((len(group.seeds) for group in pool.groups), default=ENOUGH)
+    least = min((len(group.seeds) for group in pool.groups if group.seeds), default=ENOUGH)
     if least >= ENOUGH:
         return []
-    wide = (
-        "no interval and no test" if least == 1 else f"intervals of ± {half_width(2):.1f} standard deviations of a seed"
-    )
+    from_ = ENOUGH if least == 1 else least
+    told = [f"from {from_} seeds an interval is {width(from_)} standard deviations of them"]
+    told += [f"from {n} {width(n)}" for n in (ENOUGH, 5) if n > from_]
+    alone = "from 1 seed there is no interval and no test; " if least == 1 else ""
     first = 1 + max(seed.number for group in pool.groups for seed in group.seeds)
-    more = f"seed={first} seeds={ENOUGH - least}"
-    told = f"From {least} seed{'s' if least > 1 else ''} there {'are' if least > 1 else 'is'} {wide}"
-    beside = f"from {ENOUGH} ± {half_width(ENOUGH):.1f}, from 5 ± {half_width(5):.1f}"
-    return [f"{told}; {beside}. The same command with {more} adds some."]
+    return [f"{capital(alone + ', '.join(told))}. The same command with seed={first} seeds={ENOUGH - least} adds some."]
 
 
-def half_width(n: int) -> float:
-    """Of a 95 % interval of a mean of n values, in standard deviations of one: t / sqrt(n)."""
-    return float(stdtrit(n - 1, 0.975)) / math.sqrt(n)
+def width(n: int) -> str:
+    """Half of a 95 % interval of a mean of n values, in standard deviations of one: t / sqrt(n)."""
+    return f"± {stdtrit(n - 1, 0.975) / math.sqrt(n):.1f}"
 
 
 def _values(key: str, forms: list[dict[str, object]]) -> str:
