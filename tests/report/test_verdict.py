@@ -49,10 +49,10 @@ def test_one_seed_decides_nothing(make: Make, sweep_of: Join) -> None:
 @pytest.mark.parametrize(
     ("seeds", "says"),
     [
-        (1, "From 1 seed there is no interval and no test; from 3 seeds an interval is ± 2.5 standard deviations of them, "
-            "from 5 ± 1.2. The same command with seed=3 seeds=2 adds some."),
-        (2, "From 2 seeds an interval is ± 9.0 standard deviations of them, from 3 ± 2.5, from 5 ± 1.2. The same command "
-            "with seed=3 seeds=1 adds some."),
+        (1, "From 1 seed there is no interval and no test; from 3 seeds an interval is ± 2.5 standard deviations of "
+            "them, from 5 ± 1.2. The same command with seed=3 seeds=2 adds some."),
+        (2, "From 2 seeds an interval is ± 9.0 standard deviations of them, from 3 ± 2.5, from 5 ± 1.2. The same "
+            "command with seed=3 seeds=1 adds some."),
     ],
 )  # fmt: skip
 def test_few_seeds_are_told_first(seeds: int, says: str, make: Make, sweep_of: Join) -> None:
