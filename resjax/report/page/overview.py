@@ -33,8 +33,8 @@ COLUMNS = (
 FEW = 3  # depths, each with its difference
 GLANCE = (
     "One row a norm and arm. With depth: its deeper networks beside its shallowest; beside plain: at equal depth, norm "
-    "and settings; differences in percentage points, the smallest and the largest. Every number, its test and its "
-    "interval are under Statistics; the rule of the gradients' words is under Atlas."
+    "and settings; differences in percentage points, of many depths the smallest and the largest. Every number, its "
+    "test and its interval are under Statistics; the rule of the gradients' words is under Atlas."
 )
 
 
@@ -81,10 +81,10 @@ def rise(content: Content, groups: Sequence[Group]) -> list[Chip]:
     if higher:
         first = higher[0].of.depth
         since = "by" if any(one.of.depth < first for one in unsure) else "from"  # what is undecided may have begun it
-        return [Chip(f"rises {since} depth {first}", WARN, f"({spread(higher)})")]
+        return [Chip(f"rises {since} depth {first}", WARN, spread(higher))]
     if unsure:
         return [Chip("undecided", OPEN, differences(unsure))]
-    return [Chip("no rise seen", CALM, f"({spread(found)})")] if found else []
+    return [Chip("no rise seen", CALM, spread(found))] if found else []
 
 
 def beside(quantity: str) -> Callable[[Content, Sequence[Group]], list[Chip]]:
@@ -136,15 +136,15 @@ def about(found: Sequence[Claim], groups: Sequence[Group], kind: str, quantity: 
 def differences(found: Sequence[Claim]) -> str:
     """Such as: at 20 (+0.8), 32 (-25.3); of many depths, which they are and from where to where."""
     if len(found) > FEW:
-        return f"at {listing(one.of.depth for one in found)} ({spread(found)})"
-    return "at " + ", ".join(f"{one.of.depth} ({spread([one])})" for one in found)
+        return f"at {listing(one.of.depth for one in found)} {spread(found)}"
+    return "at " + ", ".join(f"{one.of.depth} {spread([one])}".rstrip() for one in found)
 
 
 def spread(found: Sequence[Claim]) -> str:
     """The least and the largest, in their unit."""
     known = sorted(one.comparison.difference for one in found if one.comparison.difference is not None)
     ends = dict.fromkeys(signed(value, found[0].quantity) for value in [*known[:1], *known[-1:]])
-    return " to ".join(ends) or "–"  # noqa: RUF001
+    return f"({' to '.join(ends)})" if ends else ""
 
 
 def at_depths(found: Sequence[Health]) -> str:
