@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for number in numbers:
             signal.signal(number, _terminate)
         code = run(words, restarts=arguments is None)
-        sys.stdout.flush()  # that nobody reads it any more is found here
+        print(end="", flush=True)  # that nobody reads it any more is found here
         return code
     except InputError as error:
         print(redacted(f"resjax: {error}"), file=sys.stderr)
@@ -48,6 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python tells that what is left cannot be written
         return CLOSED
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # rich's way to say it
+            return CLOSED
+        raise
     except OSError as error:
         print(redacted(f"resjax: {error.filename or 'a file'}: {error.strerror}"), file=sys.stderr)
         print(

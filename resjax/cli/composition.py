@@ -67,7 +67,8 @@ def of_files(others: tuple[str, ...], _: Stamps) -> DictConfig:
 def stamps(words: Sequence[str]) -> Stamps:
     """Every file that Hydra may read, with the time of its last change."""
     folders = [conf_folder(), *map(Path, SEARCHED.findall(" ".join(words)))]
-    return tuple((path, path.stat().st_mtime_ns) for folder in folders for form in FILES for path in folder.glob(form))
+    files = [path for folder in folders for form in FILES for path in folder.glob(form) if path.is_file()]
+    return tuple((path, path.stat().st_mtime_ns) for path in files)
 
 
 @lru_cache(1024)

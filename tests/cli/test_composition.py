@@ -44,6 +44,7 @@ def test_files_that_have_changed_are_read_again(tmp_path: Path) -> None:
     file = tmp_path / "experiment" / "own.yaml"
     file.parent.mkdir()
     words, found = ["-m", "--config-dir", str(tmp_path), "experiment=own", "seed=0,1"], []
+    (file.parent / ".#own.yaml").symlink_to("what an editor leaves there while a file is open")
     for nanoseconds, depth in enumerate((8, 14)):
         file.write_text(f"# @package _global_\nmodel:\n  depth: {depth}\n")
         os.utime(file, ns=(nanoseconds, nanoseconds))

@@ -93,9 +93,16 @@ def test_a_mistake_is_told_with_what_to_type(line: str, here: Path, capsys: pyte
     assert not list(here.iterdir())
 
 
-def test_whoever_reads_may_go_away() -> None:
+def test_standard_output_may_be_closed() -> None:
+    command = f"{shlex.quote(sys.executable)} -m resjax.cli --version >&-"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("command", ["--help", "models"])
+def test_whoever_reads_may_go_away(command: str) -> None:
     """As head does: nothing is told, and the exit code is that of a closed pipe."""
-    words = [sys.executable, "-m", "resjax.cli", "--help"]
+    words = [sys.executable, "-m", "resjax.cli", command]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None
