@@ -129,7 +129,7 @@ def reason_to_skip(folder: Path, own_id: str, rerun: str) -> str:
         )
     status = facts.get("status")
     if status == DONE and rerun != "all":
-        other_code = " by other code" * (facts.get("code", {}).get("sha256") != code()["sha256"])
+        other_code = " by other code" * ((facts.get("code") or {}).get("sha256") not in (None, code()["sha256"]))
         return f"done before{other_code} (rerun=all does it again)"
     if status == FAILED and rerun == "none":
         return "failed before (rerun=failed tries it again)"

@@ -1,4 +1,5 @@
 import math
+import re
 from typing import Any
 
 import pytest
@@ -94,7 +95,8 @@ def test_a_depth_that_there_is_not_is_refused_with_those_that_there_are(
     with pytest.raises(InputError) as error:
         check(Config(model=ModelConfig(**model, depth=depth)))
     what, expected, nearest = str(error.value).splitlines()
-    assert what.rstrip(".").startswith(f"model.depth={depth} is not a depth of {model.get('name', 'resnet')}")
+    name = model.get("name", "plain" if model.get("shortcut") == "none" else "resnet")
+    assert re.fullmatch(rf"model\.depth={depth} is not a depth of {name}(, of \w+ units)?\.", what)
     assert expected.startswith("Expected ")
     assert nearest == f"Nearest: {' or '.join(f'model.depth={one}' for one in near)}"
     for one in near:

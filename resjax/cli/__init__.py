@@ -1,6 +1,7 @@
 """The `resjax` command. Only this package and experiments/ know Hydra."""
 
 import os
+import select
 import signal
 import sys
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from resjax.redaction import print_trace, redacted
 from resjax.stopping import INTERRUPTED, TERMINATED, StopError
 
 FAILED = 1
-CLOSED = 128 + signal.SIGPIPE  # whoever read what is printed, such as head, has gone
+CLOSED = 128 + signal.SIGPIPE
 
 
 class Terminated(BaseException):
@@ -21,7 +22,9 @@ class Terminated(BaseException):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; its exit code: 0 done, 1 a job failed, 2 bad input, 75 the time is up, 130 and 143 signals."""
+    """Run one command; its exit code: 0 done, 1 a job failed, 2 bad input, 75 the time is up, 130 and 143 signals,
+    141 whoever read what is printed has gone.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
     numbers = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
     former = {number: signal.getsignal(number) for number in numbers}
@@ -45,14 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DiskFullError as error:
         print(redacted(f"resjax: {error}"), file=sys.stderr)
         return BAD_INPUT
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python tells that what is left cannot be written
-        return CLOSED
     except SystemExit as end:
         if isinstance(end.__context__, BrokenPipeError):  # rich's way to say it
             return CLOSED
         raise
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and nobody_reads():
+            return CLOSED
         print(redacted(f"resjax: {error.filename or 'a file'}: {error.strerror}"), file=sys.stderr)
         print(
             "Expected a folder that can be written. Type another one: runs=FOLDER (train), --out, --runs",
@@ -66,6 +68,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         for number, handler in former.items():
             signal.signal(number, handler or signal.SIG_DFL)
+
+
+def nobody_reads() -> bool:
+    """Whether standard output is what is closed; then the rest of it goes nowhere, or Python tells that it cannot."""
+    output = select.poll()
+    output.register(1, 0)  # errors are told in any case
+    if closed := any(event & select.POLLERR for _, event in output.poll(0)):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return closed
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

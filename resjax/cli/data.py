@@ -159,7 +159,7 @@ def time_data(options: argparse.Namespace) -> int:
 
     if not 0 < options.seconds < math.inf:
         raise InputError(f"--seconds={options.seconds:g}.\nExpected more than 0.\nType: --seconds=5")
-    jobs = launch([*options.words, "tracker=none"]).jobs
+    jobs = launch([*options.words, "tracker=none"], command="").jobs
     start_jax(jobs[0])
     from resjax import throughput  # JAX is imported from here on
 

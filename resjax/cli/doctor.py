@@ -61,7 +61,7 @@ def parser() -> Parser:
 def job(settings: Sequence[str]) -> Config:
     """The run that is meant. InputError where the settings make several."""
     data = [] if "data" in map(key_of, settings) else [DEFAULT_DATA]
-    jobs = launch([*data, *settings]).jobs
+    jobs = launch([*data, *settings], command="").jobs
     if len(jobs) != 1:
         raise InputError(
             f"{' '.join(settings)}: these are {len(jobs)} runs.\nExpected the settings of one of them.\n"

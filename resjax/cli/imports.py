@@ -73,7 +73,7 @@ def planned(words: Sequence[str]) -> tuple[Path, Config]:
     many = [override.input_line for override in parse(overrides) if override.is_sweep_override()]
     if many:
         raise InputError(f"{many[0]} has several values.\nExpected {ONE_NET}.\n{EXAMPLE}")
-    jobs = launch(words[1:]).jobs
+    jobs = launch(words[1:], command="").jobs
     if len(jobs) != 1:
         raise InputError(f"the experiment is a sweep of {len(jobs)} runs.\nExpected {ONE_NET}.\n{EXAMPLE}")
     return Path(first), jobs[0]

@@ -51,7 +51,10 @@ class Launch:
 
 
 def launch(words: Sequence[str], command: str = "resjax train") -> Launch:
-    """Check every word and every job of the sweep. InputError says what is wrong and what to type of the command."""
+    """Check every word and every job of the sweep. InputError says what is wrong and what to type.
+
+    command: what the words were typed behind, "" where it takes no sweep.
+    """
     flags, overrides, folders = split(words)
     parsed = parse(overrides)
     for override in parsed:
@@ -67,7 +70,7 @@ def launch(words: Sequence[str], command: str = "resjax train") -> Launch:
     if not base.hydra.sweeper._target_.endswith("BasicSweeper"):
         return Launch([*flags, *overrides], [to_config(base)], None, trains, launcher, True, tuple(extra))
     if not multirun:
-        refuse_sweep(parsed, command)
+        refuse_sweep(parsed, f"{command} -m {shlex.join(words)}" if command else "")
         refuse_launcher(launcher, trains)
         return Launch([*flags, *overrides], [check(to_config(base))], 1, trains, launcher)
     merged = merge(base.hydra.sweeper.params or {}, parsed, folders)
@@ -79,15 +82,13 @@ def launch(words: Sequence[str], command: str = "resjax train") -> Launch:
     return Launch(["--multirun", *flags, *merged], jobs, len(jobs), trains, launcher, True)
 
 
-def refuse_sweep(parsed: Sequence[Override], command: str) -> None:
-    """InputError where several values are given without -m; command: that they were given to."""
+def refuse_sweep(parsed: Sequence[Override], sweep: str) -> None:
+    """InputError where several values are given without -m; sweep: the words that mean one, "" where none can be."""
     for override in parsed:
         if override.is_sweep_override():
-            every = shlex.join(str(word.input_line) for word in parsed)
-            raise InputError(
-                f"{override.input_line} has several values.\nExpected one, or -m for a sweep over them.\n"
-                f"Type: {command} -m {every}"
-            )
+            first = f"{override.key_or_group}={next(iter(override.sweep_string_iterator()))}"
+            expected = "Expected one, or -m for a sweep over them." if sweep else "Expected one."
+            raise InputError(f"{override.input_line} has several values.\n{expected}\nType: {sweep or first}")
 
 
 def refuse_launcher(launcher: Launcher, trains: bool) -> None:

@@ -29,7 +29,6 @@ HYDRA_GROUPS = ("hydra/sweeper", "hydra/job_logging", "hydra/hydra_logging", "hy
 # What other frameworks call them.
 CALLED = {
     "lr": "schedule.learning_rate",
-    "epochs": "train.steps",
     "bs": "train.batch_size",
     "layers": "model.depth",
     "wd": "optimizer.weight_decay",

@@ -31,15 +31,14 @@ def arrays() -> tuple[Examples, Examples]:
 def table() -> Examples:
     """scikit-learn's load_digits, (1797, 64) and (1797,), from its file: importing the package takes a second."""
     package = find_spec("sklearn")
-    [folder] = (package and package.submodule_search_locations) or [""]
-    file = Path(folder, FILE)
-    if not file.exists():  # another release may keep it elsewhere
-        from sklearn.datasets import load_digits
+    for folder in (package and package.submodule_search_locations) or ():
+        if (file := Path(folder, FILE)).exists():
+            whole = np.loadtxt(file, delimiter=",")
+            return whole[:, :-1], whole[:, -1].astype(int)
+    from sklearn.datasets import load_digits  # another release may keep it elsewhere
 
-        found: Examples = load_digits(return_X_y=True)
-        return found
-    whole = np.loadtxt(file, delimiter=",")
-    return whole[:, :-1], whole[:, -1].astype(int)
+    found: Examples = load_digits(return_X_y=True)
+    return found
 
 
 def split(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -24,14 +24,15 @@ def recipe_sentences(pool: Pool) -> list[str]:
 
 def seed_sentences(pool: Pool) -> list[str]:
     """Where there are fewer than three seeds: how wide that makes an interval, and how to have more."""
-    least = min((len(group.seeds) for group in pool.groups if group.seeds), default=ENOUGH)
+    trained = [group for group in pool.groups if group.seeds and not group.imported]
+    least = min((len(group.seeds) for group in trained), default=ENOUGH)
     if least >= ENOUGH:
         return []
     from_ = ENOUGH if least == 1 else least
     told = [f"from {from_} seeds an interval is {width(from_)} standard deviations of them"]
     told += [f"from {n} {width(n)}" for n in (ENOUGH, 5) if n > from_]
     alone = "from 1 seed there is no interval and no test; " if least == 1 else ""
-    first = 1 + max(seed.number for group in pool.groups for seed in group.seeds)
+    first = 1 + max(seed.number for group in trained for seed in group.seeds)
     return [f"{capital(alone + ', '.join(told))}. The same command with seed={first} seeds={ENOUGH - least} adds some."]
 
 

@@ -15,8 +15,8 @@ RULE = (
     "(Student's t; BCa bootstrap from 10 pairs), a paired t test (the sign-flip permutation test from 10 pairs, beside "
     "it from 6), Welch's test where fewer than two seeds are shared. Higher or lower: the interval excludes zero and "
     "every p is below 0.05. Same: the interval of an error lies within one percentage point of zero. Everything else "
-    "is undecided, and so are differences equal in every seed, which no test can judge, and every outcome in favour of "
-    "an arm that lost seeds to divergence. Depths are compared with the shallowest of their arm."
+    "is undecided, larger differences that are equal in every seed too, which no test can judge, and every outcome in "
+    "favour of an arm that lost seeds to divergence. Depths are compared with the shallowest of their arm."
 )
 
 

@@ -91,6 +91,11 @@ class Group:
         return {key: value for key, value in json.loads(self.context).items() if not key.startswith("model.norm")}
 
     @property
+    def imported(self) -> bool:
+        """Whether it was trained elsewhere: a file has one net, and no seeds beside it."""
+        return bool(json.loads(self.context)["imported"])
+
+    @property
     def label(self) -> str:
         """Such as plain-56."""
         return f"{self.arm}-{self.depth}"

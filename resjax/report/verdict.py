@@ -213,7 +213,8 @@ def _shortcut(claims: list[Claim]) -> str:
 
 def _at_depths(claims: list[Claim]) -> str:
     """Each depth with its numbers; several at once where they are many and lost no seed."""
-    whole = [c for c in claims if not c.of.diverged and not c.beside.diverged and c.comparison.difference is not None]
+    kept = [c for c in claims if not c.of.diverged and not c.beside.diverged and c.comparison.difference is not None]
+    whole = [c for c in kept if c.comparison.method != "no spread"]  # of which no p is told
     together = [_together(whole)] if len(whole) > 2 else [_at_depth(c) for c in whole]
     return ", ".join([*together, *(_at_depth(c) for c in claims if c not in whole)])
 

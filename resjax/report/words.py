@@ -33,7 +33,7 @@ def amount(found: Comparison, quantity: str) -> str:
         parts[0] += f" [{signed(found.low, quantity)}, {signed(found.high, quantity)}]"
         parts.append(f"p {p_value(found.p)}")
     if found.method == "no spread":
-        parts.append("equal in every seed, which no test can judge")
+        parts.append("equal in every seed: no test")
     if found.p_permutation is not None and found.method != "sign-flip":
         parts.append(f"sign-flip p {p_value(found.p_permutation)}")
     return ", ".join([*parts, f"n = {found.n}"])

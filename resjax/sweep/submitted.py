@@ -130,7 +130,8 @@ class Submitted:
             if state := self.over(job, submitted):
                 self.settle(job, submitted, state)
             elif (row := records.last_row(job.folder)) is not None and row["step"] < job.config.train.steps:
-                self.watch.advance(row["step"] + 1, row.get("train_loss") or float("nan"), name)
+                loss = row.get("train_loss")  # null where it was no number
+                self.watch.advance(row["step"] + 1, float("nan") if loss is None else loss, name)
 
     def over(self, job: Job, submitted: Any) -> str:
         """The state in which its job ended, "" as long as neither did the job nor its run."""

@@ -32,7 +32,11 @@ def test_single_settings_behind_the_files_are_hydras_own(words: list[str]) -> No
 
 @pytest.mark.parametrize(
     ("word", "says"),
-    [("train.steps=many", "Expected a whole number"), ("seeds=1,2", "wrong type"), ("model.depth=${no}", "no")],
+    [
+        ("train.steps=many", "Expected a whole number"),
+        ("seeds=1,2", "wrong type"),
+        ("seeds=${no}", "'no' not found"),
+    ],
 )
 def test_what_is_wrong_is_told(word: str, says: str) -> None:
     checked([])

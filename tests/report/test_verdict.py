@@ -60,6 +60,9 @@ def test_few_seeds_are_told_first(seeds: int, says: str, make: Make, sweep_of: J
     assert next(iter(found)) == RECIPES
     assert found[RECIPES] == [says]
     assert RECIPES not in told(sweep_of(make("plain"), make("residual", seeds=range(0))))
+    run, metrics, layers = make("plain", seeds=range(1))
+    elsewhere = run | {"imported": {"file": "net.npz", "sha256": "0" * 64}}
+    assert RECIPES not in told(sweep_of((elsewhere, metrics, layers))), "a file holds one net"
 
 
 def test_equal_differences_are_said_to_be_no_ground_for_a_test(make: Make, sweep_of: Join) -> None:
@@ -67,8 +70,13 @@ def test_equal_differences_are_said_to_be_no_ground_for_a_test(make: Make, sweep
     lower = [pl.col(name) - 0.25 for name in ("train_error", "test_error")]
     metrics = plain[1].with_columns(*lower, run=pl.lit(residual[0]["id"]))
     found = told(sweep_of(plain, (residual[0], metrics, residual[2])))
-    says = "(−25.0 points, equal in every seed, which no test can judge, n = 3)"  # noqa: RUF001
+    says = "(−25.0 points, equal in every seed: no test, n = 3)"  # noqa: RUF001
     assert all(says in sentence for sentence in found[SHORTCUTS])
+    several = [make(arm, depth, level=0.5) for depth in (20, 32, 44) for arm in ("plain", "residual")]
+    for (_, plain_metrics, _), place in zip(several[::2], (1, 3, 5), strict=True):
+        run, _, layers = several[place]
+        several[place] = (run, plain_metrics.with_columns(*lower, run=pl.lit(run["id"])), layers)
+    assert all(sentence.count(says) == 3 for sentence in told(sweep_of(*several))[SHORTCUTS])
 
 
 def test_an_arm_of_which_theory_says_nothing_is_told(make: Make, sweep_of: Join) -> None:

@@ -33,8 +33,8 @@ COLUMNS = (
 FEW = 3  # depths, each with its difference
 GLANCE = (
     "One row a norm and arm. With depth: its deeper networks beside its shallowest; beside plain: at equal depth, norm "
-    "and settings; differences in percentage points, of many depths the smallest and the largest. Every number, its "
-    "test and its interval are under Statistics; the rule of the gradients' words is under Atlas."
+    "and settings; differences in percentage points, of several depths together the smallest and the largest. Every "
+    "number, its test and its interval are under Statistics; the rule of the gradients' words is under Atlas."
 )
 
 
