@@ -51,7 +51,8 @@ MEMBERS = {
     "densenet_imagenet": ["model.depth=121", "model.growth=4", "data.resize=32"],
     "article": ["model.depth=11", "model.width=8", "optimizer=adam", "schedule.learning_rate=0.003"],
 }
-# resnet is in every other test, and preact in those of its orders; those whose units all differ compile for long, and their gradients are in tests/probes.
+# resnet is in every other test, and preact in those of its orders; those whose units all differ compile for long, and
+# their gradients are in tests/probes.
 IN_THE_SUITE = ("article", "mlp")
 TREATED = {
     "scaled": ["model.shortcut_scale=0.5", "model.branch_scale=0.5"],
