@@ -1,5 +1,6 @@
 """resjax reproduce: what it would run, what it refuses, and one item from its command to its page."""
 
+import html
 import json
 import subprocess
 import sys
@@ -277,7 +278,7 @@ def test_a_sweep_by_hand_has_the_same_runs(here: Path) -> None:
 
 def check_page(folder: Path, item: str, size: str = "smoke") -> dict[str, Any]:
     """The page is there, says what it is, and holds every statement; what `resjax reproduce --json` said."""
-    page = (folder / "report" / "report.html").read_text()
+    page = html.unescape((folder / "report" / "report.html").read_text())
     assert items()[item].title in page or item == "x"
     asked = json.loads((folder / "reproduction.json").read_text())
     assert (asked["item"], asked["size"]) == (item, size)
